@@ -1,0 +1,1 @@
+"""Waveform data sets: the store, its data modules and the steps that prepare them."""

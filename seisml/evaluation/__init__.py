@@ -1,0 +1,1 @@
+"""Metrics, probes, collapse monitors and figures."""
