@@ -1,0 +1,118 @@
+"""Probes: how well simple classifiers read the classes from frozen embeddings.
+
+A probe is fitted on the embeddings of the train part and scored on others, never on those it was fitted on.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+DISTANCES_AT_ONCE = 2**23  # distances held in memory at a time: 32 MiB of float32
+
+
+@torch.no_grad()
+def knn_accuracy(
+    train_x: Tensor,
+    train_y: Tensor,
+    test_x: Tensor,
+    test_y: Tensor,
+    k: int = 5,
+    metric: Literal["euclidean", "cosine"] = "euclidean",
+) -> float:
+    """Score a k-nearest-neighbour classifier on embeddings.
+
+    Majority vote, ties to the smaller label, as in scikit-learn's ``KNeighborsClassifier``. Works on the embeddings'
+    device, in float32, a slice of the test samples at a time, so that memory stays bounded.
+
+    Args:
+        train_x: (N, D) embeddings to search; centred internally, which changes no distance but keeps its digits.
+        train_y: (N,) labels; -1 means unlabelled and is left out.
+        test_x: (M, D) embeddings to classify.
+        test_y: (M,) labels; -1 is left out.
+        k: Number of neighbours; all of the train samples where there are fewer.
+        metric: "euclidean" as published, or "cosine" for embeddings whose length means nothing.
+
+    Returns:
+        Fraction classified correctly; NaN where one side has no labelled sample or an embedding is not finite.
+
+    Raises:
+        ValueError: Shapes do not fit, k < 1 or an unknown metric.
+    """
+    train_x, train_y = _labelled(train_x, train_y)
+    test_x, test_y = _labelled(test_x, test_y)
+    if k < 1 or metric not in ("euclidean", "cosine") or train_x.shape[1] != test_x.shape[1]:
+        raise ValueError(
+            f"knn_accuracy: k={k} (1 or more), metric={metric!r} (euclidean or cosine), "
+            f"features {train_x.shape[1]} and {test_x.shape[1]} (equal)"
+        )
+    if not _usable(train_x, test_x):
+        return float("nan")
+    test_x, train_y, test_y = (tensor.to(train_x.device) for tensor in (test_x, train_y, test_y))
+    if metric == "cosine":
+        train_x, test_x = (torch.nn.functional.normalize(x, dim=1) for x in (train_x, test_x))
+    center = train_x.mean(dim=0)
+    train_x, test_x = train_x - center, test_x - center
+
+    k = min(k, len(train_x))
+    n_classes = int(train_y.max()) + 1
+    step = max(1, DISTANCES_AT_ONCE // len(train_x))
+    half_square = train_x.square().sum(dim=1) / 2  # (N,)
+    correct = torch.zeros((), dtype=torch.int64, device=train_x.device)
+    # sum over classes of votes * K - class: a larger vote always wins, and between equal votes the smaller label does
+    tie = torch.arange(n_classes, device=train_x.device)
+    with torch.autocast(train_x.device.type, enabled=False):
+        for query, label in zip(test_x.split(step), test_y.split(step), strict=True):
+            # the query's own norm shifts all its distances alike: half the squared distance, up to that shift
+            distance = half_square - query @ train_x.T  # (m, N)
+            neighbor = distance.topk(k, dim=1, largest=False).indices  # (m, k)
+            votes = torch.zeros(len(query), n_classes, dtype=torch.int64, device=train_x.device)
+            votes.scatter_add_(1, train_y[neighbor], torch.ones_like(neighbor))  # (m, K)
+            correct += (votes * n_classes - tie).argmax(dim=1).eq(label).sum()
+    return int(correct) / len(test_y)
+
+
+def linear_probe_accuracy(train_x: Tensor, train_y: Tensor, test_x: Tensor, test_y: Tensor, c: float = 1.0) -> float:
+    """Score a logistic regression on standardised embeddings (scikit-learn, on the CPU): a quick linear evaluation.
+
+    Args:
+        train_x: (N, D) embeddings to fit on; their mean and standard deviation scale both sets.
+        train_y: (N,) labels; -1 means unlabelled and is left out.
+        test_x: (M, D) embeddings to classify.
+        test_y: (M,) labels; -1 is left out.
+        c: Inverse strength of the L2 penalty.
+
+    Returns:
+        Fraction classified correctly; NaN where one side has no labelled sample or an embedding is not finite.
+
+    Raises:
+        ValueError: Shapes do not fit.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    train_x, train_y = _labelled(train_x, train_y)
+    test_x, test_y = _labelled(test_x, test_y)
+    if not _usable(train_x, test_x):
+        return float("nan")
+    fit_x, fit_y, score_x, score_y = (tensor.cpu().numpy() for tensor in (train_x, train_y, test_x, test_y))
+    if len(set(fit_y.tolist())) == 1:  # nothing to separate: every sample gets the one class that is known
+        return float((score_y == fit_y[0]).mean())
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=2000))
+    return float(probe.fit(fit_x, fit_y).score(score_x, score_y))
+
+
+def _labelled(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return float32 embeddings and labels without the unlabelled samples."""
+    if x.ndim != 2 or y.shape != x.shape[:1]:
+        raise ValueError(f"embeddings {tuple(x.shape)} and labels {tuple(y.shape)} should be (N, D) and (N,)")
+    keep = y != -1
+    return x.detach()[keep.to(x.device)].float(), y.detach()[keep].long()
+
+
+def _usable(train_x: Tensor, test_x: Tensor) -> bool:
+    """Tell whether both sides have samples and finite values."""
+    return bool(len(train_x) and len(test_x) and train_x.isfinite().all() and test_x.isfinite().all())

@@ -1,0 +1,105 @@
+"""Metrics against scikit-learn and hand values."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sk
+
+from seisml.errors import UserError
+from seisml.evaluation.metrics import accuracy_interval, classification_metrics
+
+
+def random_case(n: int = 200, k: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    label = torch.randint(0, k, (n,), generator=generator)
+    logits = torch.randn(n, k, generator=generator)
+    logits[torch.arange(n), label] += 1
+    return logits.log_softmax(dim=1), label
+
+
+def test_equals_scikit_learn() -> None:
+    log_probability, label = random_case()
+    predicted = log_probability.argmax(dim=1)
+    result = classification_metrics(log_probability, label, list("abcde"))
+    precision, recall, f1, support = sk.precision_recall_fscore_support(label, predicted)
+    assert result["acc"] == pytest.approx(sk.accuracy_score(label, predicted))
+    assert result["f1_macro"] == pytest.approx(sk.f1_score(label, predicted, average="macro"), abs=1e-6)
+    assert result["confusion_matrix"] == sk.confusion_matrix(label, predicted).tolist()
+    for k, values in enumerate(result["per_class"].values()):
+        expected = {"precision": precision[k], "recall": recall[k], "f1": f1[k], "support": support[k]}
+        assert values == pytest.approx(expected, abs=1e-6)
+
+
+def test_hand_values() -> None:
+    predicted, label = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 1, 1])
+    result = classification_metrics(torch.eye(2)[predicted].log(), label, ("noise", "event"))
+    assert result["n"] == 4 and result["acc"] == pytest.approx(0.75)
+    assert result["confusion_matrix"] == [[1, 0], [1, 2]]
+    assert result["per_class"]["noise"] == pytest.approx({"precision": 0.5, "recall": 1, "f1": 2 / 3, "support": 1})
+    assert result["per_class"]["event"] == pytest.approx({"precision": 1, "recall": 2 / 3, "f1": 0.8, "support": 3})
+
+
+def test_absent_class_has_no_value_and_leaves_the_macro_mean_alone() -> None:
+    log_probability, label = random_case(k=4)
+    label = torch.where(label == 2, torch.tensor(0), label)  # class 2 is predicted, never true
+    result = classification_metrics(log_probability, label, list("abcd"))
+    predicted = log_probability.argmax(dim=1)
+    assert result["per_class"]["c"] == {"precision": None, "recall": None, "f1": None, "support": 0}
+    expected = sk.f1_score(label, predicted, labels=[0, 1, 3], average="macro")
+    assert result["f1_macro"] == pytest.approx(expected, abs=1e-6)
+    json.dumps(result, allow_nan=False)
+
+
+def test_class_never_predicted_has_precision_zero() -> None:
+    result = classification_metrics(torch.tensor([[0.0, -9], [0, -9]]), torch.tensor([0, 1]), ("a", "b"))
+    assert result["per_class"]["b"] == {"precision": 0, "recall": 0, "f1": 0, "support": 1}
+
+
+def test_single_class() -> None:
+    result = classification_metrics(torch.zeros(3, 1), torch.zeros(3, dtype=torch.int64), ("only",))
+    assert result["acc"] == 1 and result["confusion_matrix"] == [[3]] and result["f1_macro"] == 1
+
+
+def test_unlabelled_left_out() -> None:
+    log_probability, label = random_case()
+    mixed = torch.cat([label, torch.full((7,), -1)])
+    padded = torch.cat([log_probability, torch.full((7, 5), torch.nan)])
+    names = list("abcde")
+    assert classification_metrics(padded, mixed, names) == classification_metrics(log_probability, label, names)
+
+
+def test_bfloat16_scores_and_minus_infinity() -> None:
+    score = torch.tensor([[0.0, -torch.inf], [-torch.inf, 0]]).bfloat16()
+    assert classification_metrics(score, torch.tensor([0, 1]), ("a", "b"))["acc"] == 1
+
+
+@pytest.mark.parametrize(
+    ("score", "label", "words"),
+    [
+        (torch.full((2, 2), torch.nan), [0, 1], "NaN for 2 of 2"),
+        (torch.zeros(2, 2), [-1, -1], "no test sample has a label"),
+        (torch.zeros(2, 2), [0, 2], "there are 2 classes"),
+    ],
+)
+def test_bad_input_is_named(score: torch.Tensor, label: list[int], words: str) -> None:
+    with pytest.raises(UserError, match=words) as error:
+        classification_metrics(score, torch.tensor(label), ("a", "b"))
+    assert "\n" not in str(error.value)
+
+
+def test_wrong_shapes() -> None:
+    with pytest.raises(ValueError, match=r"\(3, 2\)"):
+        classification_metrics(torch.zeros(3, 2), torch.zeros(3), ("a", "b", "c"))
+
+
+def test_accuracy_interval_is_wilsons() -> None:
+    # roots of (p - x)^2 = z^2 x (1 - x) / n, the definition of the score interval
+    n, correct, z = 20, 17, 1.96
+    p = correct / n
+    roots = np.sort(np.roots([1 + z**2 / n, -(2 * p + z**2 / n), p**2]))
+    assert accuracy_interval(correct, n) == pytest.approx(tuple(roots))
+    assert accuracy_interval(0, 3)[0] == 0 and accuracy_interval(3, 3)[1] == 1
