@@ -1,0 +1,222 @@
+"""Which records train, which tune and which test: the split of a data set.
+
+Every procedure is a pure function of the metadata, the ratios and a seed; rows may stand in any order. Records marked
+``Unlabeled`` never test; they join the training part only for self-supervision, and only where nothing of theirs
+(event, station or time, as the split is made) tests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from seisml.data.grouping import DEV, TEST, GroupDraw
+from seisml.data.identity import event_hashes, event_ids, overlap, record_ids, start_times, text_column
+from seisml.errors import UserError, nearest
+
+__all__ = ["Split", "event_hashes", "event_ids", "make_split", "overlap", "record_ids"]
+
+Procedure = Literal["published", "fixed_test", "column"]
+Grouping = Literal["record", "event", "station", "time"]
+PARTS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of the three parts of a data set.
+
+    Attributes:
+        train: Rows to train on, ascending; with unlabelled ones where they were asked for.
+        dev: Rows for choosing models, ascending; often empty.
+        test: Rows looked at once, ascending; always labelled.
+        hash: SHA-256 of the sorted (part, record) pairs. It depends on which records are in which part (by
+            source file, event, station and start time), not on where in the store they lie.
+    """
+
+    train: np.ndarray
+    dev: np.ndarray
+    test: np.ndarray
+    hash: str = ""
+
+    def to_frame(self, metadata: pd.DataFrame) -> pd.DataFrame:
+        """List the records of the parts: part, row, trace_name, source_id, trace_category."""
+        rows = np.concatenate([self.train, self.dev, self.test]).astype(np.int64)
+        part = np.repeat(PARTS, [len(self.train), len(self.dev), len(self.test)])
+        columns = {name: text_column(metadata, name)[rows] for name in ("trace_name", "source_id", "trace_category")}
+        return pd.DataFrame({"part": part, "row": rows, **columns})
+
+    def write(self, path: str | Path, metadata: pd.DataFrame) -> None:
+        """Write :meth:`to_frame` as a CSV file."""
+        self.to_frame(metadata).to_csv(path, index=False)
+
+    def check_events(self, metadata: pd.DataFrame) -> None:
+        """Refuse an event that lies in two parts.
+
+        Raises:
+            UserError: Names the first such event and the cure.
+        """
+        events, home = event_ids(metadata), {}
+        for part, rows in (("test", self.test), ("dev", self.dev), ("train", self.train)):
+            names = np.unique(events[rows])
+            shared = next((name for name in names if name in home), None)
+            if shared is not None:
+                raise UserError(
+                    f"event {shared!r} (source_id) lies in both the {part} and the {home[shared]} part: "
+                    f"set dataset.split_by=event, which keeps its records together"
+                )
+            home.update(dict.fromkeys(names, part))
+
+
+def make_split(
+    metadata: pd.DataFrame,
+    *,
+    train_data_ratio: float = 0.8,
+    test_data_ratio: float = 0.2,
+    dev_data_ratio: float = 0.0,
+    seed: int = 0,
+    procedure: Procedure = "published",
+    by: Grouping = "record",
+    is_ssl: bool = False,
+    unlabeled: str = "Unlabeled",
+) -> Split:
+    """Split a data set.
+
+    - ``published`` (Lee et al.; by record): rows sorted by (class, file name), then scikit-learn's stratified
+      ``train_test_split``, whose membership it reproduces. Another train ratio gives another test part. With ``by``
+      other than ``record`` nothing was published, and the procedure is ``fixed_test``.
+    - ``fixed_test``: the test part is drawn once per seed and never moves. The training part is what is left, and
+      ``train_data_ratio / (1 - test_data_ratio)`` of its events (0.8 with 0.2: all of them; records with
+      ``by="record"``) train: stratified, at least one per class, and nested (5 % lies within 10 %).
+    - ``column``: SeisBench's ``split`` column gives the parts; the training part is thinned as under ``fixed_test``.
+
+    Grouped, ``event`` keeps the records of a source_id together, stratified by the set of classes that the event
+    carries. ``station`` tests on stations that never train; an event seen on both sides keeps its records on one side
+    only, the others go unused. ``time`` tests on the last events and tunes on those before.
+
+    Args:
+        metadata: One row per record, with ``trace_category`` and, where the procedure needs them,
+            ``trace_source_file``, ``source_id``, ``station_code``, ``trace_start_time`` or ``split``.
+        train_data_ratio: Share of all labelled events (records) that trains, in (0, 1].
+        test_data_ratio: Share of all labelled events (records) that tests, in (0, 1).
+        dev_data_ratio: Share of the training part that is set aside for choosing models, in [0, 1).
+        seed: Seed of the draw.
+        procedure: How the parts are drawn, see above.
+        by: What stays together, see above.
+        is_ssl: Whether unlabelled records train too. Where labelled records go does not depend on it.
+        unlabeled: The category of records without a label.
+
+    Returns:
+        The split.
+
+    Raises:
+        UserError: Ratios that do not fit, a class with too few samples or events, or a column that is missing.
+    """
+    for name, value, choices in (("split_procedure", procedure, Procedure), ("split_by", by, Grouping)):
+        if value not in get_args(choices):
+            raise UserError(f"dataset.{name}={value} is not known: {nearest(value, get_args(choices))}")
+    _check_ratios(train_data_ratio, test_data_ratio, dev_data_ratio)
+    labels = text_column(metadata, "trace_category")
+    labels[labels == ""] = unlabeled
+    labelled, free = np.flatnonzero(labels != unlabeled), np.flatnonzero(labels == unlabeled)
+    if not len(labelled) and not (is_ssl and len(free)):
+        raise UserError("no labelled record to split: give trace_category in metadata.csv, or set dataset.is_ssl=true")
+    draw = GroupDraw(metadata, labels, seed, "record" if by == "record" else "event")
+    fraction = min(1.0, train_data_ratio / (1 - test_data_ratio))
+    if not len(labelled):
+        parts = {"train": labelled, "dev": labelled, "test": labelled}
+    elif procedure == "column":
+        parts = _column_parts(metadata, labelled)
+        parts["train"] = draw.thinned(parts["train"], fraction)
+    elif procedure == "published" and by == "record":
+        parts = _published_parts(metadata, labels, labelled, seed, (train_data_ratio, test_data_ratio, dev_data_ratio))
+    else:
+        cut = {"time": draw.last_in_time, "station": draw.stations}.get(by, draw.groups)
+        test, rest = cut(labelled, test_data_ratio, TEST)
+        dev, rest = cut(rest, dev_data_ratio, DEV) if dev_data_ratio > 0 else (labelled[:0], rest)
+        parts = {"train": draw.thinned(rest, fraction), "dev": dev, "test": test}
+    if is_ssl:
+        free = _column_parts(metadata, free)["train"] if procedure == "column" else free
+        held = np.concatenate([parts["dev"], parts["test"]])
+        parts["train"] = np.concatenate([parts["train"], _apart(metadata, free, held, by)])
+    parts = {part: np.sort(rows).astype(np.int64) for part, rows in parts.items()}
+    if not len(parts["train"]):
+        raise UserError("the split leaves no record to train on: give train rows in 'split', or another split_by")
+    identities = record_ids(metadata)
+    lines = sorted(f"{part}\t{identity}\n" for part in PARTS for identity in identities[parts[part]])
+    return Split(**parts, hash=hashlib.sha256("".join(lines).encode()).hexdigest())
+
+
+def _published_parts(
+    metadata: pd.DataFrame, labels: np.ndarray, labelled: np.ndarray, seed: int, ratios: tuple[float, float, float]
+) -> dict[str, np.ndarray]:
+    """Reproduce scikit-learn's membership on rows sorted by (class, file name), labels encoded alphabetically."""
+    train_ratio, test_ratio, dev_ratio = ratios
+    files = [
+        path.replace("\\", "/").rsplit("/", 1)[-1] for path in text_column(metadata, "trace_source_file")[labelled]
+    ]
+    order = pd.DataFrame({"label": labels[labelled], "file": files, "record": record_ids(metadata)[labelled]})
+    rows = labelled[order.sort_values(["label", "file", "record"], kind="stable").index]
+    train, test = _train_test(rows, labels, train_ratio, test_ratio, seed)
+    dev = rows[:0]
+    if dev_ratio > 0:
+        train, dev = _train_test(train, labels, 1 - dev_ratio, dev_ratio, seed)
+    return {"train": train, "dev": dev, "test": test}
+
+
+def _train_test(
+    rows: np.ndarray, labels: np.ndarray, train_ratio: float, test_ratio: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    classes, codes, counts = np.unique(labels[rows].astype(str), return_inverse=True, return_counts=True)
+    if counts.min() < 2:
+        raise UserError(
+            f"class {str(classes[counts.argmin()])!r} has one sample only, which cannot both train and test: add samples to "
+            f"it, or leave the class out"
+        )
+    for ratio, whole in ((train_ratio, np.floor), (test_ratio, np.ceil)):
+        if whole(ratio * len(rows)) < len(classes):
+            raise UserError(
+                f"a ratio of {ratio:g} gives {int(whole(ratio * len(rows)))} of {len(rows)} records for {len(classes)} "
+                f"classes: raise it to {len(classes) / len(rows):.3g}, or set dataset.split_procedure=fixed_test"
+            )
+    train, test = train_test_split(
+        np.arange(len(rows)), train_size=train_ratio, test_size=test_ratio, stratify=codes, random_state=seed
+    )
+    return rows[train], rows[test]
+
+
+def _column_parts(metadata: pd.DataFrame, rows: np.ndarray) -> dict[str, np.ndarray]:
+    if "split" not in metadata:
+        raise UserError("dataset.split_procedure=column needs a column 'split' in metadata.csv: use fixed_test instead")
+    split = text_column(metadata, "split")[rows]
+    return {part: rows[split == part] for part in PARTS}
+
+
+def _apart(metadata: pd.DataFrame, free: np.ndarray, held: np.ndarray, by: Grouping) -> np.ndarray:
+    """Leave out unlabelled rows that share an event, a station or a stretch of time with held-out ones."""
+    if by == "record" or not len(held) or not len(free):
+        return free
+    events = event_ids(metadata)
+    free = free[~np.isin(events[free], events[held])]
+    if by == "station":
+        stations = text_column(metadata, "station_code")
+        free = free[~np.isin(stations[free], stations[held])]
+    if by == "time":
+        times = start_times(metadata)
+        free = free[times[free] < times[held].min()]
+    return free
+
+
+def _check_ratios(train: float, test: float, dev: float) -> None:
+    for name, value, low in (("train", train, 0 < train), ("test", test, 0 < test < 1), ("dev", dev, 0 <= dev < 1)):
+        if not low or not np.isfinite(value):
+            raise UserError(f"dataset.{name}_data_ratio={value:g} does not fit: a ratio lies between 0 and 1")
+    if train + test > 1 + 1e-9:
+        raise UserError(
+            f"dataset.train_data_ratio={train:g} and test_data_ratio={test:g} add up to more than 1: lower one of them"
+        )
