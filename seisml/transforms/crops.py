@@ -1,0 +1,141 @@
+"""Crops along time: views for self-supervised learning."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from seisml.errors import UserError
+from seisml.transforms.picture import Picture, WaveformPicture
+from seisml.transforms.randomness import SampleRandom
+
+
+def neighboring_centers(random: SampleRandom, width: float = 0.1, shift: float = 0.25) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw the centres of a reference crop, a neighbour and a non-neighbour (Tonekaboni et al. 2021; Lee et al. 2022).
+
+    With r = ``width`` and s = ``shift`` * r: reference t ~ U(s + r, 1 - s - r); neighbour ~ N(t, (s/2)^2) truncated to (t - s, t + s);
+    non-neighbour ~ U(s + r, 1 - s - r) conditioned on |t_k - t| > s + r, drawn by inverting its distribution function.
+
+    Args:
+        random: Random numbers of the batch.
+        width: Crop width as a fraction of the length.
+        shift: Largest shift of the neighbour, in crop widths.
+
+    Returns:
+        t, t_l, t_k: each (B,) float32, as fractions of the length.
+
+    Raises:
+        UserError: ``width`` and ``shift`` that would leave no room for a non-neighbour.
+    """
+    check_neighboring(width, shift)
+    s = shift * width
+    distance = s + width
+    low, high = distance, 1.0 - distance
+    t = random.uniform("reference", 1, low, high)[:, 0]
+    t_l = random.truncated_normal("neighbor", t, s / 2, t - s, t + s)[:, 0]
+    left = (t - distance - low).clamp_min(0.0)  # room to the left of the reference, (B,)
+    right = (high - t - distance).clamp_min(0.0)
+    u = random.uniform("non_neighbor", 1)[:, 0] * (left + right)
+    t_k = torch.where(u < left, low + u, t + distance + (u - left))
+    return t, t_l, t_k
+
+
+def check_neighboring(width: float, shift: float) -> None:
+    """Raise a UserError unless every reference leaves room for a non-neighbour."""
+    if not width > 0 or not shift > 0:
+        raise UserError(f"NeighboringCrop: width ({width}) and shift ({shift}) must be above 0")
+    if width * (1 + shift) >= 0.25:
+        raise UserError(
+            f"NeighboringCrop: width * (1 + shift) = {width * (1 + shift):.3g} must be below 0.25, or a reference in the middle leaves no "
+            f"room for a non-neighbour; set width below {0.25 / (1 + shift):.3g}"
+        )
+
+
+def half_width(picture: Picture | WaveformPicture, width: float) -> int:
+    """Return how many columns a crop reaches to either side of its centre: floor(width * W) // 2.
+
+    Raises:
+        UserError: The crop would cover fewer than 2 columns of the spectrogram.
+    """
+    resolved = math.floor(width * picture.source_width + 1e-9)
+    half = math.floor(width * picture.width + 1e-9) // 2
+    if resolved < 2 or half < 1:
+        raise UserError(
+            f"a crop of {width:g} of the length covers {min(resolved, 2 * half)} of {picture.source_width} spectrogram columns ({picture.recipe}); "
+            "lower front_end.nperseg, raise front_end.noverlap or raise the crop's width"
+        )
+    return half
+
+
+def crop(picture: Picture | WaveformPicture, center: Tensor, width: float) -> Tensor:
+    """Crop around centres given as fractions of the length.
+
+    Args:
+        picture: Pictures of the batch.
+        center: (B,) in [0, 1].
+        width: Crop width as a fraction of the length.
+
+    Returns:
+        (B, C, F, 2 * half): columns floor(center * W) - half up to + half, moved inside where they would stick out.
+    """
+    half = half_width(picture, width)
+    start = (center * picture.width).floor().to(torch.int64) - half
+    return picture.columns(start.clamp(0, picture.width - 2 * half), 2 * half)
+
+
+class NeighboringCrop(nn.Module):
+    """Reference crop from the first view, neighbouring and non-neighbouring crops from the second (see :func:`neighboring_centers`).
+
+    Args:
+        width: Crop width as a fraction of the length.
+        shift: Largest shift of the neighbour, in crop widths.
+    """
+
+    def __init__(self, width: float = 0.1, shift: float = 0.25):
+        super().__init__()
+        check_neighboring(width, shift)
+        self.width, self.shift = float(width), float(shift)
+
+    def extra_repr(self) -> str:
+        """Say the parameters, for ``print``."""
+        return f"width={self.width:g}, shift={self.shift:g}"
+
+    def forward(self, views: tuple[Picture, ...], random: SampleRandom) -> tuple[Tensor, Tensor, Tensor]:
+        """Return reference, neighbour and non-neighbour, each (B, C, F, width)."""
+        first, second = _two_views(views, "NeighboringCrop")
+        t, t_l, t_k = neighboring_centers(random, self.width, self.shift)
+        return crop(first, t, self.width), crop(second, t_l, self.width), crop(second, t_k, self.width)
+
+
+class RandomCrop(nn.Module):
+    """One crop from each of two views, anywhere, independently.
+
+    Args:
+        width: Crop width as a fraction of the length.
+    """
+
+    def __init__(self, width: float = 0.1):
+        super().__init__()
+        if not 0 < width <= 1:
+            raise UserError(f"RandomCrop: width ({width}) must be above 0 and at most 1")
+        self.width = float(width)
+
+    def extra_repr(self) -> str:
+        """Say the parameters, for ``print``."""
+        return f"width={self.width:g}"
+
+    def forward(self, views: tuple[Picture, ...], random: SampleRandom) -> tuple[Tensor, ...]:
+        """Return one crop per view, each (B, C, F, width)."""
+        first, second = _two_views(views, "RandomCrop")
+        centers = random.uniform("center", 2, self.width / 2, 1 - self.width / 2)
+        return crop(first, centers[:, 0], self.width), crop(second, centers[:, 1], self.width)
+
+
+def _two_views(views: tuple[Picture, ...], name: str) -> tuple[Picture, Picture]:
+    if len(views) != 2 or not all(isinstance(view, Picture | WaveformPicture) for view in views):
+        raise UserError(
+            f"augmentations: {name} takes two whole pictures; name one crop, before anything that makes tensors of them"
+        )
+    return views
