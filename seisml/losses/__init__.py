@@ -1,1 +1,28 @@
-"""Losses: pure functions of tensors."""
+"""Losses: functions of tensors, no state."""
+
+from seisml.losses.barlow_twins import barlow_twins_loss
+from seisml.losses.simclr import simclr_loss
+from seisml.losses.tnc import diag_loss, tnc_loss
+from seisml.losses.vibcreg import (
+    covariance,
+    covariance_full,
+    covariance_gram,
+    invariance,
+    variance,
+    vibcreg_loss,
+)
+from seisml.losses.vicreg import vicreg_loss
+
+__all__ = [
+    "barlow_twins_loss",
+    "covariance",
+    "covariance_full",
+    "covariance_gram",
+    "diag_loss",
+    "invariance",
+    "simclr_loss",
+    "tnc_loss",
+    "variance",
+    "vibcreg_loss",
+    "vicreg_loss",
+]

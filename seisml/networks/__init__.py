@@ -1,1 +1,32 @@
-"""Networks: encoders, projector, normalisation."""
+"""Encoders, heads, projector and normalisation: nn.Modules only."""
+
+from seisml.networks.alexnet import AlexNetEncoder
+from seisml.networks.classifier import Classifier, build_classifier
+from seisml.networks.discriminator import TNCDiscriminator
+from seisml.networks.encoder import Encoder, build_encoder, find_encoder
+from seisml.networks.iternorm import IterNorm
+from seisml.networks.projector import Projector
+from seisml.networks.resnet import (
+    ResNet18Encoder,
+    ResNet34Encoder,
+    ResNet50Encoder,
+    ResNet152Encoder,
+    SmallResNetEncoder,
+)
+
+__all__ = [
+    "AlexNetEncoder",
+    "Classifier",
+    "Encoder",
+    "IterNorm",
+    "Projector",
+    "ResNet152Encoder",
+    "ResNet18Encoder",
+    "ResNet34Encoder",
+    "ResNet50Encoder",
+    "SmallResNetEncoder",
+    "TNCDiscriminator",
+    "build_classifier",
+    "build_encoder",
+    "find_encoder",
+]
