@@ -175,8 +175,8 @@ def _train_test(
     classes, codes, counts = np.unique(labels[rows].astype(str), return_inverse=True, return_counts=True)
     if counts.min() < 2:
         raise UserError(
-            f"class {str(classes[counts.argmin()])!r} has one sample only, which cannot both train and test: add samples "
-            "to it, or leave the class out"
+            f"class {str(classes[counts.argmin()])!r} has one sample only, which cannot both train and test: add "
+            "samples to it, or leave the class out"
         )
     for ratio, whole in ((train_ratio, np.floor), (test_ratio, np.ceil)):
         if whole(ratio * len(rows)) < len(classes):
