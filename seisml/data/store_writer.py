@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-import socket
 import string
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -19,16 +16,30 @@ import numpy as np
 import pandas as pd
 
 from seisml import __version__
-from seisml.data.store import PREPARED, UNLABELED, previous_folder, read_prepared, recover_interrupted
+from seisml.data.store_folder import (
+    PREPARED,
+    check_writable,
+    fingerprint,
+    partial_folder,
+    put_in_place,
+    recover_interrupted,
+    remove_leftovers,
+)
+from seisml.data.store_tables import UNLABELED
 from seisml.errors import UserError
 
 FLUSH_BYTES = 32 * 2**20
-_FORMAT = 1  # raise it when the same options would make another store
 _FIRST_COLUMNS = (
-    "trace_name", "trace_category", "source_id", "trace_source_file", "trace_start_time", "trace_sampling_rate_hz", "trace_npts",
-    "trace_component_order", "trace_channels",
-)  # fmt: skip
-_STALE_SECONDS = 24 * 3600
+    "trace_name",
+    "trace_category",
+    "source_id",
+    "trace_source_file",
+    "trace_start_time",
+    "trace_sampling_rate_hz",
+    "trace_npts",
+    "trace_component_order",
+    "trace_channels",
+)
 
 
 class StoreWriter:
@@ -39,7 +50,7 @@ class StoreWriter:
 
     Args:
         out: Folder of the store.
-        options: What decides the content, JSON-able; kept in ``prepare.json`` so that :func:`is_current` can compare.
+        options: What decides the content, JSON-able; kept in ``prepare.json`` so that ``is_current`` can compare.
         sources: The files it is made from; None where there are none.
         overwrite: Replace an existing store.
         unit: Unit of the samples, for SeisBench's ``data_format``.
@@ -53,8 +64,8 @@ class StoreWriter:
         UserError: ``out`` exists and ``overwrite`` is False, or is a folder that is not a store; no record was added.
 
     Example:
-        >>> with StoreWriter("data/mine", options={"length": 10.0}, sources=[]) as writer:
-        ...     writer.add(waveform, {"trace_category": "Rockfall", "source_id": "a", "trace_sampling_rate_hz": 100.0})
+        >>> with StoreWriter("data/mine", options={"length": 10.0}) as writer:
+        ...     writer.add(waveform, {"trace_category": "LP", "source_id": "a", "trace_sampling_rate_hz": 100.0})
     """
 
     def __init__(
@@ -73,7 +84,7 @@ class StoreWriter:
         self.skipped: list[dict[str, str]] = []
         self.notes: dict[str, Any] = {}
         self._rows: list[dict[str, Any]] = []
-        self._pending: dict[tuple[int, int], list[tuple[int, np.ndarray]]] = {}
+        self._pending: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
         self._pending_bytes = 0
         self._n_blocks = 0
 
@@ -81,15 +92,15 @@ class StoreWriter:
         recover_interrupted(self.out)
         check_writable(self.out, self.overwrite)
         remove_leftovers(self.out)
-        self._folder = self.out.parent / f".{self.out.name}.partial-{socket.gethostname()}-{os.getpid()}"
+        self._folder = partial_folder(self.out)
         try:
             self.out.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir()
         except OSError as error:
             raise UserError(f"{self.out}: cannot write there ({error.strerror}); choose another --out") from error
         # Blocks begin on page boundaries, so that mapped records are aligned.
-        self._file = h5py.File(self._folder / "waveforms.hdf5", "w", alignment_threshold=4096, alignment_interval=4096)
+        path = self._folder / "waveforms.hdf5"
+        self._file = h5py.File(path, "w", alignment_threshold=4096, alignment_interval=4096)
         self._data = self._file.create_group("data")
         return self
 
@@ -108,7 +119,8 @@ class StoreWriter:
 
         Args:
             waveform: (C, T), stored as float32 (counts above 2**24 lose their last bits).
-            metadata: SeisBench columns; needs ``trace_sampling_rate_hz``. ``trace_name`` and ``trace_npts`` are made here.
+            metadata: SeisBench columns; ``trace_sampling_rate_hz`` is needed; ``trace_name``, ``trace_npts`` are made
+                here.
 
         Raises:
             ValueError: The waveform is not (C, T) with at least one sample, or the sampling rate is missing.
@@ -120,9 +132,8 @@ class StoreWriter:
         if not metadata.get("trace_sampling_rate_hz"):
             raise ValueError("metadata of a record needs trace_sampling_rate_hz")
         if not np.isfinite(waveform).all():
-            raise UserError(
-                f"{metadata.get('trace_source_file', f'record {len(self._rows)}')}: NaN or infinite samples; leave the file out"
-            )
+            name = metadata.get("trace_source_file") or f"record {len(self._rows)}"
+            raise UserError(f"{name}: NaN or infinite samples; leave it out or mend it")
         row = {
             "trace_name": "",
             "trace_category": UNLABELED,
@@ -132,9 +143,8 @@ class StoreWriter:
             "trace_npts": waveform.shape[1],
         }
         if len(row["trace_component_order"]) != len(waveform):
-            raise ValueError(
-                f"trace_component_order {row['trace_component_order']!r} does not name {len(waveform)} traces"
-            )
+            order = row["trace_component_order"]
+            raise ValueError(f"trace_component_order {order!r} does not name {len(waveform)} traces, one letter each")
         self._pending.setdefault(waveform.shape, []).append((len(self._rows), waveform))
         self._rows.append(row)
         self._pending_bytes += waveform.nbytes
@@ -145,19 +155,18 @@ class StoreWriter:
         """Note a file that was left out, and why."""
         self.skipped.append({"file": str(file), "reason": reason})
 
-    def _flush(self, shape: tuple[int, int]) -> None:
+    def _flush(self, shape: tuple[int, ...]) -> None:
         records = self._pending.pop(shape)
-        block = np.stack([waveform for _, waveform in records])
-        name = f"bucket{self._n_blocks}"
-        self._data.create_dataset(name, data=block)
-        for index, (row, _) in enumerate(records):
+        name, self._n_blocks = f"bucket{self._n_blocks}", self._n_blocks + 1
+        block = self._data.create_dataset(name, (len(records), *shape), dtype=np.float32)
+        for index, (row, waveform) in enumerate(records):
+            block[index] = waveform
             self._rows[row]["trace_name"] = f"{name}${index},:{shape[0]},:{shape[1]}"
-        self._n_blocks += 1
-        self._pending_bytes -= block.nbytes
+            self._pending_bytes -= waveform.nbytes
 
     def _finish(self) -> None:
         if not self._rows:
-            raise UserError(f"{self.out}: no record to store, so none was made{_first_reasons(self.skipped)}")
+            raise UserError(f"{self.out}: no record to store, so none was made{_first_reason(self.skipped)}")
         for shape in list(self._pending):
             self._flush(shape)
         metadata = pd.DataFrame(self._rows)
@@ -166,20 +175,17 @@ class StoreWriter:
         self._write_data_format(metadata)
         self._file.close()
         metadata.to_csv(self._folder / "metadata.csv", index=False)
+        counts = metadata["trace_category"].value_counts().sort_index()
         prepared = {
             **self._fingerprint,
             "seisml_version": __version__,
             "n_records": len(metadata),
-            "counts": {
-                str(k): int(v) for k, v in metadata["trace_category"].value_counts(sort=False).sort_index().items()
-            },
+            "counts": {str(label): int(count) for label, count in counts.items()},
             "skipped": self.skipped,
             **self.notes,
         }
         (self._folder / PREPARED).write_text(json.dumps(prepared, indent=1) + "\n", encoding="utf-8")
-        for path in self._folder.iterdir():
-            _sync(path)
-        self._put_in_place()
+        put_in_place(self._folder, self.out, self.overwrite)
 
     def _write_data_format(self, metadata: pd.DataFrame) -> None:
         values: dict[str, Any] = {**self._data_format, "instrument_response": "not restituted"}
@@ -191,85 +197,6 @@ class StoreWriter:
         for key, value in values.items():
             group.create_dataset(key, data=value)
 
-    def _put_in_place(self) -> None:
-        previous = previous_folder(self.out)
-        while True:
-            if self.out.is_dir():
-                check_writable(self.out, self.overwrite)
-                if any(self.out.iterdir()):
-                    shutil.rmtree(previous, ignore_errors=True)
-                    os.rename(self.out, previous)
-                else:
-                    self.out.rmdir()
-            try:
-                os.rename(self._folder, self.out)
-            except FileExistsError:
-                continue
-            except OSError:
-                if self.out.is_dir():  # a reader has put the earlier store back between the two renames
-                    continue
-                raise
-            break
-        shutil.rmtree(previous, ignore_errors=True)
-
-
-def fingerprint(options: dict[str, Any], sources: Iterable[Path] | None) -> dict[str, Any]:
-    """What a store is made from: its options, and a hash over name, size and modification time of its source files."""
-    listing = hashlib.sha256()
-    paths = sorted(Path(os.path.abspath(path)) for path in sources or ())
-    base = os.path.commonpath([path.parent for path in paths]) if paths else ""
-    for path in paths:
-        stat = path.stat()
-        listing.update(f"{path.relative_to(base).as_posix()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    plain = json.loads(json.dumps(options, sort_keys=True, default=str))
-    return {"format": _FORMAT, "options": plain, "n_sources": len(paths), "sources_sha256": listing.hexdigest()}
-
-
-def is_current(out: str | Path, options: dict[str, Any], sources: Iterable[Path] | None = None) -> bool:
-    """Whether the finished store ``out`` was made by the same options from the same files (name, size, modification time).
-
-    A store that an interrupted ``--overwrite`` had moved aside is put back first.
-    """
-    out = recover_interrupted(Path(out))
-    if not all((out / name).is_file() for name in (PREPARED, "metadata.csv", "waveforms.hdf5")):
-        return False
-    prepared = read_prepared(out)
-    return all(prepared.get(key) == value for key, value in fingerprint(options, sources).items())
-
-
-def check_writable(out: Path, overwrite: bool) -> None:
-    """Refuse an ``--out`` that is taken.
-
-    Raises:
-        UserError: It is a file or a foreign folder, or a store made otherwise while ``overwrite`` is False.
-    """
-    if not os.path.lexists(out):
-        return
-    if not out.is_dir():
-        raise UserError(f"{out}: is a file; choose another --out")
-    if not any(out.iterdir()):
-        return
-    if not (out / PREPARED).is_file():  # never delete what this program has not made
-        raise UserError(f"{out}: holds files that are not a store made by seisml; choose another --out")
-    if not overwrite:
-        raise UserError(
-            f"{out}: a store made with other options or from other files is there; add --overwrite or choose another --out"
-        )
-
-
-def remove_leftovers(out: Path) -> None:
-    """Remove what killed writers of ``out`` left: their partial folders, and an earlier store that has been replaced."""
-    if os.path.lexists(out):
-        shutil.rmtree(previous_folder(out), ignore_errors=True)
-    prefix = f".{out.name}.partial-"
-    if not out.parent.is_dir():
-        return
-    for folder in out.parent.iterdir():
-        if folder.name.startswith(prefix):
-            host, _, pid = folder.name[len(prefix) :].rpartition("-")
-            if not _is_alive(folder, host, pid):
-                shutil.rmtree(folder, ignore_errors=True)
-
 
 def component_letters(n: int) -> str:
     """One character per trace where the channel codes do not give distinct ones (SeisBench maps single characters)."""
@@ -277,35 +204,11 @@ def component_letters(n: int) -> str:
     return letters[:n] + "".join(chr(0x100 + i) for i in range(n - len(letters)))
 
 
-def _is_alive(folder: Path, host: str, pid: str) -> bool:
-    if host != socket.gethostname():  # cannot ask another machine: a folder nobody touched for a day is dead
-        try:
-            newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-        except OSError:
-            return True
-        return time.time() - newest < _STALE_SECONDS
-    if not pid.isdigit() or os.name == "nt":  # on Windows os.kill would end the process
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return int(pid) != os.getpid()
-
-
-def _first_reasons(skipped: list[dict[str, str]]) -> str:
+def _first_reason(skipped: list[dict[str, str]]) -> str:
     if not skipped:
         return "; check the source folder"
-    first = skipped[0]
-    return f": all {len(skipped)} files were skipped, the first, {first['file']}: {first['reason']}"
-
-
-def _sync(path: Path) -> None:
-    """Push a file to the disk, so that a power cut after the rename cannot leave it empty."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    first, n = skipped[0], len(skipped)
+    reason = f"{first['file']}: {first['reason']}"
+    return (
+        f": the only file was skipped ({reason})" if n == 1 else f": all {n} files were skipped, the first is {reason}"
+    )

@@ -10,14 +10,15 @@ import sys
 import numpy as np
 import pytest
 
-from seisml.data.store import Store, previous_folder
-from seisml.data.store_writer import StoreWriter, is_current
+from seisml.data.store import Store
+from seisml.data.store_folder import is_current, previous_folder
+from seisml.data.store_writer import StoreWriter
 from seisml.errors import UserError
 
 WRITE_AND_DIE = """
 import os, signal, sys
 import numpy as np
-from seisml.data import store_writer
+from seisml.data import store_folder, store_writer
 out, when = sys.argv[1:]
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -29,7 +30,7 @@ def counted(a, b):
     rename(a, b)
     if when == "after renames" and len(renames) == 2:
         die()
-store_writer.os.rename = counted
+store_folder.os.rename = counted
 store_writer.FLUSH_BYTES = 100
 with store_writer.StoreWriter(out, {"new": True}, overwrite=True) as writer:
     for i in range(10):
@@ -153,7 +154,7 @@ def test_is_current(tmp_path):
 
 def test_existing_store_is_refused(tmp_path):
     make(tmp_path / "made")
-    with pytest.raises(UserError, match="--overwrite or choose another --out"):
+    with pytest.raises(UserError, match="--overwrite to replace it or choose another --out"):
         make(tmp_path / "made", 2.0)
     assert value_of(tmp_path / "made") == 1.0
 
@@ -182,7 +183,7 @@ def test_symbolic_link_to_a_store_stays_a_link(tmp_path):
 
 
 def test_nothing_added_makes_nothing(tmp_path):
-    with pytest.raises(UserError, match="first, a.dat: truncated"), StoreWriter(tmp_path / "made", {}) as writer:
+    with pytest.raises(UserError, match="skipped .a.dat: truncated"), StoreWriter(tmp_path / "made", {}) as writer:
         writer.skip("a.dat", "truncated")
     assert os.listdir(tmp_path) == []
 
