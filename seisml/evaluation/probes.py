@@ -50,28 +50,49 @@ def knn_accuracy(
         )
     if not _usable(train_x, test_x):
         return float("nan")
-    test_x, train_y, test_y = (tensor.to(train_x.device) for tensor in (test_x, train_y, test_y))
+    n_classes = int(max(train_y.max(), test_y.max())) + 1
+    votes = knn_votes(train_x, train_y, test_x, n_classes, k, metric)
+    return votes.argmax(dim=1).eq(test_y.to(votes.device)).double().mean().item()
+
+
+@torch.no_grad()
+def knn_votes(
+    train_x: Tensor,
+    train_y: Tensor,
+    test_x: Tensor,
+    n_classes: int,
+    k: int = 5,
+    metric: Literal["euclidean", "cosine"] = "euclidean",
+) -> Tensor:
+    """Count the classes among the nearest neighbours; the first of equal counts is the vote's winner.
+
+    Args:
+        train_x: (N, D) labelled embeddings to search.
+        train_y: (N,) their labels.
+        test_x: (M, D) embeddings to classify.
+        n_classes: Number of classes K.
+        k: Number of neighbours; all of the train samples where there are fewer.
+        metric: "euclidean" or "cosine".
+
+    Returns:
+        (M, K) int64 counts, on the device of ``train_x``.
+    """
+    test_x, train_y = test_x.to(train_x.device), train_y.to(train_x.device)
     if metric == "cosine":
         train_x, test_x = (torch.nn.functional.normalize(x, dim=1) for x in (train_x, test_x))
     center = train_x.mean(dim=0)
     train_x, test_x = train_x - center, test_x - center
-
     k = min(k, len(train_x))
-    n_classes = int(train_y.max()) + 1
     step = max(1, DISTANCES_AT_ONCE // len(train_x))
     half_square = train_x.square().sum(dim=1) / 2  # (N,)
-    correct = torch.zeros((), dtype=torch.int64, device=train_x.device)
-    # sum over classes of votes * K - class: a larger vote always wins, and between equal votes the smaller label does
-    tie = torch.arange(n_classes, device=train_x.device)
+    votes = torch.zeros(len(test_x), n_classes, dtype=torch.int64, device=train_x.device)
     with torch.autocast(train_x.device.type, enabled=False):
-        for query, label in zip(test_x.split(step), test_y.split(step), strict=True):
+        for query, vote in zip(test_x.split(step), votes.split(step), strict=True):
             # the query's own norm shifts all its distances alike: half the squared distance, up to that shift
             distance = half_square - query @ train_x.T  # (m, N)
             neighbor = distance.topk(k, dim=1, largest=False).indices  # (m, k)
-            votes = torch.zeros(len(query), n_classes, dtype=torch.int64, device=train_x.device)
-            votes.scatter_add_(1, train_y[neighbor], torch.ones_like(neighbor))  # (m, K)
-            correct += (votes * n_classes - tie).argmax(dim=1).eq(label).sum()
-    return int(correct) / len(test_y)
+            vote.scatter_add_(1, train_y[neighbor], torch.ones_like(neighbor))  # a view: fills its rows of votes
+    return votes
 
 
 def linear_probe_accuracy(train_x: Tensor, train_y: Tensor, test_x: Tensor, test_y: Tensor, c: float = 1.0) -> float:

@@ -1,0 +1,137 @@
+"""What a trained run says about its test part: predictions, metrics and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from seisml.evaluation import figures
+from seisml.evaluation.metrics import classification_metrics
+from seisml.evaluation.probes import knn_votes
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from seisml.data.datamodule import StoreDataModule
+    from seisml.methods.base import Method
+
+GALLERY_SIZE = 12
+MAP_SIZE = 2000
+
+
+@dataclass
+class Outcome:
+    """Predictions on the test part.
+
+    Attributes:
+        log_probability: (N, n_classes).
+        label: (N,).
+        row: Rows of the store, (N,).
+        embedding: (N, D).
+    """
+
+    log_probability: Tensor
+    label: Tensor
+    row: Tensor
+    embedding: Tensor
+
+    @property
+    def predicted(self) -> Tensor:
+        """Most likely class of each event, (N,)."""
+        return self.log_probability.argmax(-1)
+
+    def metrics(self, classes: tuple[str, ...]) -> dict[str, Any]:
+        """Metrics with the prefix ``test/``."""
+        values = classification_metrics(self.log_probability, self.label, classes)
+        return {f"test/{name}": value for name, value in values.items()}
+
+
+def classify(trainer: pl.Trainer, method: Method, data: StoreDataModule) -> Outcome | None:
+    """Predict the test part: with the classifier, or with a 5-nearest-neighbour vote on an encoder's embeddings.
+
+    Args:
+        trainer: The trainer that fitted the method.
+        method: The fitted method.
+        data: Its data module.
+
+    Returns:
+        The predictions; ``None`` where the test part is empty (a store without labels).
+    """
+    if not len(data.split.test):
+        return None
+    if hasattr(method, "predict_log_probability"):
+        batches = trainer.predict(method, data.test_dataloader())
+        joined = {name: torch.cat([batch[name].cpu() for batch in batches]) for name in batches[0]}
+        return Outcome(joined["log_probability"], joined["label"], joined["index"], joined["embedding"])
+    from seisml.methods.callbacks import embed_rows  # methods import evaluation, not the other way, but for this
+
+    train_x, train_y = embed_rows(method, data, data.labelled(data.split.train))
+    test_x, test_y = embed_rows(method, data, data.split.test)
+    votes = knn_votes(train_x, train_y, test_x, len(data.facts.classes))
+    share = (votes.float() + 1e-3) / (votes + 1e-3).sum(-1, keepdim=True)
+    return Outcome(share.log(), test_y, torch.from_numpy(np.asarray(data.split.test)), test_x)
+
+
+def draw(
+    folder: Path, outcome: Outcome | None, history: pd.DataFrame, method: Method, data: StoreDataModule
+) -> dict[str, Path]:
+    """Draw the run's figures.
+
+    Args:
+        folder: Where they go; made where missing.
+        outcome: Predictions on the test part.
+        history: Logged values, one row per epoch.
+        method: The fitted method, for the pictures of the gallery.
+        data: Its data module.
+
+    Returns:
+        The file of each figure.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {}
+    if len(history):
+        made["loss_curves"] = figures.loss_curves(history)
+    if outcome is not None:
+        classes = data.facts.classes
+        matrix = classification_metrics(outcome.log_probability, outcome.label, classes)["confusion_matrix"]
+        made["confusion_matrix"] = figures.confusion_matrix(matrix, classes)
+        made["embedding_map"] = figures.embedding_map(
+            outcome.embedding[:MAP_SIZE].numpy(), outcome.label[:MAP_SIZE].numpy(), classes
+        )
+        made["gallery"] = _gallery(outcome, method, data)
+    paths = {}
+    for name, figure in made.items():
+        paths[name] = folder / f"{name}.png"
+        figures.save(figure, paths[name])
+    return paths
+
+
+def _gallery(outcome: Outcome, method: Method, data: StoreDataModule) -> Any:
+    """Test events of all classes, wrongly predicted ones among them, one trace of each."""
+    wrong = (outcome.predicted != outcome.label).numpy()
+    label = outcome.label.numpy()
+    # round robin over (class, wrong first), so that no class and no kind of answer crowds out the others
+    order = pd.DataFrame({"label": label, "wrong": wrong, "place": np.arange(len(label))})
+    order = order.sort_values(["label", "wrong", "place"], ascending=[True, False, True])
+    order["turn"] = order.groupby(["label", "wrong"]).cumcount()
+    chosen = order.sort_values(["turn", "label"])["place"].to_numpy()[:GALLERY_SIZE]
+    batch = next(iter(data.evaluation_loader(outcome.row.numpy()[chosen], single=True)))
+    waveform = batch["waveform"][:, :1].to(method.device)
+    with torch.no_grad():
+        picture = method.front_end(waveform)
+    shown = len(waveform)
+    return figures.gallery(
+        waveform[:, 0].cpu().numpy(),
+        picture[:, 0].float().cpu().numpy(),
+        label[chosen][:shown],
+        outcome.predicted.numpy()[chosen][:shown],
+        data.facts.classes,
+        data.facts.sampling_rate,
+        probability=outcome.log_probability.exp().amax(-1).numpy()[chosen][:shown],
+    )
