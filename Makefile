@@ -1,0 +1,27 @@
+# make demo: sets up, then pretraining, linear evaluation and fine-tuning on embedded data
+# make test: sets up and runs the tests
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin
+
+.PHONY: demo test setup lint clean
+
+demo: $(VENV)/installed
+	$(RUN)/seisml demo
+
+test: $(VENV)/installed
+	$(RUN)/ruff check .
+	$(RUN)/python -m pytest
+
+setup: $(VENV)/installed
+
+$(VENV)/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	touch $@
+
+lint: $(VENV)/installed
+	$(RUN)/ruff check .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info runs multirun

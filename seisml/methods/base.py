@@ -1,0 +1,126 @@
+"""What every training recipe has: a front end, an encoder, Adam with a cosine, and its own callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor, nn
+
+from seisml.data.facts import DataFacts
+from seisml.data.sampling import Batch
+from seisml.errors import UserError
+from seisml.transforms.picture import Picture
+from seisml.transforms.pipeline import Augmentations
+from seisml.transforms.randomness import SampleRandom
+
+
+class Method(pl.LightningModule):
+    """Base of the training recipes.
+
+    Args:
+        facts: What the data set tells about itself.
+        front_end: Waveforms to pictures; part of the network, so that checkpoints take waveforms.
+        augmentations: Names (or name: arguments) of the augmentations, in order.
+        LR: Learning rate; a mapping of part to rate where a recipe has several.
+        weight_decay: Weight decay of Adam.
+        model_save_ep_period: Save the encoder every so many epochs; -1 saves none.
+        gradient_clip_val: Clip the gradient's norm to this; 0 does not clip.
+        max_pictures: Pictures that go through the encoder at once when all traces of a batch are looked at.
+        seed: Seed of the augmentations.
+        name: What the run is called.
+    """
+
+    n_draws: int | None = 1
+
+    def __init__(
+        self,
+        facts: DataFacts,
+        front_end: nn.Module,
+        augmentations: Sequence[str | dict[str, Any]] = (),
+        LR: float | dict[str, float] = 1e-3,
+        weight_decay: float = 0.0,
+        model_save_ep_period: int = -1,
+        gradient_clip_val: float = 0.0,
+        max_pictures: int = 512,
+        seed: int = 0,
+        name: str = "",
+    ) -> None:
+        super().__init__()
+        self.facts = facts
+        self.front_end = front_end
+        self.augmentations = Augmentations(augmentations)
+        self.LR, self.weight_decay = LR, weight_decay
+        self.model_save_ep_period, self.gradient_clip_val = model_save_ep_period, gradient_clip_val
+        self.max_pictures, self.seed = max_pictures, seed
+        self.name = name or type(self).__name__
+        self.in_channels = 1
+        self.run_record: dict[str, Any] = {}  # plain values that travel in the checkpoint: configuration, facts, split
+
+    # -- what a recipe defines -------------------------------------------------------------------------------------
+    def embed(self, picture: Tensor) -> Tensor:
+        """Features of pictures: (N, in_channels, F, W) -> (N, D)."""
+        raise NotImplementedError
+
+    # -- shared steps ----------------------------------------------------------------------------------------------
+    def random(self, batch: Batch) -> SampleRandom:
+        """Randomness of each sample of a batch, from (seed, epoch, sample index) alone."""
+        return SampleRandom(self.seed, batch["epoch"], batch["index"])
+
+    def views(self, batch: Batch) -> tuple[Picture, ...]:
+        """Pictures of the drawn traces: one :class:`Picture` of ``in_channels`` channels for each draw."""
+        waveform = batch["waveform"]  # (B, K * in_channels, T)
+        if waveform.shape[1] % self.in_channels:
+            raise UserError(
+                f"batches carry {waveform.shape[1]} traces, which in_channels={self.in_channels} does not divide; "
+                "set dataset.in_channels to the network's"
+            )
+        return tuple(self.front_end.picture(draw) for draw in waveform.split(self.in_channels, dim=1))
+
+    def encode_traces(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Features of every trace (or group of ``in_channels`` traces) of a batch, a bounded number at a time.
+
+        Returns:
+            Features (B, K, D), and the mask (B, K), false on padding.
+        """
+        waveform = batch["waveform"]  # (B, C, T)
+        n_events, n_traces, n_samples = waveform.shape
+        n_units = n_traces // self.in_channels
+        waveform = waveform[:, : n_units * self.in_channels].reshape(n_events, n_units, self.in_channels, n_samples)
+        mask = batch.get("trace_mask")
+        if mask is None:
+            mask = torch.ones(n_events, n_units, dtype=torch.bool, device=waveform.device)
+        else:
+            mask = mask[:, : n_units * self.in_channels].reshape(n_events, n_units, self.in_channels).all(-1)
+        units = waveform[mask]  # (N, in_channels, T): padding costs nothing
+        features = torch.cat([self.embed(self.front_end(part)) for part in units.split(self.max_pictures)])
+        out = features.new_zeros(n_events, n_units, features.shape[-1])
+        out[mask] = features
+        return out, mask
+
+    def parameter_groups(self) -> Iterable[dict[str, Any]]:
+        """Parameters and their learning rates."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": self.LR}]
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Adam, its rates falling to zero along a cosine stepped every iteration over the run's real steps."""
+        optimizer = torch.optim.Adam(self.parameter_groups(), weight_decay=self.weight_decay)
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Clip the norm of the gradient where ``gradient_clip_val`` asks for it."""
+        if self.gradient_clip_val > 0:
+            self.clip_gradients(optimizer, self.gradient_clip_val, "norm")
+
+    def configure_callbacks(self) -> list[Callback]:
+        """The recipe's own callbacks."""
+        return []
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put the run's configuration, facts and split into the checkpoint, as plain values."""
+        checkpoint["seisml"] = self.run_record

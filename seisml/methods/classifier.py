@@ -1,0 +1,94 @@
+"""What the supervised recipes share: weighted cross-entropy, accuracies, and the outputs that evaluation reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seisml.data.sampling import Batch
+from seisml.errors import UserError
+from seisml.losses.cross_entropy import weighted_cross_entropy
+from seisml.methods.base import Method
+
+
+class Classifier(Method):
+    """A recipe that ends in class probabilities.
+
+    Args:
+        n_classes: Number of classes; by default the data's, and checked against it.
+        use_class_weight: Weigh the loss by the data's balanced class weights.
+        label_smoothing: Share of the target spread over all classes.
+        **kwargs: See :class:`seisml.methods.base.Method`.
+    """
+
+    class_weight: Tensor
+
+    def __init__(
+        self,
+        n_classes: int | None = None,
+        use_class_weight: bool = True,
+        label_smoothing: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        names = self.facts.classes
+        if n_classes is not None and n_classes != len(names):
+            raise UserError(
+                f"exp_params.n_classes is {n_classes} but the data have {len(names)} classes ({', '.join(names)}); "
+                "set it to that number or leave it out"
+            )
+        self.n_classes = len(names)
+        self.label_smoothing = label_smoothing
+        weights = self.facts.class_weights if use_class_weight and self.facts.class_weights else (1.0,) * len(names)
+        self.register_buffer("class_weight", torch.tensor(weights))
+
+    def predict_log_probability(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Log-probabilities (B, n_classes) of each event and its features (B, D)."""
+        raise NotImplementedError
+
+    def _step(self, batch: Batch, part: str) -> tuple[Tensor, Tensor, Tensor]:
+        log_probability, features = self.predict_log_probability(batch)
+        label = batch["label"]
+        loss = weighted_cross_entropy(log_probability, label, self.class_weight, self.label_smoothing)
+        accuracy = (log_probability.argmax(-1) == label).float().mean()
+        self.log_dict(
+            {f"{part}/loss": loss, f"{part}/acc": accuracy},
+            prog_bar=True, on_step=False, on_epoch=True, batch_size=len(label),
+        )  # fmt: skip
+        return loss, log_probability, features
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Weighted cross-entropy of a batch."""
+        return self._step(batch, "train")[0]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Loss and accuracy on the dev part."""
+        self._step(batch, "val")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Everything that evaluation needs of a batch: log-probability, embedding, label and index."""
+        log_probability, features = self.predict_log_probability(batch)
+        return {
+            "log_probability": log_probability.float(),
+            "embedding": features.float(),
+            "label": batch["label"],
+            "index": batch["index"],
+        }
+
+
+def ensemble(log_probability: Tensor, mask: Tensor) -> Tensor:
+    """Average log-softmax over the traces of an event, then normalise.
+
+    Args:
+        log_probability: Log-softmax of each trace, (B, K, n_classes).
+        mask: False on padding, (B, K).
+
+    Returns:
+        Log-probabilities of each event, (B, n_classes).
+    """
+    weight = mask.to(log_probability.dtype)[..., None]
+    mean = (log_probability * weight).sum(1) / weight.sum(1).clamp_min(1)
+    return F.log_softmax(mean, dim=-1)

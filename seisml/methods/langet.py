@@ -1,0 +1,42 @@
+"""The earlier Åknes classifier on stacked traces (Langet and Silverberg 2023, doi 10.5194/esurf-11-89-2023)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seisml.data.sampling import Batch
+from seisml.methods.classifier import Classifier
+from seisml.networks.classifier import build_classifier
+from seisml.transforms.stacking import stack_traces
+
+
+class StackedTraceClassifier(Classifier):
+    """All traces of an event stacked into one, its spectrogram classified by AlexNet or a ResNet.
+
+    Args:
+        backbone_with_clf_type: ``AlexNet``, ``ResNet18`` or ``ResNet34``.
+        LR: Learning rate.
+        weight_decay: Weight decay of Adam.
+        **kwargs: See :class:`seisml.methods.classifier.Classifier`.
+    """
+
+    n_draws = None  # the stack needs every trace
+
+    def __init__(
+        self, backbone_with_clf_type: str = "ResNet34", LR: float = 1e-3, weight_decay: float = 1e-4, **kwargs: Any
+    ) -> None:
+        super().__init__(LR=LR, weight_decay=weight_decay, **kwargs)
+        network = build_classifier(backbone_with_clf_type, 1, self.n_classes).to(memory_format=torch.channels_last)
+        self.encoder, self.head = network.encoder, network.head
+
+    def predict_log_probability(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the events and the features of their stacked traces."""
+        waveform = batch["waveform"]
+        mask = batch.get("trace_mask")
+        if mask is None:
+            mask = torch.ones(waveform.shape[:2], dtype=torch.bool, device=waveform.device)
+        features = self.encoder(self.front_end(stack_traces(waveform, mask)))  # (B, D)
+        return torch.log_softmax(self.head(features).float(), dim=-1), features

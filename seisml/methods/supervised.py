@@ -1,0 +1,81 @@
+"""Training from scratch, fine-tuning and linear evaluation of an encoder (Lee, Aune, Langet and Eidsvik 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seisml.data.sampling import Batch
+from seisml.methods.classifier import Classifier, ensemble
+from seisml.networks.encoder import build_encoder
+
+
+class Supervised(Classifier):
+    """A linear classifier on an encoder.
+
+    Trains on what the data module hands out (one drawn trace per event, or all its traces as an ensemble) and predicts
+    with the ensemble over traces: the mean of their log-softmax.
+
+    Args:
+        backbone_type: Class of the encoder, from :mod:`seisml.networks`, or a dotted path to one.
+        in_channels: Traces that the encoder sees at once.
+        out_size_enc: Features of the encoder; checked against the backbone.
+        backbone_params: Further arguments of the encoder.
+        LR: One rate, or ``{"encoder": ..., "clf": ...}``. From scratch the encoder takes the classifier's rate.
+        freeze_encoders: Linear evaluation: encoder in eval mode, without gradients.
+        freeze_bn_stat_train: Encoder in eval mode while training (averaged BatchNorm statistics), with gradients.
+        **kwargs: See :class:`seisml.methods.classifier.Classifier`.
+    """
+
+    def __init__(
+        self,
+        backbone_type: str = "ResNet34Encoder",
+        in_channels: int = 1,
+        out_size_enc: int | None = None,
+        backbone_params: dict[str, Any] | None = None,
+        LR: float | dict[str, float] | None = None,
+        freeze_encoders: bool = False,
+        freeze_bn_stat_train: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(LR=LR if LR is not None else {"encoder": 5e-4, "clf": 1e-3}, **kwargs)
+        self.in_channels = in_channels
+        self.backbone_type, self.backbone_params = backbone_type, dict(backbone_params or {})
+        self.encoder = build_encoder(backbone_type, in_channels, out_size_enc, **self.backbone_params)
+        self.encoder.to(memory_format=torch.channels_last)
+        self.classifier = nn.Linear(self.encoder.out_size, self.n_classes)
+        self.freeze_encoders, self.freeze_bn_stat_train = freeze_encoders, freeze_bn_stat_train
+        self.encoder.requires_grad_(not freeze_encoders)
+        self.pretrained = False  # set where an encoder is loaded
+
+    def embed(self, picture: Tensor) -> Tensor:
+        """Encoder outputs: (N, in_channels, F, W) -> (N, D)."""
+        with torch.no_grad() if self.freeze_encoders else nullcontext():
+            return self.encoder(picture)
+
+    def predict_log_probability(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the events, the mean over their traces, and their mean features."""
+        features, mask = self.encode_traces(batch)  # (B, K, D), (B, K)
+        log_probability = torch.log_softmax(self.classifier(features).float(), dim=-1)
+        mean = (features * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
+        return ensemble(log_probability, mask), mean
+
+    def train(self, mode: bool = True) -> Supervised:
+        """Set the mode, the encoder staying in eval mode where its statistics are frozen."""
+        super().train(mode)
+        if self.freeze_encoders or self.freeze_bn_stat_train:
+            self.encoder.eval()
+        return self
+
+    def parameter_groups(self) -> Iterable[dict[str, Any]]:
+        """Encoder and classifier with a rate each; a frozen encoder is left out."""
+        rates = self.LR if isinstance(self.LR, Mapping) else {"encoder": self.LR, "clf": self.LR}
+        encoder_rate = rates["encoder"] if self.pretrained else rates["clf"]
+        groups = [{"params": self.classifier.parameters(), "lr": rates["clf"]}]
+        if not self.freeze_encoders:
+            groups.append({"params": self.encoder.parameters(), "lr": encoder_rate})
+        return groups

@@ -1,0 +1,332 @@
+"""One run, from a composed configuration to a trained, tested and pictured model."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+
+from seisml.checkpoints import encoder_state, load_weights, read_checkpoint
+from seisml.data.facts import DataFacts
+from seisml.data.identity import event_hashes, event_ids, overlap
+from seisml.evaluation.outcome import classify, draw
+from seisml.evaluation.record import closing_table, versions, write_metrics
+from seisml.config import trainer_arguments
+from seisml.methods.callbacks import SaveEncoder
+
+if TYPE_CHECKING:
+    from seisml.data.datamodule import StoreDataModule
+    from seisml.methods.base import Method
+
+FIT_BATCHES = 8  # batches of training waveforms that set the front end's floor
+
+
+def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
+    """Train, test and picture one model.
+
+    Args:
+        cfg: A composed and checked configuration.
+        folder: The run's folder.
+
+    Returns:
+        What ``metrics.json`` holds.
+
+    Raises:
+        UserError: Where the data, a checkpoint or a setting do not fit.
+    """
+    started = time.perf_counter()
+    folder = Path(folder)
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+
+    data: StoreDataModule = instantiate(cfg.dataset, _convert_="all")
+    data.setup()
+    _say_data(data)
+    data.split.write(folder / "split.csv", data.ready_store.metadata)
+
+    pretrained = read_pretrained(cfg)
+    method = build_method(cfg, data.facts, pretrained)
+    fit_front_end(method, data)
+    run = run_name(folder)
+    method.run_record = make_record(cfg, method, data, pretrained, run)
+
+    history = History()
+    callbacks: list[Callback] = [history, *checkpoint_callbacks(method, data, folder)]
+    saver = None
+    if method.model_save_ep_period > 0 and hasattr(method, "encoder"):
+        saver = SaveEncoder(Path(cfg.get("encoder_folder", "checkpoints")), run, method.model_save_ep_period)
+        callbacks.append(saver)
+    logger = instantiate(cfg.logger, save_dir=str(folder)) if cfg.get("logger") else False
+    log_config(logger, cfg)
+    with quiet_lightning():
+        trainer = build_trainer(cfg, folder, logger, callbacks)
+        fit_started = time.perf_counter()
+        trainer.fit(method, datamodule=data)
+        fit_seconds = time.perf_counter() - fit_started
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+        last = folder / "checkpoints" / "last.ckpt"
+        trainer.save_checkpoint(last)
+        best = folder / "checkpoints" / "best.ckpt"
+        if best.is_file():  # chosen on the dev part
+            method.load_state_dict(read_checkpoint(best)["state_dict"])
+        test_started = time.perf_counter()
+        outcome = classify(trainer, method, data)
+        test_seconds = time.perf_counter() - test_started
+        paths = draw(folder / "figures", outcome, history.frame(), method, data)
+    log_figures(logger, paths)
+
+    metrics: dict[str, Any] = outcome.metrics(data.facts.classes) if outcome is not None else {}
+    metrics |= history.last()
+    metrics |= {
+        "classes": list(data.facts.classes),
+        "events": {part: len(getattr(data.split, part)) for part in ("train", "dev", "test")},
+        "split_hash": data.split.hash,
+        "pretrained": _seen_report(cfg, pretrained, data),
+        "seconds": {"fit": fit_seconds, "test": test_seconds, "total": time.perf_counter() - started},
+        "versions": versions(),
+    }
+    write_metrics(folder, metrics)
+    encoder = saver.saved if saver and saver.saved else (last if hasattr(method, "encoder") else None)
+    _say_results(folder, metrics, best if best.is_file() else last, encoder)
+    return metrics
+
+
+def run_name(folder: Path) -> str:
+    """Name of a run: its folder's, with the sweep's in front where the folder is a job's number."""
+    return f"{folder.parent.name}-{folder.name}" if folder.name.isdigit() else folder.name
+
+
+# -- building ----------------------------------------------------------------------------------------------------------
+def read_pretrained(cfg: DictConfig) -> dict[str, Any] | None:
+    """Read the encoder that ``load_encoder.ckpt_fname`` names; ``None`` for training from scratch."""
+    path = OmegaConf.select(cfg, "load_encoder.ckpt_fname")
+    if path is None or str(path).lower() == "none":
+        return None
+    values = read_checkpoint(path)
+    return {"path": path, "state": encoder_state(values, path), "record": values.get("seisml") or {}}
+
+
+def build_method(cfg: DictConfig, facts: DataFacts, pretrained: dict[str, Any] | None = None) -> Method:
+    """Build the network and its recipe, and load a pretrained encoder into it.
+
+    Args:
+        cfg: A composed configuration.
+        facts: The data's facts.
+        pretrained: What :func:`read_pretrained` gave. Its front end and backbone take the configuration's place, so
+            that the encoder sees what it was trained on.
+
+    Returns:
+        The method, its front end not yet fitted unless it came with the encoder.
+    """
+    record = pretrained["record"] if pretrained else {}
+    front_end_config = record.get("front_end") or OmegaConf.to_container(cfg.front_end, resolve=True)
+    if record.get("front_end") and front_end_config != OmegaConf.to_container(cfg.front_end, resolve=True):
+        print(f"The front end is the one that {pretrained['path']} was trained with, not the configuration's.")
+    if record.get("facts") and record["facts"]["sampling_rate"] != facts.sampling_rate:
+        print(
+            f"Mind that the encoder was trained at {record['facts']['sampling_rate']:g} Hz "
+            f"and these data have {facts.sampling_rate:g} Hz."
+        )
+    front_end = instantiate({"sampling_rate": facts.sampling_rate, **front_end_config}, _convert_="all")
+    arguments = {**OmegaConf.to_container(cfg.get("exp_params") or OmegaConf.create(), resolve=True)}
+    if cfg.get("augmentations") is not None:
+        arguments["augmentations"] = OmegaConf.to_container(cfg.augmentations, resolve=True)
+    arguments |= {key: record[key] for key in ("backbone_type", "backbone_params", "in_channels") if key in record}
+    method: Method = instantiate(
+        cfg.model_params, **arguments, facts=facts, front_end=front_end, seed=cfg.seed, _convert_="all"
+    )
+    if pretrained:
+        load_weights(method.encoder, pretrained["state"], pretrained["path"])
+        if "front_end_state" in record:
+            method.front_end.load_state_dict(record["front_end_state"])
+        method.pretrained = True
+    return method
+
+
+def fit_front_end(method: Method, data: StoreDataModule) -> None:
+    """Set the front end's floor from training data where it is ``auto``, and warn of a floor that blanks them."""
+    rows = np.random.default_rng([data.seed, 7]).permutation(data.split.train)
+
+    def waveforms() -> Iterator[torch.Tensor]:
+        for batch in itertools.islice(data.evaluation_loader(rows, single=True), FIT_BATCHES):
+            yield batch["waveform"]
+
+    if not method.front_end.fitted:
+        method.front_end.fit(waveforms())
+    for waveform in itertools.islice(waveforms(), 1):
+        if warning := method.front_end.check(waveform):
+            print(f"Warning: {warning}")
+
+
+def make_record(
+    cfg: DictConfig, method: Method, data: StoreDataModule, pretrained: dict[str, Any] | None, run: str
+) -> dict[str, Any]:
+    """What travels in the run's checkpoints: plain values and tensors, so that they load with ``weights_only=True``."""
+    seen = event_hashes(np.unique(event_ids(data.ready_store.metadata)[data.split.train]))
+    earlier = pretrained["record"].get("seen_events") if pretrained else None
+    if earlier is not None:
+        seen = np.union1d(seen, earlier.numpy())
+    record = pretrained["record"] if pretrained else {}
+    return {
+        "run": run,
+        "config": OmegaConf.to_container(cfg, resolve=True),
+        "facts": data.facts.to_dict(),
+        "front_end": record.get("front_end") or OmegaConf.to_container(cfg.front_end, resolve=True),
+        **{
+            key: getattr(method, key)
+            for key in ("backbone_type", "backbone_params", "in_channels")
+            if hasattr(method, key)
+        },
+        "split_hash": data.split.hash,
+        "seen_events": torch.from_numpy(np.asarray(seen)),
+        "versions": versions(),
+    }
+
+
+def checkpoint_callbacks(method: Method, data: StoreDataModule, folder: Path) -> list[Callback]:
+    """Keep the model that is best on the dev part, where there is one, and the last state now and then."""
+    callbacks: list[Callback] = []
+    where = folder / "checkpoints"
+    if len(data.split.dev) and hasattr(method, "predict_log_probability"):
+        callbacks.append(
+            ModelCheckpoint(
+                where, "best", monitor="val/loss", save_weights_only=True, enable_version_counter=False
+            )
+        )
+    if method.model_save_ep_period > 0:
+        callbacks.append(
+            ModelCheckpoint(
+                where, "last", every_n_epochs=method.model_save_ep_period, enable_version_counter=False,
+                save_on_train_epoch_end=True,
+            )
+        )  # fmt: skip
+    return callbacks
+
+
+def build_trainer(cfg: DictConfig, folder: Path, logger: Any, callbacks: list[Callback]) -> pl.Trainer:
+    """Lightning's trainer with the configuration's arguments."""
+    arguments = OmegaConf.to_container(cfg.trainer_params, resolve=True)
+    return pl.Trainer(
+        default_root_dir=folder,
+        logger=logger,
+        callbacks=callbacks,
+        enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
+        use_distributed_sampler=False,  # the sampler of the data module shares out the events itself
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        **{"enable_model_summary": False} | trainer_arguments(arguments.pop("gpus", None)) | arguments,
+    )
+
+
+# -- watching ----------------------------------------------------------------------------------------------------------
+class History(Callback):
+    """Keeps what was logged, one row per epoch, whatever the logger."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note the epoch's values."""
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.rows.append({"epoch": trainer.current_epoch, **values})
+
+    def frame(self) -> pd.DataFrame:
+        """The values, one row per epoch."""
+        return pd.DataFrame(self.rows)
+
+    def last(self) -> dict[str, float]:
+        """The values of the last epoch."""
+        return {name: value for name, value in (self.rows[-1] if self.rows else {}).items() if name != "epoch"}
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Leave out what Lightning says about things that are as they should be here."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # one process reads whole batches faster than workers could hand them over
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+        warnings.filterwarnings("ignore", ".*no `val_dataloader`.*|.*Total length of .*|.*val_dataloader.*empty.*")
+        yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+def log_config(logger: Any, cfg: DictConfig) -> None:
+    """Hand the resolved configuration to loggers that show it (the run's folder has it as config.yaml anyway)."""
+    if logger and not isinstance(logger, pl.loggers.CSVLogger):
+        logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
+
+
+def log_figures(logger: Any, paths: dict[str, Path]) -> None:
+    """Hand the figures to loggers that show pictures."""
+    if hasattr(logger, "log_image"):  # wandb
+        for name, path in paths.items():
+            logger.log_image(name, [str(path)])
+        logger.experiment.finish()
+    elif hasattr(getattr(logger, "experiment", None), "add_image"):  # TensorBoard
+        from matplotlib.image import imread
+
+        for name, path in paths.items():
+            logger.experiment.add_image(name, imread(path)[..., :3], dataformats="HWC")
+
+
+# -- saying ------------------------------------------------------------------------------------------------------------
+def _say_data(data: StoreDataModule) -> None:
+    split, facts = data.split, data.facts
+    print(
+        f"Data: {data.root}, {len(data.ready_store)} records, {len(facts.classes)} classes, {facts.n_samples} samples "
+        f"at {facts.sampling_rate:g} Hz; train {len(split.train)}, dev {len(split.dev)}, test {len(split.test)} "
+        f"({data.split_procedure} split {split.hash[:12]})"
+    )
+    if data.split_procedure == "published" and not data.is_ssl:
+        print(
+            "Note: with the published split another train_data_ratio gives another test part, which a pretrained encoder "
+            "may have seen; dataset.split_procedure=fixed_test keeps one test part for all label fractions."
+        )
+
+
+def _seen_report(cfg: DictConfig, pretrained: dict[str, Any] | None, data: StoreDataModule) -> dict[str, Any] | None:
+    """Which events of the test part the pretrained encoder has seen without labels."""
+    if pretrained is None:
+        return None
+    seen = pretrained["record"].get("seen_events")
+    report: dict[str, Any] = {"checkpoint": str(pretrained["path"])}
+    if seen is None:
+        report["test_events_seen"] = None
+        print(f"{pretrained['path']} does not say which events it has seen; it may have seen those of the test part.")
+        return report
+    shared = overlap(seen.numpy(), data.ready_store.metadata, data.split.test)
+    report["test_events_seen"] = shared
+    print(f"The pretrained encoder has seen {shared['seen']} of the {shared['events']} test events (without their labels).")
+    return report
+
+
+def _say_results(folder: Path, metrics: dict[str, Any], checkpoint: Path, encoder: Path | None) -> None:
+    rows = [(name, metrics[name]) for name in ("test/acc", "test/f1_macro", "probe/knn_acc", "train/loss") if name in metrics]
+    print()
+    print(closing_table(rows))
+    print(f"metrics     {folder / 'metrics.json'}")
+    print(f"figures     {folder / 'figures'}")
+    print(f"checkpoint  {checkpoint}")
+    if encoder is not None:
+        print(f"encoder     load_encoder.ckpt_fname={encoder}")
