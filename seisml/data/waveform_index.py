@@ -1,0 +1,219 @@
+"""What lies in a collection of waveform files: which station, when, in which file; from the headers alone."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from obspy import read
+
+# How one sensor names its three directions. With 1, 2, 3 the first is the vertical (borehole and SEISAN practice).
+SENSORS = ("ZNE", "Z12", "123")
+_JOIN_SECONDS = 2.0  # parts of one record in separate files begin and end this close together
+
+
+@dataclass(frozen=True, order=True)
+class Instrument:
+    """One instrument of a station: the codes its components share (``band``: the channel code less its last letter)."""
+
+    network: str
+    station: str
+    location: str
+    band: str
+
+    def __str__(self) -> str:
+        return f"{self.network}.{self.station}.{self.location}.{self.band}*"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of one channel in one file. Times are in ns since 1970, ``end`` that of the last sample."""
+
+    path: Path
+    instrument: Instrument
+    component: str
+    start: int
+    end: int
+    sampling_rate: float
+
+
+@dataclass
+class EventPart:
+    """One instrument's traces over one event file, or over several where each component has its own file."""
+
+    instrument: Instrument
+    paths: tuple[Path, ...]
+    components: tuple[str, ...]
+    start: int
+    end: int
+
+
+@dataclass
+class WaveformIndex:
+    """Headers of all waveform files.
+
+    Attributes:
+        segments: Stretches by instrument, in order of time.
+        event_parts: Records of files short enough to be one event each.
+        spans: Start and end (ns) of each file.
+        skipped: Files left out, with the reason.
+        repeated: Number of files left out because another holds the same bytes.
+    """
+
+    segments: dict[Instrument, list[Segment]] = field(default_factory=dict)
+    event_parts: list[EventPart] = field(default_factory=list)
+    spans: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
+    repeated: int = 0
+
+    def overlapping(self, instrument: Instrument, start: int, end: int) -> list[Segment]:
+        """Return the instrument's continuous stretches that share time with [start, end] (ns)."""
+        segments = self.segments[instrument]
+        last = bisect_left(segments, end + 1, key=lambda segment: segment.start)
+        longest = self._longest[instrument]
+        first = bisect_left(segments, start - longest, key=lambda segment: segment.start)
+        return [segment for segment in segments[first:last] if segment.end >= start]
+
+    def __post_init__(self) -> None:
+        self._longest: dict[Instrument, int] = {}
+
+    def close(self) -> None:
+        """Sort the stretches, once all files are in."""
+        for instrument, segments in self.segments.items():
+            segments.sort(key=lambda segment: (segment.start, segment.component, segment.path))
+            self._longest[instrument] = max(segment.end - segment.start for segment in segments)
+
+
+def scan_file(path: Path) -> list[Segment] | str:
+    """Read the headers of one waveform file.
+
+    Returns:
+        Its stretches, or the reason why there is none.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            stream = read(str(path), headonly=True)
+    except Exception as error:  # ObsPy's readers raise whatever they meet
+        if path.stat().st_size == 0:
+            return "empty file"
+        lines = str(error).strip().splitlines()
+        return f"not a waveform file that ObsPy reads ({lines[0][:100] if lines else type(error).__name__})"
+    segments = []
+    for trace in stream:
+        stats = trace.stats
+        if stats.npts > 0 and stats.sampling_rate > 0:
+            instrument = Instrument(stats.network, stats.station, stats.location, stats.channel[:-1])
+            times = (stats.starttime.ns, stats.endtime.ns)
+            segments.append(Segment(path, instrument, stats.channel[-1:], *times, float(stats.sampling_rate)))
+    return segments or "no samples"
+
+
+def drop_repeated(paths: Sequence[Path]) -> tuple[list[Path], int]:
+    """Keep the first of files that hold the same bytes (only files of equal size are read).
+
+    Returns:
+        The files kept, in their order, and how many were dropped.
+    """
+    sizes = Counter(path.stat().st_size for path in paths)
+    kept, seen = [], set()
+    for path in paths:
+        size = path.stat().st_size
+        if sizes[size] > 1:
+            key = (size, _digest(path))
+            if key in seen:
+                continue
+            seen.add(key)
+        kept.append(path)
+    return kept, len(paths) - len(kept)
+
+
+def build_index(scans: Iterable[tuple[Path, list[Segment] | str]], longest_event_file: float) -> WaveformIndex:
+    """Sort scanned files into event files and continuous ones.
+
+    Args:
+        scans: Each file with what :func:`scan_file` returned.
+        longest_event_file: Files up to this many seconds are one event each, longer ones continuous; 0 for none.
+    """
+    index = WaveformIndex()
+    parts: dict[Instrument, list[EventPart]] = defaultdict(list)
+    for path, segments in scans:
+        if isinstance(segments, str):
+            index.skipped.append((path, segments))
+            continue
+        start, end = min(segment.start for segment in segments), max(segment.end for segment in segments)
+        index.spans[path] = (start, end)
+        by_instrument: dict[Instrument, list[Segment]] = defaultdict(list)
+        for segment in segments:
+            by_instrument[segment.instrument].append(segment)
+        for instrument, own in by_instrument.items():
+            if end - start > longest_event_file * 1e9:
+                index.segments.setdefault(instrument, []).extend(own)
+            else:
+                components = tuple(dict.fromkeys(segment.component for segment in own))
+                times = (min(segment.start for segment in own), max(segment.end for segment in own))
+                parts[instrument].append(EventPart(instrument, (path,), components, *times))
+    for instrument in parts:
+        index.event_parts.extend(_join_parts(parts[instrument]))
+    index.event_parts.sort(key=lambda part: (part.paths[0], part.instrument))
+    index.close()
+    return index
+
+
+def choose_sensor(components: Iterable[str], order: str, picked: Mapping[str, int]) -> dict[str, str]:
+    """Decide which channels stand for the components asked for.
+
+    An instrument may carry two sensors (``ZNE`` and ``123``), one of them perhaps not even connected: of those with
+    most components the one on which the catalogue's picks were read is taken, else the first of ZNE, Z12, 123.
+
+    Args:
+        components: Component letters at hand.
+        order: Components asked for, such as ``ZNE``; letters other than Z, N, E must be there literally.
+        picked: Number of the catalogue's picks on each letter at this station.
+
+    Returns:
+        Asked component -> letter at hand, in the order asked; only those at hand.
+    """
+    present = set(components)
+
+    def chosen(sensor: str) -> dict[str, str]:
+        names = dict(zip("ZNE", sensor, strict=True))
+        return {asked: letter for asked in order if (letter := names.get(asked, asked)) in present}
+
+    def rank(sensor: str) -> tuple[int, int]:
+        letters = chosen(sensor).values()
+        return len(letters), sum(picked.get(letter, 0) for letter in letters)
+
+    return chosen(max(SENSORS, key=rank))  # the first of equals
+
+
+def _join_parts(parts: list[EventPart]) -> list[EventPart]:
+    """Join parts that complement each other: other components over the same time from other files."""
+    parts.sort(key=lambda part: (part.start, part.paths))
+    joined: list[EventPart] = []
+    for part in parts:
+        for other in reversed(joined):
+            if part.start - other.start > _JOIN_SECONDS * 1e9:
+                joined.append(part)
+                break
+            if abs(part.end - other.end) <= _JOIN_SECONDS * 1e9 and not set(part.components) & set(other.components):
+                other.paths += part.paths
+                other.components += part.components
+                other.start, other.end = max(other.start, part.start), min(other.end, part.end)
+                break
+        else:
+            joined.append(part)
+    return joined
+
+
+def _digest(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.digest()
