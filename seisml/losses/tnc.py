@@ -35,10 +35,10 @@ def tnc_loss(logit_neighbor: Tensor, logit_non_neighbor: Tensor, w: float = 0.0)
         )
     if not 0.0 <= w <= 1.0:
         raise ValueError(f"tnc_loss: w is a probability, got {w}; give a number from 0 to 1")
-    # With s = softplus: BCE(l, 1) = s(-l) and BCE(l, 0) = s(l).
-    neighbor = F.softplus(-logit_neighbor).mean()
-    non_neighbor = (1.0 - w) * F.softplus(logit_non_neighbor) + w * F.softplus(-logit_non_neighbor)
-    return neighbor + non_neighbor.mean()
+    bce = F.binary_cross_entropy_with_logits
+    neighbor = bce(logit_neighbor, torch.ones_like(logit_neighbor))
+    # Cross-entropy is linear in its target: (1 - w) BCE(d, 0) + w BCE(d, 1) = BCE(d, w).
+    return neighbor + bce(logit_non_neighbor, torch.full_like(logit_non_neighbor, w))
 
 
 @in_float32

@@ -56,7 +56,7 @@ def covariance(z: Tensor) -> Tensor:
         z: Projections of one view (B, D).
 
     Returns:
-        Scalar; about 1 / (B - 1) - 1 / D, not 0, for independent features.
+        Scalar; about 1 / (B - 1), not 0, for independent features, and where B <= D never below 1 / (B - 1) - 1 / D.
     """
     check_embeddings("covariance", z=z)
     return covariance_gram(z) if z.shape[0] < z.shape[1] else covariance_full(z)
