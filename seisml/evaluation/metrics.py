@@ -32,7 +32,7 @@ def classification_metrics(log_probability: Tensor, label: Tensor, classes: Sequ
         classes: The K class names, in the order of the labels.
 
     Returns:
-        ``n`` (labelled samples), ``acc``, ``acc_interval`` (see :func:`accuracy_interval`), ``f1_macro``,
+        ``classes``, ``n`` (labelled samples), ``acc``, ``acc_interval`` (see :func:`accuracy_interval`), ``f1_macro``,
         ``per_class`` {name: {precision, recall, f1, support}} and ``confusion_matrix`` (counts; a row per true class, a
         column per predicted one). Python numbers only.
 
@@ -69,6 +69,7 @@ def classification_metrics(log_probability: Tensor, label: Tensor, classes: Sequ
         for k, name in enumerate(classes)
     }
     return {
+        "classes": [str(name) for name in classes],
         "n": len(label),
         "acc": float(multiclass_accuracy(predicted, label, average="micro", **kwargs)),
         "acc_interval": list(accuracy_interval(int((predicted == label).sum()), len(label))),

@@ -69,7 +69,8 @@ def loss_curves(log: pd.DataFrame | str | Path, title: str | None = None) -> Fig
         if name.endswith("_step") and any(column[: -len("step")] + "epoch" == other for other in frame.columns):
             continue  # Lightning logs both; the epoch's mean says it
         name = name.removesuffix("_epoch").removesuffix("_step")
-        if any(word == name or word in name.split("_") for word in NOT_CURVES) or name == "":
+        per_class = "/" in name and not name.startswith("lr")  # too many to draw, and in metrics.json
+        if not name or per_class or any(word in name.split("_") for word in NOT_CURVES):
             continue
         values = pd.to_numeric(frame[column], errors="coerce").replace([np.inf, -np.inf], np.nan)
         curve = values.groupby(x).mean().dropna()

@@ -27,6 +27,7 @@ from seisml.evaluation.figures.style import (
 )
 
 COLUMNS = 4
+CELL_WIDTH = 2.75  # inches
 
 
 def gallery_rows(true: Any, predicted: Any, limit: int = 12) -> np.ndarray:
@@ -109,7 +110,8 @@ def gallery(
     for number, (event, (upper, lower)) in enumerate(zip(shown, cells, strict=True)):
         _waveform(upper, wave[event], time)
         words, shade = _verdict(true[event], predicted[event], classes, None if chance is None else chance[event])
-        upper.set_title(words, fontsize=LABEL - 0.5, color=shade, loc="left", pad=3, fontweight="bold")
+        size = min(LABEL - 0.5, CELL_WIDTH * 72 / (0.63 * len(words)))  # bold letters are 0.63 em wide on average
+        upper.set_title(words, fontsize=size, color=shade, loc="left", pad=3, fontweight="bold")
         if lower is not upper:
             upper.tick_params(labelbottom=False, bottom=False)
             _spectrogram(lower, pictures[event], time[-1], band, first=number % COLUMNS == 0)
@@ -138,7 +140,7 @@ def _cells(n: int, spectrograms: bool) -> tuple[Figure, list[tuple[Axes, Axes]]]
     """
     columns = min(COLUMNS, n)
     rows = math.ceil(n / columns)
-    width, upper, lower, gap_x, gap_y = 2.75, 0.8, 1.2 if spectrograms else 0.0, 0.16, 0.34
+    width, upper, lower, gap_x, gap_y = CELL_WIDTH, 0.8, 1.2 if spectrograms else 0.0, 0.16, 0.34
     left, right, top, bottom = 0.72 if spectrograms else 0.2, 0.15, 0.62, 0.5
     # the last row of a short gallery stands above an empty place: its time axis needs room there
     total = (
@@ -169,13 +171,13 @@ def _time_axis(n_samples: int, sampling_rate: float) -> tuple[np.ndarray, str]:
 
 def _verdict(true: int, predicted: int, classes: Sequence[str], probability: float | None) -> tuple[str, str]:
     """Return the title of an event and its colour."""
-    name = plain(classes[predicted], 18)
+    name = plain(classes[predicted], 15)
     sure = "" if probability is None or not np.isfinite(probability) else f" {probability:.0%}"
     if true < 0:
         return f"{name}{sure} (unlabelled)", "#666666"
     if true == predicted:
         return f"✓ {name}{sure}", BLUE
-    return f"✗ {name}{sure}, true {plain(classes[true], 18)}", VERMILION
+    return f"✗ {name}{sure}, true {plain(classes[true], 15)}", VERMILION
 
 
 def _waveform(axes: Axes, wave: np.ndarray, time: np.ndarray) -> None:
