@@ -77,7 +77,8 @@ def knn_votes(
     Returns:
         (M, K) int64 counts, on the device of ``train_x``.
     """
-    test_x, train_y = test_x.to(train_x.device), train_y.to(train_x.device)
+    train_x = train_x.float()  # embeddings made under autocast have too few digits to rank distances
+    test_x, train_y = test_x.to(train_x), train_y.to(train_x.device)
     if metric == "cosine":
         train_x, test_x = (torch.nn.functional.normalize(x, dim=1) for x in (train_x, test_x))
     center = train_x.mean(dim=0)

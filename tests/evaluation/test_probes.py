@@ -10,7 +10,7 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 from seisml.evaluation import probes
-from seisml.evaluation.probes import knn_accuracy, linear_probe_accuracy
+from seisml.evaluation.probes import knn_accuracy, knn_votes, linear_probe_accuracy
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -42,6 +42,15 @@ def test_knn_does_not_depend_on_the_slicing(monkeypatch: pytest.MonkeyPatch) -> 
     for budget in (1, 170):
         monkeypatch.setattr(probes, "DISTANCES_AT_ONCE", budget)
         assert knn_accuracy(*data) == whole
+
+
+def test_votes_are_scikit_learns_probabilities() -> None:
+    (train_x, train_y), (test_x, _) = clusters(60, 0), clusters(50, 1)
+    votes = knn_votes(train_x, train_y, test_x.bfloat16(), 6)
+    expected = KNeighborsClassifier(5).fit(train_x, train_y).predict_proba(test_x.bfloat16().float())
+    np.testing.assert_allclose(votes[:, :4] / 5, expected)
+    assert votes.shape == (50, 6) and votes[:, 4:].sum() == 0
+    assert knn_votes(train_x, train_y, test_x[:0], 4).shape == (0, 4)
 
 
 def test_unlabelled_left_out_on_both_sides() -> None:
