@@ -13,10 +13,13 @@ from seisml.transforms.randomness import SampleRandom
 
 
 def neighboring_centers(random: SampleRandom, width: float = 0.1, shift: float = 0.25) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw the centres of a reference crop, a neighbour and a non-neighbour (Tonekaboni et al. 2021; Lee et al. 2022).
+    """Draw the centres of a reference crop, a neighbouring and a non-neighbouring one.
 
-    With r = ``width`` and s = ``shift`` * r: reference t ~ U(s + r, 1 - s - r); neighbour ~ N(t, (s/2)^2) truncated to (t - s, t + s);
-    non-neighbour ~ U(s + r, 1 - s - r) conditioned on |t_k - t| > s + r, drawn by inverting its distribution function.
+    With r = ``width`` and s = ``shift`` * r:
+
+    - reference: t ~ U(s + r, 1 - s - r);
+    - neighbour: t_l ~ N(t, (s / 2)^2) truncated to (t - s, t + s);
+    - non-neighbour: t_k ~ U(s + r, 1 - s - r) conditioned on |t_k - t| > s + r, by inverting its distribution function.
 
     Args:
         random: Random numbers of the batch.
@@ -43,13 +46,18 @@ def neighboring_centers(random: SampleRandom, width: float = 0.1, shift: float =
 
 
 def check_neighboring(width: float, shift: float) -> None:
-    """Raise a UserError unless every reference leaves room for a non-neighbour."""
+    """Raise a UserError unless every reference leaves room for a non-neighbour.
+
+    Centres lie in [d, 1 - d] with d = (1 + shift) * width. A reference in the middle must have more than d on some side
+    of it: (1 - 2 d) / 2 > d.
+    """
     if not width > 0 or not shift > 0:
         raise UserError(f"NeighboringCrop: width ({width}) and shift ({shift}) must be above 0")
-    if width * (1 + shift) >= 0.25:
+    distance = width * (1 + shift)
+    if distance >= 0.25:
         raise UserError(
-            f"NeighboringCrop: width * (1 + shift) = {width * (1 + shift):.3g} must be below 0.25, or a reference in the middle leaves no "
-            f"room for a non-neighbour; set width below {0.25 / (1 + shift):.3g}"
+            f"NeighboringCrop: width * (1 + shift) is {distance:.3g}, but a reference in the middle has a "
+            f"non-neighbour only where it is below 0.25; set width below {0.25 / (1 + shift):.3g}"
         )
 
 
@@ -63,8 +71,9 @@ def half_width(picture: Picture | WaveformPicture, width: float) -> int:
     half = math.floor(width * picture.width + 1e-9) // 2
     if resolved < 2 or half < 1:
         raise UserError(
-            f"a crop of {width:g} of the length covers {min(resolved, 2 * half)} of {picture.source_width} spectrogram columns ({picture.recipe}); "
-            "lower front_end.nperseg, raise front_end.noverlap or raise the crop's width"
+            f"a crop of {width:g} of the length is {min(resolved, 2 * half)} of {picture.source_width} columns wide "
+            f"({picture.recipe}), and 2 is the least; raise the crop's width, or lower front_end.nperseg, or raise "
+            "front_end.noverlap"
         )
     return half
 
@@ -86,7 +95,9 @@ def crop(picture: Picture | WaveformPicture, center: Tensor, width: float) -> Te
 
 
 class NeighboringCrop(nn.Module):
-    """Reference crop from the first view, neighbouring and non-neighbouring crops from the second (see :func:`neighboring_centers`).
+    """Reference crop from the first view; neighbouring and non-neighbouring crops from the second.
+
+    The centres are those of :func:`neighboring_centers`.
 
     Args:
         width: Crop width as a fraction of the length.
@@ -135,7 +146,5 @@ class RandomCrop(nn.Module):
 
 def _two_views(views: tuple[Picture, ...], name: str) -> tuple[Picture, Picture]:
     if len(views) != 2 or not all(isinstance(view, Picture | WaveformPicture) for view in views):
-        raise UserError(
-            f"augmentations: {name} takes two whole pictures; name one crop, before anything that makes tensors of them"
-        )
+        raise UserError(f"augmentations: {name} takes two whole pictures; name one crop only")
     return views

@@ -1,4 +1,4 @@
-"""Pictures of waveforms that are resized only where somebody looks."""
+"""Pictures of waveforms that are computed only where somebody looks."""
 
 from __future__ import annotations
 
@@ -11,47 +11,56 @@ from torch import Tensor
 
 @lru_cache(maxsize=64)
 def bilinear_taps(n_in: int, n_out: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the two source indices (n_out,) and the weight (n_out,) of the second for linear resizing of one axis.
+    """Return what linear resizing of one axis takes: left and right source index, and the weight of the right one.
 
-    Half-pixel centres, edges repeated, no antialiasing: ``torch.nn.functional.interpolate(mode="bilinear", align_corners=False)``,
-    with positions worked out in float64.
+    Half-pixel centres, edges repeated, no antialiasing, as in
+    ``torch.nn.functional.interpolate(mode="bilinear", align_corners=False)``; positions are worked out in float64.
+
+    Returns:
+        Three tensors (n_out,): int64, int64, ``dtype``. They are shared between callers: do not write to them.
     """
-    with torch.inference_mode(False):  # cached tensors made in inference mode could not be used in training later
+    with torch.inference_mode(False):  # else training could not use what validation has left here
         position = ((torch.arange(n_out, dtype=torch.float64) + 0.5) * (n_in / n_out) - 0.5).clamp_(0.0, n_in - 1.0)
         left = position.floor().to(torch.int64)
         right = (left + 1).clamp_(max=n_in - 1)
-        weight = (position - left).to(dtype)
-        return left.to(device), right.to(device), weight.to(device)
+        return left.to(device), right.to(device), (position - left).to(dtype).to(device)
 
 
-def _take_rows(x: Tensor, rows: Tensor) -> Tensor:
-    """Take rows (B, n) of each sample: (B, C, W, F) -> (B, C, n, F)."""
-    b, c, w, f = x.shape
-    base = torch.arange(b * c, device=x.device).view(b, c, 1) * w
-    flat = (base + rows[:, None, :]).reshape(-1)
-    return x.reshape(b * c * w, f).index_select(0, flat).view(b, c, rows.shape[1], f)
+def _resize(x: Tensor, n_out: int) -> Tensor:
+    """Resize the second-last axis linearly: (..., n_in, m) -> (..., n_out, m)."""
+    if x.shape[-2] == n_out:
+        return x
+    left, right, weight = bilinear_taps(x.shape[-2], n_out, x.dtype, x.device)
+    return torch.lerp(x.index_select(-2, left), x.index_select(-2, right), weight[:, None])
+
+
+def _take_columns(x: Tensor, columns: Tensor) -> Tensor:
+    """Take columns of its own from each sample: (B, C, w, f), (B, n) -> (B, C, n, f). ``x`` is not copied first."""
+    b, c = x.shape[:2]
+    sample, trace = torch.arange(b, device=x.device), torch.arange(c, device=x.device)
+    return x[sample[:, None, None], trace[None, :, None], columns[:, None, :]]
 
 
 class Picture:
     """The spectrograms of a batch, scaled and resized on demand.
 
-    Training looks at a tenth of the resized picture, so what stands here is the power; logarithm, scaling and resizing happen for the
-    columns asked for. The order of the operations is unchanged: logarithm, scaling by the whole trace's extremes, resize, crop.
+    Training looks at a tenth of a picture, so the power is kept as it came, and only the columns asked for go through
+    logarithm, scaling and resizing. The result is that of scaling and resizing the whole picture and then cropping.
 
     Args:
-        power: Power per column and frequency, (B, C, w, f), contiguous.
-        floor: Added to the power before the logarithm; broadcasts to ``power``.
-        offset: Subtracted from the logarithm, (B, C, 1, 1).
-        gain: Multiplied after that, (B, C, 1, 1); the picture of a trace whose gain is 0 is all zeros, whatever its power.
+        power: Power per column and frequency, (B, C, w, f).
+        floor: Added to the power before the logarithm, one number.
+        offset: Subtracted from the logarithm, (B, C).
+        gain: Multiplied after that, (B, C). Where it is 0 the picture is all zeros, whatever the power.
         size: (F, W) to resize to; None keeps (f, w).
-        recipe: How the picture came about, for error messages.
+        recipe: How the columns came about, for error messages.
     """
 
     def __init__(
-        self, power: Tensor, floor: Tensor, offset: Tensor, gain: Tensor, size: tuple[int, int] | None, recipe: str = ""
+        self, power: Tensor, floor: Tensor, offset: Tensor, gain: Tensor, size: tuple[int, int] | None, recipe: str
     ):
         self._power, self._floor, self._offset, self._gain = power, floor, offset, gain
-        self.size = tuple(size) if size is not None else (power.shape[3], power.shape[2])
+        self.size = (power.shape[3], power.shape[2]) if size is None else tuple(size)
         self.recipe = recipe
 
     def __repr__(self) -> str:
@@ -65,7 +74,7 @@ class Picture:
 
     @property
     def source_width(self) -> int:
-        """Number of columns before resizing: what the spectrogram really resolves."""
+        """Number of columns before resizing: what the spectrogram resolves."""
         return self._power.shape[2]
 
     @property
@@ -74,70 +83,53 @@ class Picture:
         return self._power.shape[1]
 
     def _scaled(self, power: Tensor) -> Tensor:
-        values = (torch.log10(power + self._floor) - self._offset) * self._gain
-        return torch.where(self._gain == 0, 0.0, values)  # also where the power is not finite
+        offset, gain = self._offset[..., None, None], self._gain[..., None, None]
+        values = (torch.log10(power + self._floor) - offset) * gain
+        return torch.where(gain == 0, 0.0, values)  # NaN * 0 would be NaN
 
     @property
     def values(self) -> Tensor:
-        """The scaled spectrogram before resizing, (B, C, f, w)."""
+        """The scaled spectrograms before resizing, (B, C, f, w)."""
         return self._scaled(self._power).transpose(2, 3)
 
     def full(self) -> Tensor:
-        """Return the whole resized picture, (B, C, F, W)."""
-        left, right, weight = bilinear_taps(self.source_width, self.width, self._power.dtype, self._power.device)
-        columns = self._scaled(self._power)
-        if self.width != self.source_width:
-            columns = torch.lerp(columns.index_select(2, left), columns.index_select(2, right), weight[:, None])
-        return self._resize_frequencies(columns)
+        """Return the whole resized pictures, (B, C, F, W)."""
+        columns = _resize(self._scaled(self._power), self.size[1])
+        return _resize(columns.transpose(2, 3), self.size[0]).contiguous()
 
     def columns(self, start: Tensor, width: int) -> Tensor:
-        """Return ``full()[..., start : start + width]`` with a start of its own for each sample, computing only that.
+        """Return ``full()[..., start : start + width]``, with a start of its own for each sample, computing only that.
 
         Args:
-            start: First column in the resized picture, (B,) int64, 0 <= start <= width of the picture - width.
+            start: First column in the resized picture, (B,) int64, from 0 to the picture's width - ``width``.
             width: How many columns.
 
         Returns:
             (B, C, F, width).
         """
-        left, right, weight = bilinear_taps(self.source_width, self.width, self._power.dtype, self._power.device)
-        out = start[:, None] + torch.arange(width, device=start.device)  # (B, width)
-        left, right, weight = left[out], right[out], weight[out]
-        n = min(self.source_width, math.ceil(width * self.source_width / self.width) + 2)
-        first = left[:, :1].clamp(max=self.source_width - n)
-        slab = self._scaled(_take_rows(self._power, first + torch.arange(n, device=start.device)))
-        columns = torch.lerp(_take_rows(slab, left - first), _take_rows(slab, right - first), weight[:, None, :, None])
-        return self._resize_frequencies(columns)
-
-    def _resize_frequencies(self, columns: Tensor) -> Tensor:
-        """(B, C, w, f) -> (B, C, F, w)."""
-        rows = columns.transpose(2, 3)
-        n_in, n_out = rows.shape[2], self.size[0]
-        if n_in == n_out:
-            return rows.contiguous()
-        left, right, weight = bilinear_taps(n_in, n_out, rows.dtype, rows.device)
-        return torch.lerp(rows.index_select(2, left), rows.index_select(2, right), weight[:, None])
+        n_in, n_out = self.source_width, self.width
+        wanted = start[:, None] + torch.arange(width, device=start.device)  # (B, width)
+        left, right, weight = (taps[wanted] for taps in bilinear_taps(n_in, n_out, self._power.dtype, start.device))
+        n = min(n_in, math.ceil(width * n_in / n_out) + 2)  # source columns that hold both taps of all wanted ones
+        first = left[:, :1].clamp(max=n_in - n)
+        strip = self._scaled(_take_columns(self._power, first + torch.arange(n, device=start.device)))
+        left, right = _take_columns(strip, left - first), _take_columns(strip, right - first)
+        columns = torch.lerp(left, right, weight[:, None, :, None])  # (B, C, width, f)
+        return _resize(columns.transpose(2, 3), self.size[0]).contiguous()
 
     def select(self, channel: int | Tensor) -> Picture:
-        """Return the picture of one trace per sample (it keeps the channel axis).
+        """Return the pictures of one trace per sample; the channel axis stays.
 
         Args:
-            channel: The same trace for all samples, or one per sample (B,) int64.
+            channel: The same trace of all samples, or one for each, (B,) int64.
         """
-        b = self._power.shape[0]
-
-        def pick(x: Tensor) -> Tensor:
-            if x.ndim < 4 or x.shape[1] == 1 < self.channels:
-                return x
-            if isinstance(channel, int):
-                return x[:, channel].unsqueeze(1)
-            return x[torch.arange(b, device=x.device), channel].unsqueeze(1)
-
-        return Picture(*map(pick, (self._power, self._floor, self._offset, self._gain)), self.size, self.recipe)
+        power, offset, gain = (_select(part, channel) for part in (self._power, self._offset, self._gain))
+        return Picture(power, self._floor, offset, gain, self.size, self.recipe)
 
     def __mul__(self, factor: Tensor) -> Picture:
-        """Return the picture with its values multiplied by a factor that broadcasts to (B, C, 1, 1)."""
-        return Picture(self._power, self._floor, self._offset, self._gain * factor, self.size, self.recipe)
+        """Return the pictures with their values multiplied by a factor per sample, (B,)."""
+        gain = self._gain * factor.to(self._gain.dtype)[:, None]
+        return Picture(self._power, self._floor, self._offset, gain, self.size, self.recipe)
 
 
 class WaveformPicture:
@@ -145,15 +137,15 @@ class WaveformPicture:
 
     Args:
         values: (B, C, T).
-        recipe: How the values came about, for error messages.
     """
 
-    def __init__(self, values: Tensor, recipe: str = ""):
+    recipe = "samples of the waveform"
+
+    def __init__(self, values: Tensor):
         self.values = values
-        self.recipe = recipe
 
     def __repr__(self) -> str:
-        return f"WaveformPicture({tuple(self.values.shape)})"
+        return f"WaveformPicture({' x '.join(map(str, self.values.shape))})"
 
     @property
     def width(self) -> int:
@@ -172,17 +164,21 @@ class WaveformPicture:
         return self.values
 
     def columns(self, start: Tensor, width: int) -> Tensor:
-        """Return ``width`` samples from ``start`` (B,) on: (B, C, width)."""
+        """Return ``width`` samples from ``start`` (B,) on, (B, C, width)."""
         samples = start[:, None] + torch.arange(width, device=start.device)
         return self.values.gather(2, samples[:, None, :].expand(-1, self.channels, -1))
 
     def select(self, channel: int | Tensor) -> WaveformPicture:
-        """Return one trace per sample: the same for all of them, or one each (B,)."""
-        if isinstance(channel, int):
-            return WaveformPicture(self.values[:, channel].unsqueeze(1), self.recipe)
-        rows = torch.arange(self.values.shape[0], device=self.values.device)
-        return WaveformPicture(self.values[rows, channel].unsqueeze(1), self.recipe)
+        """Return one trace per sample: the same of all, or one for each (B,). The channel axis stays."""
+        return WaveformPicture(_select(self.values, channel))
 
     def __mul__(self, factor: Tensor) -> WaveformPicture:
-        """Multiply by a factor that broadcasts to (B, C, 1)."""
-        return WaveformPicture(self.values * factor.reshape(*factor.shape[:2], 1), self.recipe)
+        """Return the waveforms multiplied by a factor per sample, (B,)."""
+        return WaveformPicture(self.values * factor.to(self.values.dtype)[:, None, None])
+
+
+def _select(x: Tensor, channel: int | Tensor) -> Tensor:
+    """(B, C, ...) -> (B, 1, ...): a view for one channel number, a copy for one per sample."""
+    if isinstance(channel, Tensor):
+        return x[torch.arange(x.shape[0], device=x.device), channel].unsqueeze(1)
+    return x.select(1, channel).unsqueeze(1)

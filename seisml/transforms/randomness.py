@@ -1,9 +1,9 @@
 """Random numbers that depend on (seed, epoch, sample index, stream) and on nothing else.
 
-Worker counts, device counts, batch composition and resumed runs therefore leave the views of a sample unchanged. A counter-based
-generator makes that possible: every number is a hash of its coordinates (the finaliser of SplitMix64: Steele, Lea and Flood 2014,
-"Fast splittable pseudorandom number generators"), computed for a whole batch in int64 tensor arithmetic, which wraps around
-identically on CPU and GPU.
+So the views of a sample do not depend on the number of workers and devices, on the batch it is in, or on a resume.
+Every number is a hash of its coordinates (a counter-based generator), by the finaliser of SplitMix64 (Steele, Lea and
+Flood 2014, "Fast splittable pseudorandom number generators"), computed for a whole batch in int64 tensor arithmetic,
+which wraps around alike on CPU and GPU.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def uniform(seed: int, epoch: Tensor, index: Tensor, stream: str | int, n: int) 
 
 
 def normal(seed: int, epoch: Tensor, index: Tensor, stream: str | int, n: int) -> Tensor:
-    """Draw standard normal numbers for each sample of a batch, (B, n) float32, by inverting the distribution function."""
+    """Draw standard normal numbers, (B, n) float32, by inverting the distribution function; see :func:`uniform`."""
     return torch.special.ndtri(_open(uniform(seed, epoch, index, stream, n))).to(torch.float32)
 
 

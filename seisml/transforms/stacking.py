@@ -7,9 +7,10 @@ from torch import Tensor
 
 
 def stack_traces(x: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Stack the traces of each event with weights proportional to 1 / std (Langet and Silverberg 2023, doi 10.5194/esurf-11-89-2023).
+    """Stack the traces of each event with weights proportional to 1 / std, normalised to sum to 1.
 
-    Quiet traces count more than noisy ones. A trace that is dead (constant), holds a non-finite sample or is masked gets weight 0.
+    Source: Langet and Silverberg (2023), doi 10.5194/esurf-11-89-2023. A trace that is dead (constant), holds a
+    non-finite sample or is masked gets weight 0.
 
     Args:
         x: Waveforms, (B, C, T).
@@ -26,4 +27,4 @@ def stack_traces(x: Tensor, mask: Tensor | None = None) -> Tensor:
     weight = torch.where(live, std, 1.0).reciprocal() * live
     weight = weight / weight.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weight.dtype).tiny)
     x = torch.where(live[..., None], x, 0.0)  # 0 * NaN would be NaN
-    return torch.einsum("bc,bct->bt", weight, x)[:, None, :]
+    return (weight[..., None] * x).sum(dim=1, keepdim=True)
