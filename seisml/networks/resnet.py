@@ -94,12 +94,11 @@ class SmallResNetEncoder(Encoder):
         stem_stride: int | Sequence[int] = 4,
         pool: Pool = "avg",
     ):
-        widths = tuple(widths)
-        stride = (stem_stride, stem_stride) if isinstance(stem_stride, int) else tuple(stem_stride)
-        if not widths or min(widths) < 1:
-            raise UserError(f"widths: SmallResNetEncoder needs one or more positive widths, not {list(widths)}")
-        if len(stride) != 2 or not all(1 <= s <= 7 for s in stride):
-            raise UserError(f"stem_stride: needs one or two numbers from 1 to 7, not {stem_stride}")
+        widths = _integers("widths", widths, least=1, most=4096)
+        stride = _integers("stem_stride", stem_stride, least=1, most=7)
+        stride = stride * 2 if len(stride) == 1 else stride
+        if len(stride) != 2:
+            raise UserError(f"stem_stride: needs one number or (frequency, time), not {stem_stride}")
         super().__init__(in_channels, out_size=widths[-1])
         layers = OrderedDict(
             conv1=nn.Conv2d(in_channels, widths[0], kernel_size=7, stride=stride, padding=3, bias=False),
@@ -122,3 +121,11 @@ def _block(before: int, width: int, stride: int) -> BasicBlock:
     if stride != 1 or before != width:
         shortcut = nn.Sequential(nn.Conv2d(before, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width))
     return BasicBlock(before, width, stride=stride, downsample=shortcut)
+
+
+def _integers(key: str, value: int | Sequence[int], least: int, most: int) -> tuple[int, ...]:
+    """One whole number or several, each between two limits, as a tuple."""
+    numbers = (value,) if isinstance(value, (int, float)) else tuple(value or ())
+    if not numbers or not all(isinstance(n, int) and least <= n <= most for n in numbers):
+        raise UserError(f"{key}: needs whole numbers from {least} to {most}, not {value}")
+    return numbers

@@ -120,11 +120,14 @@ def test_small_resnet_size_before_the_pool():
 
 
 def test_yaml_lists_and_bad_options():
+    assert SmallResNetEncoder(widths=8).out_size == 8
     assert SmallResNetEncoder(widths=[8, 8], stem_stride=[2, 2]).out_size == 8  # as a YAML file gives them
-    with pytest.raises(UserError, match="widths"):
-        SmallResNetEncoder(widths=())
-    with pytest.raises(UserError, match="stem_stride"):
-        SmallResNetEncoder(stem_stride=0)
+    for widths in ((), None, (8, 0), (8, 2.5), "16"):
+        with pytest.raises(UserError, match="widths: needs whole numbers"):
+            SmallResNetEncoder(widths=widths)
+    for stride in (0, 8, "2", (1, 2, 3), 2.0, None):
+        with pytest.raises(UserError, match="stem_stride: needs"):
+            SmallResNetEncoder(stem_stride=stride)
     with pytest.raises(UserError, match="pool: 'mean'.*avg or max"):
         SmallResNetEncoder(pool="mean")
     with pytest.raises(UserError, match="in_channels.*not 0"):
