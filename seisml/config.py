@@ -11,10 +11,8 @@ import itertools
 import os
 import sys
 import traceback
-import uuid
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,12 +31,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from seisml.config_check import ConfigError, check
-from seisml.config_sources import Primary, config_dir, describe, find_yaml, origin, primary, read_yaml, shown
+from seisml.config_sources import Primary, config_dir, describe, find_yaml, origin, primary, read_yaml
 from seisml.errors import UserError
+from seisml.run_folder import claim_folder, rank, refuse_used, run_folder, unique_name
 
 OPTIONS = ("--config", "--config_ssl", "--config_ft", "--configs")
-RUN_FILES = ("config.yaml", "metrics.json")  # what tells a run's folder from any other
-HELP = "Options: --config YAML (also --config_ssl, --config_ft, --configs). Everything else is Hydra's."
+HELP = "Options: --config YAML (also --config_ssl, --config_ft, --configs). Hydra takes everything else."
 MOST_JOBS_CHECKED = 64  # jobs of a multirun that are checked before the first one starts; each is checked again then
 Train = Callable[[DictConfig, Path], Any]
 
@@ -93,35 +91,8 @@ def compose(config: str, overrides: Sequence[str] = (), default: str | None = No
     """
     base = find_yaml(default or config)
     with primary(find_yaml(config), base) as start, _hydra(start):
-        loader = _loader()
-        cfg = _compose(start, _settable(overrides, start, loader))
-        return _checked(cfg, start, base, overrides)
-
-
-def run_folder(cfg: DictConfig) -> Path:
-    """Folder of the run: Hydra's run directory, else (without a command line) a new one below ``cfg.out``."""
-    if HydraConfig.initialized():
-        return Path(HydraConfig.get().runtime.output_dir)
-    folder = Path(cfg.get("out") or "runs") / _unique_name()
-    folder.mkdir(parents=True)
-    return folder
-
-
-def claim_folder(folder: Path, cfg: DictConfig) -> None:
-    """Take a folder for a run by writing its resolved ``config.yaml``; of several processes of one run, the first does.
-
-    Raises:
-        UserError: Where the folder holds a run already.
-    """
-    if _rank() > 0:
-        return
-    _refuse_used(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(folder / "config.yaml", "x", encoding="utf-8") as file:
-            file.write(OmegaConf.to_yaml(cfg, resolve=True))
-    except FileExistsError:
-        _refuse_used(folder)
+        overrides = _settable(overrides, start, _loader())
+        return _checked(_compose(start, overrides), start, base, overrides)
 
 
 def trainer_arguments(gpus: int | str | Sequence[int] | None) -> dict[str, Any]:
@@ -145,7 +116,7 @@ def trainer_arguments(gpus: int | str | Sequence[int] | None) -> dict[str, Any]:
     if not wanted:
         return cpu
     if not present:
-        if _rank() == 0:
+        if rank() == 0:
             print(f"trainer_params.gpus is {wanted}, but there is no GPU here: running on the CPU")
         return cpu
     absent = [index for index in wanted if not 0 <= index < present]
@@ -243,14 +214,10 @@ def _parse(arguments: Sequence[str]) -> Namespace:
 
 def _run_settings(task: str, start: Primary) -> list[str]:
     """Hydra's settings of a run, as overrides: a new folder for each run, the log in a file; a YAML's own stay."""
-    folder = f"'${{oc.select:out,runs}}/{task}/{_unique_name()}'"
+    folder = f"'${{oc.select:out,runs}}/{task}/{unique_name()}'"
     settings = {"job.name": task, "run.dir": folder, "sweep.dir": folder, "job_logging.root.handlers": "[file]"}
     given = [key for key in settings if OmegaConf.select(start.settings, key) is not None]
     return [f"hydra.{key}={value}" for key, value in settings.items() if key not in given]
-
-
-def _unique_name() -> str:
-    return f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}_{uuid.uuid4().hex[:6]}"
 
 
 def _hydra(start: Primary) -> Any:
@@ -283,7 +250,7 @@ def _compose(start: Primary, overrides: Sequence[str], with_hydra: bool = False)
     try:
         return hydra.compose(start.name, list(overrides), return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError) as error:
-        raise UserError(describe(error)) from error
+        raise UserError(describe(error, start, overrides)) from error
 
 
 def _checked(cfg: DictConfig, start: Primary, base: Path, overrides: Sequence[str]) -> DictConfig:
@@ -291,7 +258,8 @@ def _checked(cfg: DictConfig, start: Primary, base: Path, overrides: Sequence[st
     body = read_yaml(base)
     chosen = [next(iter(entry)) for entry in body.defaults if OmegaConf.is_dict(entry)]
     try:
-        check(cfg, {str(key) for key in (*body, *chosen)} - {"defaults", "hydra"} | {"floor", "augmentations"})
+        keys = {str(key) for key in (*body, *chosen)} - {"defaults", "hydra"} | {"floor", "augmentations"}
+        check(cfg, keys, set(_loader().list_groups("")) - {"hydra"})
     except ConfigError as error:
         place = origin(error.key, start, overrides, _loader())
         raise UserError(f"{place}: {error}" if place else str(error)) from error
@@ -314,30 +282,20 @@ def _precheck(start: Primary, base: Path, settings: list[str], overrides: list[s
     )
     for job in itertools.islice(itertools.product(*choices), MOST_JOBS_CHECKED):
         cfg = _compose(start, [*settings, *job], with_hydra=True)
-        settings_of_hydra = cfg.hydra
-        many = many or settings_of_hydra.mode == RunMode.MULTIRUN
+        many = many or cfg.hydra.mode == RunMode.MULTIRUN
         if several and not many:
             text = str(several[0]).lstrip("+")
             key, _, values = text.partition("=")
             raise UserError(f"{text}: several values; add -m to run each of them, or write {key}=[{values}] for a list")
         if is_run:
-            folder = OmegaConf.select(cfg, "hydra.sweep.dir" if many else "hydra.run.dir")
-            _refuse_used(Path(folder), many)
-            with open_dict(cfg):
-                del cfg["hydra"]
-            _checked(cfg, start, base, job)
-
-
-def _refuse_used(folder: Path, many: bool = False) -> None:
-    """Refuse to start in a folder that holds a run."""
-    for name in (*RUN_FILES, "multirun.yaml") if many else RUN_FILES:
-        if _rank() == 0 and (folder / name).exists():
-            raise UserError(f"{shown(folder)} holds a run already ({name}); name another folder: hydra.run.dir=...")
-
-
-def _rank() -> int:
-    """Number of this process among those of one run."""
-    return int(next((os.environ[name] for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID") if name in os.environ), 0))
+            task = cfg.copy()
+            with open_dict(task):
+                del task["hydra"]
+            _checked(task, start, base, job)
+            try:
+                refuse_used(Path(OmegaConf.select(cfg, "hydra.sweep.dir" if many else "hydra.run.dir")), many)
+            except OmegaConfBaseException as error:
+                raise UserError(describe(error)) from error
 
 
 def _interrupted() -> int:

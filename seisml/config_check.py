@@ -59,19 +59,20 @@ class ConfigError(UserError):
         self.key = key
 
 
-def check(cfg: DictConfig, top_level: set[str]) -> None:
+def check(cfg: DictConfig, top_level: set[str], groups: set[str]) -> None:
     """Refuse keys nobody reads and values of the wrong type.
 
     Args:
         cfg: The composed config, without Hydra's own node.
         top_level: Keys that may stand at the top level.
+        groups: Groups that an override may choose from; for the hint at what a key was meant to be.
 
     Raises:
         ConfigError: At the first key that does not fit.
     """
     for key in cfg:
         if key not in top_level:
-            raise ConfigError(str(key), f"unknown key {key!r}; {nearest(str(key), top_level)}")
+            raise ConfigError(str(key), f"unknown key {key!r}; {nearest(str(key), top_level | groups)}")
     values = _resolved(cfg)
     sections = {key: value for key, value in values.items() if key not in TOP_LEVEL}
     for name, section in sections.items():
@@ -104,10 +105,10 @@ def method_arguments(cfg: DictConfig) -> dict[str, Any]:
 
 def _resolved(cfg: DictConfig) -> dict[str, Any]:
     """Resolve interpolations; name what is missing or leads nowhere."""
-    missing = sorted(OmegaConf.missing_keys(cfg))
-    if missing:
-        raise ConfigError(missing[0], f"{missing[0]} is missing; set it: {missing[0]}=...")
     try:
+        missing = sorted(OmegaConf.missing_keys(cfg))
+        if missing:
+            raise ConfigError(missing[0], f"{missing[0]} is missing; set it: {missing[0]}=...")
         return typing.cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     except OmegaConfBaseException as error:
         key = str(error.full_key or "")

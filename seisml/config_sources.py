@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,8 +96,10 @@ def read_yaml(path: Path) -> DictConfig:
     """
     try:
         config = OmegaConf.load(path)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:
-        raise UserError(describe(error, path)) from error
+    except yaml.YAMLError as error:
+        raise UserError(describe(error)) from error
+    except (OSError, UnicodeDecodeError, OmegaConfBaseException) as error:
+        raise UserError(f"{shown(path)}: {describe(error)}") from error
     if not isinstance(config, DictConfig) or not config:
         raise UserError(f"{shown(path)}: it holds no keys; start from a copy of {shown(config_dir() / 'ssl.yaml')}")
     return config
@@ -110,8 +113,11 @@ def shown(path: Path) -> str:
 
 def origin(key: str, start: Primary, overrides: Sequence[str], loader: ConfigLoader) -> str | None:
     """Tell where a key was set: the override, or the file and line; None where nobody wrote it."""
+    groups = set(loader.list_groups(""))
     for text in reversed(overrides):
         name = text.lstrip("+~").partition("=")[0]
+        if name in groups and not text.startswith("++"):
+            continue  # it chose a file, in which the key is found below
         if key == name or key.startswith(f"{name}.") or name.startswith(f"{key}."):
             return text.lstrip("+~")
     folders = [Path(source.path) for source in loader.get_sources() if source.scheme() == "file"]
@@ -151,25 +157,41 @@ def _line_below(node: yaml.Node | None, key: str) -> int | None:
     return None
 
 
-def describe(error: BaseException, path: Path | None = None) -> str:
-    """Say in one line what is wrong with a YAML file or an override, and what would be right."""
+def describe(error: BaseException, start: Primary | None = None, overrides: Sequence[str] = ()) -> str:
+    """Say in one line what is wrong with a YAML file or an override, and what would be right.
+
+    Args:
+        error: What reading or composing raised.
+        start: What was composed.
+        overrides: The overrides it was composed with.
+    """
     causes = list(_causes(error))
-    place = f"{shown(path)}: " if path else ""
     for cause in causes:
         if isinstance(cause, yaml.MarkedYAMLError) and cause.problem_mark is not None:
             mark, problem = cause.problem_mark, f"{cause.context or ''} {cause.problem or ''}".strip()
-            file = path or Path(mark.name)
-            return f"{shown(file)}:{mark.line + 1}: this is not valid YAML ({problem})"
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        options = [str(choice) for choice in error.options or ()]
-        return f"{group}={option}: there is no configs/{group}/{option}.yaml; {nearest(option, options)}"
+            return f"{shown(Path(mark.name))}:{mark.line + 1}: this is not valid YAML ({problem})"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and start:
+        return _describe_missing(error, start, overrides)
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: this override cannot be read ({error.message.splitlines()[0]})"
-    if isinstance(error, OSError):
-        return f"{place}{error.strerror or error}"
-    messages = dict.fromkeys(str(cause).strip().splitlines()[0] for cause in causes if str(cause).strip())
-    return place + ": ".join(messages)
+        return f"{error.override.lstrip('+')}: this override cannot be read ({error.message.splitlines()[0]})"
+    return ": ".join(dict.fromkeys(str(cause).strip().splitlines()[0] for cause in causes if str(cause).strip()))
+
+
+def _describe_missing(error: MissingConfigException, start: Primary, overrides: Sequence[str]) -> str:
+    """Say which file of which group is missing, who asked for it, and which there are."""
+    group, _, option = str(error.missing_cfg_file).rpartition("/")
+    choice = f"{group}={option}"
+    asked = re.match(r"In '(.+?)':", str(error))
+    if choice in (text.lstrip("+") for text in overrides) or asked is None:
+        place = choice
+    else:
+        place = shown(start.files[0] if asked[1] == start.name else Path(f"{asked[1]}.yaml"))
+    if not group:
+        return f"{place}: there is no configs/{option}.yaml"
+    if not error.options:
+        groups = [path.name for path in config_dir().iterdir() if path.is_dir()]
+        return f"{place}: there is no group {group!r}; {nearest(group, groups)}"
+    return f"{place}: there is no configs/{group}/{option}.yaml; {nearest(option, error.options)}"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
