@@ -47,3 +47,20 @@ def test_batch_of_only_a_weightless_class_is_zero():
     loss = weighted_cross_entropy(log_p, torch.zeros(3, dtype=torch.int64), WEIGHT.float(), 0.1)
     loss.backward()
     assert loss.item() == 0.0 and not log_p.grad.any()
+
+
+def test_gradcheck():
+    log_p = log_probability(4).requires_grad_()
+    label = torch.tensor([0, 1, 2, 1])
+    assert torch.autograd.gradcheck(lambda x: weighted_cross_entropy(x, label, WEIGHT, 0.1), (log_p,))
+
+
+def test_float32_inside_autocast():
+    log_p, label = log_probability(6).float(), torch.tensor([0, 1, 2, 1, 2, 0])
+    expected = weighted_cross_entropy(log_p, label, WEIGHT.float(), 0.1)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = weighted_cross_entropy(log_p, label, WEIGHT.float(), 0.1)
+        half = weighted_cross_entropy(log_p.bfloat16(), label, WEIGHT.float(), 0.1)
+    assert inside.dtype == half.dtype == torch.float32
+    assert inside.item() == expected.item()
+    assert half.item() == pytest.approx(expected.item(), rel=0.02)
