@@ -21,10 +21,10 @@ State = Mapping[str, Tensor]
 
 
 def save_encoder(method: Method, path: Path, epoch: int) -> None:
-    """Save a method's encoder in the published layout, with what is needed to use it on waveforms.
+    """Save a method's encoder in the published layout, with what it takes to use it on waveforms.
 
-    ``{"epoch", "model_state_dict"}`` with keys such as ``model.conv1.weight``, and beside them ``seisml``: the front end
-    and its state, the backbone, the data's facts and the events that the encoder has seen.
+    ``{"epoch", "model_state_dict"}`` with keys such as ``model.conv1.weight``, and beside them ``seisml``: the front
+    end and its state, the backbone, the data's facts and the events that the encoder has seen.
 
     Args:
         method: A trained method with an ``encoder``.

@@ -20,17 +20,24 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from seisml.checkpoints import encoder_state, load_weights, read_checkpoint
+from seisml.config import trainer_arguments
 from seisml.data.facts import DataFacts
 from seisml.data.identity import event_hashes, event_ids, overlap
 from seisml.evaluation.outcome import classify, draw
 from seisml.evaluation.record import closing_table, versions, write_metrics
-from seisml.config import trainer_arguments
 from seisml.methods.callbacks import SaveEncoder
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
     from seisml.methods.base import Method
 
+EXPECTED = (  # what Lightning warns of though it is as it should be
+    ".*does not have many workers.*",  # one process reads whole batches faster than workers could hand them over
+    ".*exists and is not empty.*",  # the run's folder holds its configuration before training starts
+    ".*`val_dataloader` but have no `validation_step`.*",
+    ".*Total length of .* across ranks is zero.*",
+    ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
+)
 FIT_BATCHES = 8  # batches of training waveforms that set the front end's floor
 
 
@@ -51,7 +58,8 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
     folder = Path(folder)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    if not (folder / "config.yaml").exists():  # the command line has written it when it claimed the folder
+        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
 
     data: StoreDataModule = instantiate(cfg.dataset, _convert_="all")
     data.setup()
@@ -205,7 +213,7 @@ def checkpoint_callbacks(method: Method, data: StoreDataModule, folder: Path) ->
     if len(data.split.dev) and hasattr(method, "predict_log_probability"):
         callbacks.append(
             ModelCheckpoint(
-                where, "best", monitor="val/loss", save_weights_only=True, enable_version_counter=False
+                where, "best", monitor="dev/loss", save_weights_only=True, enable_version_counter=False
             )
         )
     if method.model_save_ep_period > 0:
@@ -240,10 +248,17 @@ class History(Callback):
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the epoch's values."""
-        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self.rows.append({"epoch": trainer.current_epoch, **values})
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note the values of the epoch before: by now every callback has logged its own."""
+        if trainer.callback_metrics:
+            self._note(trainer, trainer.current_epoch - 1)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note the values of the last epoch."""
+        self._note(trainer, trainer.current_epoch - 1 if trainer.current_epoch else 0)
+
+    def _note(self, trainer: pl.Trainer, epoch: int) -> None:
+        self.rows.append({"epoch": epoch, **{name: float(value) for name, value in trainer.callback_metrics.items()}})
 
     def frame(self) -> pd.DataFrame:
         """The values, one row per epoch."""
@@ -262,10 +277,8 @@ def quiet_lightning() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        # one process reads whole batches faster than workers could hand them over
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-        warnings.filterwarnings("ignore", ".*no `val_dataloader`.*|.*Total length of .*|.*val_dataloader.*empty.*")
+        for message in EXPECTED:
+            warnings.filterwarnings("ignore", message)
         yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
@@ -295,13 +308,13 @@ def _say_data(data: StoreDataModule) -> None:
     split, facts = data.split, data.facts
     print(
         f"Data: {data.root}, {len(data.ready_store)} records, {len(facts.classes)} classes, {facts.n_samples} samples "
-        f"at {facts.sampling_rate:g} Hz; train {len(split.train)}, dev {len(split.dev)}, test {len(split.test)} "
+        f"at {facts.sampling_rate:.10g} Hz; train {len(split.train)}, dev {len(split.dev)}, test {len(split.test)} "
         f"({data.split_procedure} split {split.hash[:12]})"
     )
     if data.split_procedure == "published" and not data.is_ssl:
         print(
-            "Note: with the published split another train_data_ratio gives another test part, which a pretrained encoder "
-            "may have seen; dataset.split_procedure=fixed_test keeps one test part for all label fractions."
+            "Note: with the published split another train_data_ratio gives another test part, which a pretrained "
+            "encoder may have seen; dataset.split_procedure=fixed_test keeps one test part for all label fractions."
         )
 
 
@@ -317,14 +330,14 @@ def _seen_report(cfg: DictConfig, pretrained: dict[str, Any] | None, data: Store
         return report
     shared = overlap(seen.numpy(), data.ready_store.metadata, data.split.test)
     report["test_events_seen"] = shared
-    print(f"The pretrained encoder has seen {shared['seen']} of the {shared['events']} test events (without their labels).")
+    print(f"The pretrained encoder has seen {shared['seen']} of the {shared['events']} test events, without labels.")
     return report
 
 
 def _say_results(folder: Path, metrics: dict[str, Any], checkpoint: Path, encoder: Path | None) -> None:
-    rows = [(name, metrics[name]) for name in ("test/acc", "test/f1_macro", "probe/knn_acc", "train/loss") if name in metrics]
+    shown = ("test/acc", "test/f1_macro", "probe/knn_acc", "dev/acc", "train/acc", "train/loss")
     print()
-    print(closing_table(rows))
+    print(closing_table([{name: metrics[name] for name in shown if name in metrics}]))
     print(f"metrics     {folder / 'metrics.json'}")
     print(f"figures     {folder / 'figures'}")
     print(f"checkpoint  {checkpoint}")

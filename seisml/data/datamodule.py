@@ -117,7 +117,7 @@ class StoreDataModule(pl.LightningDataModule):
         labelled = metadata["trace_category"] != self.unlabeled
         names = tuple(self.classes or sorted(metadata.loc[labelled, "trace_category"].unique()))
         if not names and not self.is_ssl:
-            raise UserError(f"{store.root}: no record carries a label; only pretraining (dataset.is_ssl=true) can use it")
+            raise UserError(f"{store.root}: no record carries a label; only pretraining (sslearn.py) can use it")
         code = {name: number for number, name in enumerate(names)}
         self.labels = metadata["trace_category"].map(code).fillna(-1).to_numpy(np.int64)
         unknown = set(metadata.loc[labelled & (self.labels < 0), "trace_category"])

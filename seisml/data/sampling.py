@@ -81,8 +81,9 @@ class StoreDataset(Dataset[Batch]):
             keys: (epoch, row) of each of the B events.
 
         Returns:
-            ``waveform`` (B, K, T) float32, ``label``, ``index`` and ``epoch`` (B,) int64, and, where all traces are
-            handed out, ``trace_mask`` (B, K), false on padding.
+            ``waveform`` (B, K, T) float32, ``trace`` (B, K) int64, the number of each trace in its record, ``label``,
+            ``index`` and ``epoch`` (B,) int64, and, where all traces are handed out, ``trace_mask`` (B, K), false on
+            padding.
 
         Raises:
             UserError: Where a waveform holds a sample that is not a number.
@@ -93,9 +94,11 @@ class StoreDataset(Dataset[Batch]):
         if self.n_draws is None:
             waveform, mask = self.store.read_records(rows, self.n_samples)
             batch["trace_mask"] = torch.from_numpy(mask)
+            batch["trace"] = torch.arange(mask.shape[1]).expand(mask.shape).contiguous()
         else:
             traces = self._draw(batch["epoch"], batch["index"], self.n_draws)
             waveform = self.store.read_traces(rows, traces, n_samples=self.n_samples)
+            batch["trace"] = torch.from_numpy(traces)
         # one pass over the batch: the sum is finite only where every sample is (or, for huge values, overflows: look)
         if not np.isfinite(waveform.sum()) and not np.isfinite(waveform).all():
             bad = rows[~np.isfinite(waveform).all(axis=(1, 2))][0]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seisml.methods.base import Method
 
 GALLERY_SIZE = 12
-MAP_SIZE = 2000
+MAP_SIZE = 1000  # points of the embedding map; t-SNE of more takes many seconds
 
 
 @dataclass
@@ -101,8 +101,9 @@ def draw(
         classes = data.facts.classes
         matrix = classification_metrics(outcome.log_probability, outcome.label, classes)["confusion_matrix"]
         made["confusion_matrix"] = figures.confusion_matrix(matrix, classes)
+        title = f"Embeddings of the {len(outcome.label)} test events"
         made["embedding_map"] = figures.embedding_map(
-            outcome.embedding[:MAP_SIZE].numpy(), outcome.label[:MAP_SIZE].numpy(), classes
+            outcome.embedding.numpy(), outcome.label.numpy(), classes, title, MAP_SIZE
         )
         made["gallery"] = _gallery(outcome, method, data)
     paths = {}
@@ -114,24 +115,21 @@ def draw(
 
 def _gallery(outcome: Outcome, method: Method, data: StoreDataModule) -> Any:
     """Test events of all classes, wrongly predicted ones among them, one trace of each."""
-    wrong = (outcome.predicted != outcome.label).numpy()
-    label = outcome.label.numpy()
-    # round robin over (class, wrong first), so that no class and no kind of answer crowds out the others
-    order = pd.DataFrame({"label": label, "wrong": wrong, "place": np.arange(len(label))})
-    order = order.sort_values(["label", "wrong", "place"], ascending=[True, False, True])
-    order["turn"] = order.groupby(["label", "wrong"]).cumcount()
-    chosen = order.sort_values(["turn", "label"])["place"].to_numpy()[:GALLERY_SIZE]
+    label, predicted = outcome.label.numpy(), outcome.predicted.numpy()
+    chosen = np.asarray(figures.gallery_rows(label, predicted, min(GALLERY_SIZE, data.batch_size)))
     batch = next(iter(data.evaluation_loader(outcome.row.numpy()[chosen], single=True)))
     waveform = batch["waveform"][:, :1].to(method.device)
     with torch.no_grad():
-        picture = method.front_end(waveform)
-    shown = len(waveform)
+        picture = method.front_end(waveform)[:, 0].float().cpu().numpy()
+    frequencies = getattr(method.front_end, "frequencies", None)
     return figures.gallery(
         waveform[:, 0].cpu().numpy(),
-        picture[:, 0].float().cpu().numpy(),
-        label[chosen][:shown],
-        outcome.predicted.numpy()[chosen][:shown],
+        picture if picture.ndim == 3 else None,
+        label[chosen],
+        predicted[chosen],
         data.facts.classes,
         data.facts.sampling_rate,
-        probability=outcome.log_probability.exp().amax(-1).numpy()[chosen][:shown],
+        probability=outcome.log_probability.exp().amax(-1).numpy()[chosen],
+        frequency_range=(frequencies[0], frequencies[-1]) if frequencies else None,
+        title=f"{len(chosen)} of {len(label)} test events; {(label != predicted).sum()} of all are wrong",
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from seisml.losses.precision import in_float32
 
+
+@in_float32
 def weighted_cross_entropy(
     log_probability: Tensor, label: Tensor, class_weight: Tensor, label_smoothing: float = 0.0
 ) -> Tensor:
@@ -25,7 +28,7 @@ def weighted_cross_entropy(
     """
     weight = class_weight[label]
     loss = F.cross_entropy(
-        log_probability.float(), label, weight=class_weight, label_smoothing=label_smoothing, reduction="none"
+        log_probability, label, weight=class_weight, label_smoothing=label_smoothing, reduction="none"
     )
     total = weight.sum()
     return (loss * (weight > 0)).sum() / total.where(total > 0, total.new_ones(()))

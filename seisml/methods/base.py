@@ -96,10 +96,34 @@ class Method(pl.LightningModule):
         else:
             mask = mask[:, : n_units * self.in_channels].reshape(n_events, n_units, self.in_channels).all(-1)
         units = waveform[mask]  # (N, in_channels, T): padding costs nothing
-        features = torch.cat([self.embed(self.front_end(part)) for part in units.split(self.max_pictures)])
+        event, unit = mask.nonzero(as_tuple=True)
+        trace = batch["trace"][event, unit * self.in_channels] if "trace" in batch else unit
+        chosen = {"epoch": batch["epoch"][event], "index": batch["index"][event], "trace": trace}
+        features = self.encode_units(units, chosen)
         out = features.new_zeros(n_events, n_units, features.shape[-1])
         out[mask] = features
         return out, mask
+
+    def encode_units(self, waveform: Tensor, chosen: Batch) -> Tensor:
+        """Features of waveforms, at most ``max_pictures`` at once, augmented in training.
+
+        Args:
+            waveform: (N, in_channels, T).
+            chosen: ``epoch``, ``index`` (row of the store) and ``trace`` (first trace in the record) of each, (N,).
+
+        Returns:
+            Features, (N, D).
+        """
+        features = []
+        for start in range(0, len(waveform), self.max_pictures):
+            part = slice(start, start + self.max_pictures)
+            picture: Any = self.front_end.picture(waveform[part])
+            if self.training and len(self.augmentations.steps):
+                (picture,) = self.augmentations((picture,), self.random({k: v[part] for k, v in chosen.items()}))
+            else:
+                picture = picture.full()
+            features.append(self.embed(picture))
+        return torch.cat(features)
 
     def parameter_groups(self) -> Iterable[dict[str, Any]]:
         """Parameters and their learning rates."""

@@ -66,7 +66,7 @@ class Classifier(Method):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and accuracy on the dev part."""
-        self._step(batch, "val")
+        self._step(batch, "dev")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Everything that evaluation needs of a batch: log-probability, embedding, label and index."""

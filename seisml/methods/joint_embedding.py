@@ -87,7 +87,7 @@ class JointEmbedding(Method):
             {f"train/{name}": value for name, value in terms.items() if name != "loss"},
             on_step=False, on_epoch=True, batch_size=size,
         )  # fmt: skip
-        if batch_idx % 10 == 0 and size > 1:  # a look now and then is enough, and a singular value decomposition is not free
+        if batch_idx % 10 == 0 and size > 1:  # now and then is enough: a singular value decomposition is not free
             monitors = collapse_monitors(features[0].detach())
             self.log_dict(
                 {f"collapse/{name}": value for name, value in monitors.items()},

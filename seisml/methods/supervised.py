@@ -14,6 +14,20 @@ from seisml.methods.classifier import Classifier, ensemble
 from seisml.networks.encoder import build_encoder
 
 
+class FeatureMemory(dict[tuple[int, int], Tensor]):
+    """Features of traces that were looked at before, (row, trace) -> (D,), up to a number of them."""
+
+    most = 200_000
+
+    def recall(self, keys: list[tuple[int, int]], new: list[int], fresh: Iterable[Tensor]) -> Tensor:
+        """Stack the features of ``keys``, ``fresh`` being those at the positions ``new``, and remember them."""
+        found = dict(zip((keys[position] for position in new), fresh, strict=True))
+        features = torch.stack([found[key] if key in found else self[key] for key in keys])
+        if len(self) + len(found) <= self.most:
+            self.update(found)
+        return features
+
+
 class Supervised(Classifier):
     """A linear classifier on an encoder.
 
@@ -51,11 +65,21 @@ class Supervised(Classifier):
         self.freeze_encoders, self.freeze_bn_stat_train = freeze_encoders, freeze_bn_stat_train
         self.encoder.requires_grad_(not freeze_encoders)
         self.pretrained = False  # set where an encoder is loaded
+        self.memory = FeatureMemory()
 
     def embed(self, picture: Tensor) -> Tensor:
         """Encoder outputs: (N, in_channels, F, W) -> (N, D)."""
         with torch.no_grad() if self.freeze_encoders else nullcontext():
             return self.encoder(picture)
+
+    def encode_units(self, waveform: Tensor, chosen: Batch) -> Tensor:
+        """Features of waveforms; a frozen encoder looks at each trace once and remembers what it gave."""
+        if not self.freeze_encoders or not self.training or len(self.augmentations.steps):
+            return super().encode_units(waveform, chosen)
+        keys = list(zip(chosen["index"].tolist(), chosen["trace"].tolist(), strict=True))
+        new = [position for position, key in enumerate(keys) if key not in self.memory]
+        fresh = super().encode_units(waveform[new], {k: v[new] for k, v in chosen.items()}) if new else ()
+        return self.memory.recall(keys, new, fresh)
 
     def predict_log_probability(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the events, the mean over their traces, and their mean features."""
@@ -70,6 +94,10 @@ class Supervised(Classifier):
         if self.freeze_encoders or self.freeze_bn_stat_train:
             self.encoder.eval()
         return self
+
+    def on_train_epoch_start(self) -> None:
+        """Set the mode anew: Lightning keeps the modes that the modules were made with and never calls ``train``."""
+        self.train()
 
     def parameter_groups(self) -> Iterable[dict[str, Any]]:
         """Encoder and classifier with a rate each; a frozen encoder is left out."""

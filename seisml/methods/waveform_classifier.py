@@ -1,0 +1,72 @@
+"""Supervised training of one-dimensional networks on waveforms."""
+
+from __future__ import annotations
+
+import inspect
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seisml.data.facts import DataFacts
+from seisml.data.sampling import Batch
+from seisml.losses.squared_weights import squared_weights
+from seisml.methods.supervised import Supervised
+from seisml.networks.encoder import find_encoder
+from seisml.networks.summary import summary
+
+
+class WaveformClassifier(Supervised):
+    """A linear classifier on a one-dimensional network, which is built for the data's number of samples.
+
+    The loss is the cross-entropy plus ``l2`` times the sum of the squared weights; Adam keeps its rate unless
+    ``cosine`` is set. The run prints the network layer by layer.
+
+    Args:
+        facts: What the data set tells about itself.
+        backbone_type: Class of the network; see :class:`Supervised`.
+        backbone_params: Its arguments; ``n_samples`` comes from the data.
+        l2: Factor of the sum of squared weights in the loss.
+        l2_convolutions_only: Count the weights of convolutions only.
+        cosine: Let the learning rate fall to zero along a cosine.
+        **kwargs: See :class:`Supervised`.
+    """
+
+    def __init__(
+        self,
+        facts: DataFacts,
+        backbone_type: str = "seisml.networks.convnet.ConvNetEncoder",
+        backbone_params: dict[str, Any] | None = None,
+        l2: float = 0.0,
+        l2_convolutions_only: bool = False,
+        cosine: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        backbone_params = dict(backbone_params or {})
+        if "n_samples" in inspect.signature(find_encoder(backbone_type)).parameters:
+            backbone_params.setdefault("n_samples", facts.n_samples)
+        super().__init__(facts=facts, backbone_type=backbone_type, backbone_params=backbone_params, **kwargs)
+        self.l2, self.l2_convolutions_only, self.cosine = l2, l2_convolutions_only, cosine
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Cross-entropy of a batch, and the penalty on the weights."""
+        loss = super().training_step(batch, batch_idx)
+        if not self.l2:
+            return loss
+        parts = nn.ModuleList([self.encoder, self.classifier])
+        penalty = self.l2 * squared_weights(parts, self.l2_convolutions_only)
+        self.log("train/l2", penalty, on_step=False, on_epoch=True, batch_size=len(batch["label"]))
+        return loss + penalty
+
+    def configure_optimizers(self) -> Any:
+        """Adam with constant rates, or falling ones where ``cosine`` asks for them."""
+        if self.cosine:
+            return super().configure_optimizers()
+        return torch.optim.Adam(self.parameter_groups(), weight_decay=self.weight_decay)
+
+    def on_fit_start(self) -> None:
+        """Print the network."""
+        if self.trainer.is_global_zero:
+            network = nn.Sequential(OrderedDict(encoder=self.encoder, classifier=self.classifier))
+            print(summary(network, torch.zeros(1, self.in_channels, self.facts.n_samples, device=self.device)))

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from seisml.data.datamodule import StoreDataModule
+from seisml.data.sampling import EpochSampler, StoreDataset
+from seisml.data.store import Store
+from seisml.errors import UserError
+from tests.stores import write_store
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("data") / "store", unlabelled=8)
+
+
+def module(root, **kwargs):
+    data = StoreDataModule(str(root), **{"batch_size": 8, **kwargs})
+    data.setup()
+    return data
+
+
+def test_facts_come_from_the_store(root):
+    facts = module(root).facts
+    assert (facts.classes, facts.sampling_rate, facts.n_samples) == (("a", "b"), 100.0, 1000)
+    assert type(facts).from_dict(facts.to_dict()) == facts
+
+
+def test_class_weights_are_balanced_over_all_labelled_records(tmp_path):
+    data = module(write_store(tmp_path / "store", n_events=9, classes="aab"), batch_size=2)
+    assert data.facts.class_weights == pytest.approx((9 / (2 * 6), 9 / (2 * 3)))
+    data = module(tmp_path / "store", batch_size=2, zero_weight_classes=["b", "not in this store"])
+    assert data.facts.class_weights == (1.0, 0.0)  # b is left out of n and k
+
+
+def test_pretraining_draws_two_traces_and_uses_unlabelled_events(root):
+    data = module(root, is_ssl=True)
+    batches = list(data.train_dataloader())
+    assert all(batch["waveform"].shape == (8, 2, 1000) for batch in batches)
+    assert len(data.split.train) == 32 + 8
+    assert (torch.cat([batch["label"] for batch in batches]) == -1).any()
+    assert not set(data.split.test) & set(data.split.train)
+
+
+def test_supervised_batches(root):
+    data = module(root)
+    batch = next(iter(data.train_dataloader()))
+    assert batch["waveform"].shape == (8, 1, 1000) and "trace_mask" not in batch
+    batch = next(iter(data.test_dataloader()))
+    assert batch["waveform"].shape == (8, 3, 1000) and batch["trace_mask"].all()
+    whole, _ = Store(root).read_records(batch["index"].numpy())
+    np.testing.assert_array_equal(batch["waveform"].numpy(), whole)
+
+
+def test_what_is_drawn_depends_on_epoch_and_row_alone(root):
+    data = module(root, is_ssl=True)
+    dataset = data.train_dataloader().dataset
+    together = dataset.__getitems__([(3, 5), (3, 7), (3, 2)])
+    alone = dataset[(3, 7)]
+    assert torch.equal(together["waveform"][1], alone["waveform"][0])
+    draws = {tuple(dataset._draw(torch.tensor([epoch]), torch.tensor([7]), 2)[0]) for epoch in range(60)}
+    assert draws == {(i, j) for i in range(3) for j in range(3)}  # with replacement, every pair
+
+
+def test_workers_do_not_change_batches(root):
+    one, two = module(root, is_ssl=True), module(root, is_ssl=True, num_workers=2)
+    for left, right in zip(one.train_dataloader(), two.train_dataloader(), strict=True):
+        assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_the_order_is_new_each_epoch_and_shared_out_among_processes():
+    rows = np.arange(100, 120)
+    sampler = EpochSampler(rows, seed=1, shuffle=True)
+    first = list(sampler)
+    assert first == list(sampler)
+    sampler.set_epoch(1)
+    assert [row for _, row in sampler] != [row for _, row in first] and {epoch for epoch, _ in sampler} == {1}
+    shares = [list(EpochSampler(rows, 1, True, rank, 3)) for rank in range(3)]
+    assert sorted(sum(shares, [])) == sorted(first)
+    assert [len(EpochSampler(rows, 1, True, rank, 3)) for rank in range(3)] == [len(share) for share in shares]
+
+
+def test_three_channels_are_drawn_as_one_geophone(tmp_path):
+    store = Store(write_store(tmp_path / "store", n_events=4, n_traces=6))
+    dataset = StoreDataset(store, np.zeros(4, np.int64), 1000, seed=0, n_draws=2, in_channels=3)
+    traces = dataset._draw(torch.arange(50), torch.arange(50) % 4, 2).reshape(50, 2, 3)
+    assert set(map(tuple, traces.reshape(-1, 3))) == {(0, 1, 2), (3, 4, 5)}
+
+
+def test_bad_stores_get_one_line(root, tmp_path):
+    with pytest.raises(UserError, match="no store at .*nowhere.*seisml prepare"):
+        module(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="batch_size is 99 but there are only 40"):
+        module(root, is_ssl=True, batch_size=99).train_dataloader()
+    with pytest.raises(UserError, match="has 3 trace.*in_channels=4"):
+        module(root, in_channels=4)
+    with pytest.raises(UserError, match="dataset.classes lacks b"):
+        module(root, classes=["a", "c"])
+    with pytest.raises(UserError, match="no column 'kind'.*label_column"):
+        module(root, label_column="kind")
+
+
+def test_a_sample_that_is_not_a_number_is_named(tmp_path):
+    root = write_store(tmp_path / "store", n_events=10)
+    with h5py.File(root / "waveforms.hdf5", "r+") as file:
+        file["data/bucket0"][4, 1, 7] = np.nan
+    dataset = module(root).test_dataloader().dataset
+    with pytest.raises(UserError, match=r"bucket0\$4.*row 4.*not numbers"):
+        StoreDataset(dataset.store, dataset.labels, 1000, 0, None)[(0, 4)]
+
+
+def test_mixed_rates_and_lengths_are_refused(tmp_path):
+    root = write_store(tmp_path / "store", n_events=10)
+    table = (root / "metadata.csv").read_text()
+    (root / "metadata.csv").write_text(table.replace("100.0", "200.0", 1))
+    with pytest.raises(UserError, match="mixes sampling rates.*--sampling-rate"):
+        module(root)
+
+
+def test_seisbench_stores_open(shared_data):
+    data = module(shared_data / "seisbench_dummy", is_ssl=True, label_column="split", batch_size=16)
+    assert data.facts.sampling_rate == 20.0 and next(iter(data.train_dataloader()))["waveform"].shape == (16, 2, 1200)

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from seisml.data.datamodule import StoreDataModule
+from seisml.data.facts import DataFacts
+from seisml.losses.tnc import diag_loss, tnc_loss
+from seisml.losses.vibcreg import vibcreg_loss
+from seisml.methods.barlow_twins import BarlowTwins
+from seisml.methods.base import Method
+from seisml.methods.callbacks import probe_rows
+from seisml.methods.classifier import ensemble
+from seisml.methods.langet import StackedTraceClassifier
+from seisml.methods.simclr import SimCLR
+from seisml.methods.supervised import Supervised
+from seisml.methods.vibcreg import VIbCReg
+from seisml.methods.vicreg import VICReg
+from seisml.methods.vnibcreg import VNIbCReg
+from seisml.transforms.spectrogram import SpectrogramFrontEnd
+from tests.stores import SAMPLING_RATE, write_store
+
+SMALL = {"backbone_type": "SmallResNetEncoder", "proj_hid": 64, "proj_out": 64}
+FACTS = DataFacts(("a", "b", "c"), SAMPLING_RATE, 1000, (1.0, 2.0, 0.0))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("methods") / "store")
+
+
+def front_end():
+    return SpectrogramFrontEnd(nperseg=64, noverlap=32, size=(32, 64), floor=1e-3, sampling_rate=SAMPLING_RATE)
+
+
+def trainer(**kwargs):
+    return pl.Trainer(
+        **{"max_epochs": 1, "logger": False, "enable_checkpointing": False, "use_distributed_sampler": False}
+        | {"enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"} | kwargs
+    )  # fmt: skip
+
+
+def batch(n=6, traces=2, seed=0):
+    waveform = torch.randn(n, traces, 1000, generator=torch.Generator().manual_seed(seed))
+    number = torch.arange(n)
+    return {"waveform": waveform, "label": number % 3, "index": number, "epoch": torch.zeros_like(number)}
+
+
+@pytest.mark.parametrize("recipe", [VNIbCReg, VIbCReg, VICReg, BarlowTwins, SimCLR])
+def test_pretraining_runs_probes_and_watches_for_collapse(recipe, root):
+    data = StoreDataModule(str(root), batch_size=8, is_ssl=True)
+    data.setup()
+    method = recipe(facts=data.facts, front_end=front_end(), augmentations=[
+        {"NeighboringCrop" if recipe is VNIbCReg else "RandomCrop": {"width": 0.18}}, "RandomAmplitudeJitter"
+    ], **SMALL)  # fmt: skip
+    run = trainer()
+    run.fit(method, datamodule=data)
+    logged = run.callback_metrics
+    assert {"train/loss", "probe/knn_acc", "collapse/effective_rank", "collapse/feature_std"} <= set(logged)
+    assert all(torch.isfinite(value) for value in logged.values())
+    assert run.optimizers[0].param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)  # the cosine ends with the run
+
+
+def test_vnibcreg_loss_is_its_parts(root):
+    """The recipe's number equals the published sum, computed here from separate passes over the three crops."""
+    torch.manual_seed(0)
+    method = VNIbCReg(facts=FACTS, front_end=front_end(), augmentations=[{"NeighboringCrop": {"width": 0.18}}], **SMALL)
+    method.discriminator.eval()  # no dropout, so that two passes agree
+    views = method.augmentations(method.views(batch()), method.random(batch()))
+    assert [tuple(view.shape) for view in views] == [(6, 1, 32, 10)] * 3
+    terms, _ = method.losses(views)
+    y, y_l = method.encoder(views[0]), method.encoder(views[1])
+    y_k = method.encoder(views[2])
+    expected = vibcreg_loss(method.projector(y), method.projector(y_l), 10.0, 10.0, 10.0)["loss"] + 13.0 * (
+        tnc_loss(method.discriminator(y, y_l), method.discriminator(y, y_k)) + diag_loss(y, y_l, y_k)
+    )
+    torch.testing.assert_close(terms["loss"], expected, rtol=2e-3, atol=1e-3)  # IterNorm's running state moves on
+
+
+def test_published_defaults():
+    def defaults(recipe):
+        found = {}
+        for cls in reversed(recipe.__mro__):
+            if issubclass(cls, Method):
+                found |= {name: p.default for name, p in inspect.signature(cls.__init__).parameters.items()}
+        return found
+
+    published = {"lambda_": 10, "mu": 10, "nu": 10, "rho": 13, "LR": 1e-3, "weight_decay": 0, "proj_hid": 4096}
+    assert published.items() <= defaults(VNIbCReg).items() and defaults(VNIbCReg)["proj_out"] == 4096
+    assert {"lambda_": 25, "mu": 25, "nu": 200}.items() <= defaults(VIbCReg).items()
+    assert {"weight_decay": 1e-4, "LR": 1e-3}.items() <= defaults(StackedTraceClassifier).items()
+    assert Supervised(facts=FACTS, front_end=front_end(), backbone_type="SmallResNetEncoder").LR == {
+        "encoder": 5e-4, "clf": 1e-3
+    }  # fmt: skip
+
+
+def supervised(**kwargs):
+    torch.manual_seed(0)
+    return Supervised(facts=FACTS, front_end=front_end(), backbone_type="SmallResNetEncoder", **kwargs)
+
+
+def test_ensemble_is_the_mean_log_softmax_over_valid_traces():
+    log_probability = torch.log_softmax(torch.randn(2, 3, 4), -1)
+    mask = torch.tensor([[True, True, False], [True, True, True]])
+    out = ensemble(log_probability, mask)
+    expected = torch.stack([log_probability[0, :2].mean(0), log_probability[1].mean(0)])
+    torch.testing.assert_close(out, expected - expected.logsumexp(-1, keepdim=True))
+    torch.testing.assert_close(out.exp().sum(-1), torch.ones(2))
+
+
+def test_padding_traces_change_nothing():
+    method = supervised().eval()
+    plain = batch(traces=2)
+    padded = {
+        **plain,
+        "waveform": torch.cat([plain["waveform"], torch.randn(6, 3, 1000)], 1),
+        "trace_mask": torch.tensor([True, True, False, False, False]).expand(6, 5),
+    }
+    with torch.no_grad():
+        left, right = method.predict_log_probability(plain), method.predict_log_probability(padded)
+    for one, other in zip(left, right, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_pictures_pass_in_bounded_numbers():
+    method = supervised(max_pictures=4).eval()
+    sizes = []
+    method.encoder.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    with torch.no_grad():
+        method.predict_log_probability(batch(n=5, traces=2))
+    assert sizes == [4, 4, 2]
+
+
+def test_freezing():
+    frozen = supervised(freeze_encoders=True).train()
+    assert not frozen.encoder.training and frozen.classifier.training
+    assert all(not p.requires_grad for p in frozen.encoder.parameters())
+    assert len(list(frozen.parameter_groups())) == 1
+    still = supervised(freeze_bn_stat_train=True).train()
+    assert not still.encoder.training and all(p.requires_grad for p in still.encoder.parameters())
+    before = {name: value.clone() for name, value in still.encoder.state_dict().items() if "running" in name}
+    log_probability, _ = still.predict_log_probability(batch())
+    log_probability.sum().backward()
+    assert all(torch.equal(before[name], still.encoder.state_dict()[name]) for name in before)
+    assert all(p.grad is not None for p in still.encoder.parameters())
+
+
+def test_a_frozen_encoder_looks_at_each_trace_once(root):
+    data = StoreDataModule(str(root), batch_size=8)
+    data.setup()
+    looks = []
+    results = []
+    for remember in (True, False):
+        torch.manual_seed(0)
+        method = Supervised(
+            facts=data.facts, front_end=front_end(), backbone_type="SmallResNetEncoder", freeze_encoders=True
+        )
+        method.memory.most = 10**6 if remember else 0
+        seen = []
+        method.encoder.register_forward_hook(lambda _, inputs, __, seen=seen: seen.append(len(inputs[0])))
+        trainer(max_epochs=12).fit(method, datamodule=data)
+        looks.append(sum(seen))
+        results.append(method.classifier.weight)
+        assert method.encoder.state_dict()["model.bn1.num_batches_tracked"] == 0  # in eval mode while training
+    assert looks == [32 * 3, 32 * 12]  # 32 training events of 3 traces, against one look per event and epoch
+    torch.testing.assert_close(*results)
+
+
+def test_supervised_augmentations_act_in_training_only():
+    method = supervised(augmentations=["RandomAmplitudeJitter"])
+    shown = []
+    method.encoder.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0]))
+    with torch.no_grad():
+        for mode in (True, False):
+            method.train(mode).predict_log_probability(batch())
+    factor = (shown[0] / shown[1]).nanmean((1, 2, 3))
+    assert (factor - 1).abs().max() > 0.02 and factor.min() >= 0.7 and factor.max() <= 1.3
+
+
+def test_learning_rates():
+    scratch, tuned = supervised(), supervised()
+    tuned.pretrained = True
+    assert [group["lr"] for group in scratch.parameter_groups()] == [1e-3, 1e-3]
+    assert [group["lr"] for group in tuned.parameter_groups()] == [1e-3, 5e-4]
+
+
+def test_class_weights_follow_the_data():
+    assert supervised().class_weight.tolist() == [1.0, 2.0, 0.0]
+    assert supervised(use_class_weight=False).class_weight.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_stacked_traces_classify(root):
+    data = StoreDataModule(str(root), batch_size=8, return_single_spectrogram_train=False)
+    data.setup()
+    method = StackedTraceClassifier("ResNet18", facts=data.facts, front_end=front_end())
+    run = trainer(limit_train_batches=1)
+    run.fit(method, datamodule=data)
+    (first,) = run.predict(method, data.test_dataloader())
+    assert first["log_probability"].shape == (8, 2) and first["embedding"].shape == (8, 512)
+
+
+def test_probe_never_scores_on_what_it_was_fitted_on_nor_on_the_test_part(root):
+    data = StoreDataModule(str(root), batch_size=8, is_ssl=True)
+    data.setup()
+    fit, score = probe_rows(data, seed=0)
+    assert len(fit) and len(score) and not set(fit) & set(score)
+    assert not (set(fit) | set(score)) & set(data.split.test)
+
+
+def test_bfloat16_autocast_keeps_front_end_and_loss_in_float32():
+    method = VNIbCReg(facts=FACTS, front_end=front_end(), augmentations=[{"NeighboringCrop": {"width": 0.18}}], **SMALL)
+    with torch.autocast("cpu", torch.bfloat16):
+        views = method.augmentations(method.views(batch()), method.random(batch()))
+        terms, features = method.losses(views)
+    assert all(view.dtype == torch.float32 for view in views)
+    assert features[0].dtype == torch.bfloat16 or features[0].dtype == torch.float32
+    assert terms["loss"].dtype == torch.float32 and torch.isfinite(terms["loss"])
+
+
+def test_a_method_of_your_own_needs_one_function():
+    class Constant(Method):
+        def embed(self, picture):
+            return picture.mean((-2, -1))
+
+    method = Constant(facts=FACTS, front_end=front_end())
+    features, mask = method.encode_traces(batch())
+    assert features.shape == (6, 2, 1) and mask.all() and isinstance(method, nn.Module)

@@ -1,0 +1,35 @@
+"""Small prepared stores for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from seisml.data.store_writer import StoreWriter
+
+SAMPLING_RATE = 100.0
+
+
+def write_store(
+    folder: Path, n_events: int = 40, n_traces: int = 3, n_samples: int = 1000, classes: str = "ab", unlabelled: int = 0
+) -> Path:
+    """Write events whose class is the frequency of a decaying tone in noise; easy, so that few steps learn it."""
+    generator = np.random.default_rng(0)
+    time = np.arange(n_samples) / SAMPLING_RATE
+    with StoreWriter(folder, {"test": True}, None) as writer:
+        for number in range(n_events + unlabelled):
+            kind = number % len(classes)
+            tone = np.sin(2 * np.pi * (5 + 15 * kind) * time) * np.exp(-((time - 3) ** 2))
+            waveform = (20 * tone + generator.standard_normal((n_traces, n_samples))).astype(np.float32)
+            label = classes[kind] if number < n_events else "Unlabeled"
+            writer.add(
+                waveform,
+                {
+                    "trace_category": label,
+                    "source_id": f"event{number:03d}",
+                    "trace_source_file": f"{label}/{number:03d}.mseed",
+                    "trace_sampling_rate_hz": SAMPLING_RATE,
+                },
+            )
+    return folder
