@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import warnings
 from bisect import bisect_left
@@ -96,14 +97,21 @@ def scan_file(path: Path) -> list[Segment] | str:
         Its stretches, or the reason why there is none.
     """
     try:
+        with path.open("rb") as file:
+            head = file.read(100)
+        if not head:
+            return "empty file"
+        if b"obspy.core.stream" in head:  # ObsPy would unpickle it, and a pickle may run any code
+            return "a pickled ObsPy stream, which is not read because it could run code; save it as miniSEED"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            stream = read(str(path), headonly=True)
+            # Escaped and absolute, because ObsPy takes a name for a pattern or an address where it looks like one.
+            stream = read(glob.escape(str(path.absolute())), headonly=True, check_compression=False)
     except Exception as error:  # ObsPy's readers raise whatever they meet
-        if path.stat().st_size == 0:
-            return "empty file"
-        lines = str(error).strip().splitlines()
-        return f"not a waveform file that ObsPy reads ({lines[0][:100] if lines else type(error).__name__})"
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        if isinstance(error, TypeError) and "Unknown format" in lines[0]:
+            return "not a waveform format that ObsPy reads"
+        return f"damaged or not a waveform file ({lines[0][:100]})"
     segments = []
     for trace in stream:
         stats = trace.stats
