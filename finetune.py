@@ -1,7 +1,6 @@
 """Train from scratch, fine-tune or evaluate linearly: python finetune.py --config configs/finetune.yaml [overrides]."""
 
 from seisml.config import main
-from seisml.training import train
 
 if __name__ == "__main__":
-    main("configs/finetune.yaml", train)
+    main("configs/finetune.yaml")

@@ -8,7 +8,6 @@ if (HERE.parent / "seisml").is_dir():  # run from a clone that is not installed
     sys.path.insert(0, str(HERE.parent))
 
 from seisml.config import main  # noqa: E402  the path must be set first
-from seisml.training import train  # noqa: E402
 
 if __name__ == "__main__":
-    main(str(HERE / "config.yaml"), train)
+    main(str(HERE / "config.yaml"))

@@ -1,6 +1,6 @@
 """Composing and running configs: the entry points' options, the run's folder, and one line per error.
 
-An entry point is ``main("configs/ssl.yaml", train)``. The options ``--config``, ``--config_ssl``, ``--config_ft`` and
+An entry point is ``main("configs/ssl.yaml")``. The options ``--config``, ``--config_ssl``, ``--config_ft`` and
 ``--configs`` all name the YAML file; everything else is Hydra's. Groups are found in :func:`config_dir`, wherever the
 YAML file lies. A file in the published flat layout is read by :mod:`seisml.published_layout`.
 """
@@ -8,9 +8,7 @@ YAML file lies. A file in the published flat layout is read by :mod:`seisml.publ
 from __future__ import annotations
 
 import itertools
-import os
 import sys
-import traceback
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -33,6 +31,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seisml.config_check import ConfigError, check
 from seisml.config_sources import Primary, config_dir, describe, find_yaml, origin, primary, read_yaml
 from seisml.errors import UserError
+from seisml.reporting import interrupted, report
 from seisml.run_folder import claim_folder, rank, refuse_used, run_folder, unique_name
 
 OPTIONS = ("--config", "--config_ssl", "--config_ft", "--configs")
@@ -49,27 +48,27 @@ class ConfigFolder(SearchPathPlugin):
         search_path.append("seisml", f"file://{config_dir()}")
 
 
-def main(default: str, train: Train) -> None:
+def main(default: str, train: Train | None = None) -> None:
     """Run an entry point with the command line's arguments; exit with 2 on bad input, 130 on Ctrl-C.
 
     Args:
         default: Config of the entry point: it runs where no option names another, and flat files are laid over it.
-        train: Called with the composed and checked config and the folder of each job.
+        train: Called with the composed and checked config and the folder of each job; :func:`seisml.training.train`.
     """
     code = run(default, train, sys.argv[1:])
     if code:
         sys.exit(code)
 
 
-def run(default: str, train: Train, arguments: Sequence[str]) -> int:
+def run(default: str, train: Train | None, arguments: Sequence[str]) -> int:
     """Do what :func:`main` does with given arguments; return the exit code."""
     try:
         return _run(default, train, arguments)
     except KeyboardInterrupt:
-        return _interrupted()
+        return interrupted()
     except SystemExit as stop:  # Lightning turns Ctrl-C into an exit of its own
         if isinstance(stop.__context__, KeyboardInterrupt):
-            return _interrupted()
+            return interrupted()
         raise
     except Exception as error:
         return report(error)
@@ -127,27 +126,7 @@ def trainer_arguments(gpus: int | str | Sequence[int] | None) -> dict[str, Any]:
     return {"accelerator": "gpu", "devices": wanted, "strategy": "ddp" if len(wanted) > 1 else "auto"}
 
 
-def report(error: BaseException, job: str = "") -> int:
-    """Print an error: one line for bad input, the traceback for anything else or where the user asks for it.
-
-    Returns:
-        The exit code: 2 for bad input, 1 for anything else.
-    """
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, UserError):
-        cause = cause.__cause__
-    if cause is None or any(os.environ.get(name) == "1" for name in ("SEISML_TRACEBACK", "HYDRA_FULL_ERROR")):
-        traceback.print_exception(error)
-    if cause is None:
-        return 1
-    lines = [line for line in str(cause).splitlines() if line.strip()]
-    if lines and lines[0].startswith("Caught UserError in"):  # from a worker process, which sends its traceback along
-        lines = [lines[-1].partition("UserError: ")[2]]
-    print(f"error: {job}{' '.join(' '.join(lines).split())}", file=sys.stderr)
-    return 2
-
-
-def _run(default: str, train: Train, arguments: Sequence[str]) -> int:
+def _run(default: str, train: Train | None, arguments: Sequence[str]) -> int:
     name, rest = _take_option(list(arguments), default)
     parsed = _parse(rest)
     flags = [argument for argument in rest if argument not in parsed.overrides]
@@ -169,7 +148,7 @@ def _run(default: str, train: Train, arguments: Sequence[str]) -> int:
             started_as, sys.argv = sys.argv, [sys.argv[0], "--config", str(start.files[0].resolve()), *own]
             try:  # Lightning starts the other processes of a run by the command line: it must name this job alone
                 claim_folder(folder, _checked(cfg, start, base, own))
-                return train(cfg, folder)
+                return (train or _training())(cfg, folder)
             except Exception as error:  # reported here: Hydra would wrap it, print it and exit with 1
                 failures.append(report(error, f"job {HydraConfig.get().job.num}: " if many else ""))
             finally:
@@ -181,6 +160,12 @@ def _run(default: str, train: Train, arguments: Sequence[str]) -> int:
         finally:
             sys.argv = command
     return max(failures, default=0) if 1 not in failures else 1
+
+
+def _training() -> Train:
+    from seisml.training import train  # only now: it takes seconds, which --help and a misspelt key need not wait for
+
+    return train
 
 
 def _take_option(arguments: list[str], default: str) -> tuple[str, list[str]]:
@@ -296,8 +281,3 @@ def _precheck(start: Primary, base: Path, settings: list[str], overrides: list[s
                 refuse_used(Path(OmegaConf.select(cfg, "hydra.sweep.dir" if many else "hydra.run.dir")), many)
             except OmegaConfBaseException as error:
                 raise UserError(describe(error)) from error
-
-
-def _interrupted() -> int:
-    print("interrupted", file=sys.stderr)
-    return 130

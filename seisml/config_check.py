@@ -28,6 +28,7 @@ TOP_LEVEL: dict[str, Any] = {
 }
 LOAD_ENCODER = {"ckpt_fname": str | None, "backbone_type": str}
 GPUS = int | list[int] | typing.Literal["auto"] | None
+GIVEN_TO_METHODS = ("facts", "front_end", "seed")  # arguments that the training run gives to every method
 NESTED = {"LR": {"encoder": float, "clf": float}}  # arguments that are mappings with keys of their own
 LIBRARY_ROOTS = ("builtins", "torch.", "pytorch_lightning.core", "lightning.")  # base classes that take no settings
 PLAIN = {
@@ -133,7 +134,11 @@ def _section_arguments(name: str, sections: dict[str, Any]) -> dict[str, Any] | 
         arguments = _arguments(getattr(importlib.import_module(module), attribute))
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{owner}._target_", f"{owner}._target_: cannot import {path!r} ({error})") from error
-    return arguments if arguments is None or name == "exp_params" else arguments | HYDRA_KEYS
+    if arguments is None:
+        return None
+    if owner == "model_params":
+        arguments = {key: value for key, value in arguments.items() if key not in GIVEN_TO_METHODS}
+    return arguments if name == "exp_params" else arguments | HYDRA_KEYS
 
 
 def _arguments(target: Any) -> dict[str, Any] | None:

@@ -173,7 +173,8 @@ def describe(error: BaseException, start: Primary | None = None, overrides: Sequ
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and start:
         return _describe_missing(error, start, overrides)
     if isinstance(error, OverrideParseException):
-        return f"{error.override.lstrip('+')}: this override cannot be read ({error.message.splitlines()[0]})"
+        text = error.override.lstrip("+")
+        return f"{text}: this is no override; write key=value, special characters in quotes (--config names the file)"
     return ": ".join(dict.fromkeys(str(cause).strip().splitlines()[0] for cause in causes if str(cause).strip()))
 
 

@@ -43,7 +43,10 @@ def claim_folder(folder: Path, cfg: DictConfig) -> None:
 
 
 def refuse_used(folder: Path, many: bool = False) -> None:
-    """Refuse to start in a folder that holds a run."""
+    """Refuse to start in a folder that holds a run or cannot be made."""
+    parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise UserError(f"{shown(folder)} cannot be made: {parent} is no folder to write in; set out=FOLDER")
     for name in (*RUN_FILES, "multirun.yaml") if many else RUN_FILES:
         if rank() == 0 and (folder / name).exists():
             raise UserError(f"{shown(folder)} holds a run already ({name}); name another folder: hydra.run.dir=...")

@@ -42,6 +42,7 @@ class Recorder:
 
 def error_line(capsys: pytest.CaptureFixture[str], *arguments: str, default: str = SSL) -> str:
     train = Recorder()
+    Path("occupied").touch()
     assert run(default, train, arguments) == 2
     assert not train.calls and not Path("runs").exists()  # before anything ran or was made
     lines = capsys.readouterr().err.splitlines()
@@ -242,8 +243,9 @@ def test_help_and_cfg(capsys: pytest.CaptureFixture[str]) -> None:
         ("experimnt=demo", "did you mean 'experiment'?"),
         ("dataset=store", "dataset.root is missing; set it: dataset.root=..."),
         ("exp_params.LR=1e-3,1e-4", "add -m to run each of them"),
-        ("exp_params.LR={", "this override cannot be read"),
-        ("exp_params.LR", "exp_params.LR"),
+        ("exp_params.LR={", "this is no override; write key=value"),
+        ("configs/ssl.yaml", "configs/ssl.yaml: this is no override; write key=value"),
+        ("out=occupied/x", "occupied is no folder to write in; set out=FOLDER"),
         ("hydra.rn.dir=x", "hydra.rn.dir"),
         ("--no-such-option", "unrecognized arguments: --no-such-option"),
         ("out=${no_such}", "no_such"),

@@ -1,0 +1,35 @@
+"""What a command says when it fails: one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from seisml.errors import UserError
+
+
+def report(error: BaseException, job: str = "") -> int:
+    """Print an error: one line for bad input, the traceback for anything else or where the user asks for it.
+
+    Returns:
+        The exit code: 2 for bad input, 1 for anything else.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UserError):
+        cause = cause.__cause__
+    if cause is None or any(os.environ.get(name) == "1" for name in ("SEISML_TRACEBACK", "HYDRA_FULL_ERROR")):
+        traceback.print_exception(error)
+    if cause is None:
+        return 1
+    lines = [line for line in str(cause).splitlines() if line.strip()]
+    if lines and lines[0].startswith("Caught UserError in"):  # from a worker process, which sends its traceback along
+        lines = [lines[-1].partition("UserError: ")[2]]
+    print(f"error: {job}{' '.join(' '.join(lines).split())}", file=sys.stderr)
+    return 2
+
+
+def interrupted() -> int:
+    """Say that the user stopped the command; return the exit code for it."""
+    print("interrupted", file=sys.stderr)
+    return 130
