@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 import warnings
@@ -19,9 +18,16 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
-from seisml.checkpoints import encoder_state, load_weights, read_checkpoint
+from seisml.building import (
+    ENCODER_KEYS,
+    build_method,
+    fit_front_end,
+    front_end_config,
+    load_pretrained,
+    read_pretrained,
+)
+from seisml.checkpoints import read_checkpoint
 from seisml.config import trainer_arguments
-from seisml.data.facts import DataFacts
 from seisml.data.identity import event_hashes, event_ids, overlap
 from seisml.evaluation.outcome import classify, draw
 from seisml.evaluation.record import closing_table, versions, write_metrics
@@ -38,7 +44,6 @@ EXPECTED = (  # what Lightning warns of though it is as it should be
     ".*Total length of .* across ranks is zero.*",
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
 )
-FIT_BATCHES = 8  # batches of training waveforms that set the front end's floor
 
 
 def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
@@ -67,7 +72,10 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
     data.split.write(folder / "split.csv", data.ready_store.metadata)
 
     pretrained = read_pretrained(cfg)
-    method = build_method(cfg, data.facts, pretrained)
+    method = build_method(cfg, data.facts, pretrained and pretrained["record"])
+    if pretrained:
+        _say_front_end(cfg, data, pretrained)
+        load_pretrained(method, pretrained)
     fit_front_end(method, data)
     run = run_name(folder)
     method.run_record = make_record(cfg, method, data, pretrained, run)
@@ -119,68 +127,6 @@ def run_name(folder: Path) -> str:
     return f"{folder.parent.name}-{folder.name}" if folder.name.isdigit() else folder.name
 
 
-# -- building ----------------------------------------------------------------------------------------------------------
-def read_pretrained(cfg: DictConfig) -> dict[str, Any] | None:
-    """Read the encoder that ``load_encoder.ckpt_fname`` names; ``None`` for training from scratch."""
-    path = OmegaConf.select(cfg, "load_encoder.ckpt_fname")
-    if path is None or str(path).lower() == "none":
-        return None
-    values = read_checkpoint(path)
-    return {"path": path, "state": encoder_state(values, path), "record": values.get("seisml") or {}}
-
-
-def build_method(cfg: DictConfig, facts: DataFacts, pretrained: dict[str, Any] | None = None) -> Method:
-    """Build the network and its recipe, and load a pretrained encoder into it.
-
-    Args:
-        cfg: A composed configuration.
-        facts: The data's facts.
-        pretrained: What :func:`read_pretrained` gave. Its front end and backbone take the configuration's place, so
-            that the encoder sees what it was trained on.
-
-    Returns:
-        The method, its front end not yet fitted unless it came with the encoder.
-    """
-    record = pretrained["record"] if pretrained else {}
-    front_end_config = record.get("front_end") or OmegaConf.to_container(cfg.front_end, resolve=True)
-    if record.get("front_end") and front_end_config != OmegaConf.to_container(cfg.front_end, resolve=True):
-        print(f"The front end is the one that {pretrained['path']} was trained with, not the configuration's.")
-    if record.get("facts") and record["facts"]["sampling_rate"] != facts.sampling_rate:
-        print(
-            f"Mind that the encoder was trained at {record['facts']['sampling_rate']:g} Hz "
-            f"and these data have {facts.sampling_rate:g} Hz."
-        )
-    front_end = instantiate({"sampling_rate": facts.sampling_rate, **front_end_config}, _convert_="all")
-    arguments = {**OmegaConf.to_container(cfg.get("exp_params") or OmegaConf.create(), resolve=True)}
-    if cfg.get("augmentations") is not None:
-        arguments["augmentations"] = OmegaConf.to_container(cfg.augmentations, resolve=True)
-    arguments |= {key: record[key] for key in ("backbone_type", "backbone_params", "in_channels") if key in record}
-    method: Method = instantiate(
-        cfg.model_params, **arguments, facts=facts, front_end=front_end, seed=cfg.seed, _convert_="all"
-    )
-    if pretrained:
-        load_weights(method.encoder, pretrained["state"], pretrained["path"])
-        if "front_end_state" in record:
-            method.front_end.load_state_dict(record["front_end_state"])
-        method.pretrained = True
-    return method
-
-
-def fit_front_end(method: Method, data: StoreDataModule) -> None:
-    """Set the front end's floor from training data where it is ``auto``, and warn of a floor that blanks them."""
-    rows = np.random.default_rng([data.seed, 7]).permutation(data.split.train)
-
-    def waveforms() -> Iterator[torch.Tensor]:
-        for batch in itertools.islice(data.evaluation_loader(rows, single=True), FIT_BATCHES):
-            yield batch["waveform"]
-
-    if not method.front_end.fitted:
-        method.front_end.fit(waveforms())
-    for waveform in itertools.islice(waveforms(), 1):
-        if warning := method.front_end.check(waveform):
-            print(f"Warning: {warning}")
-
-
 def make_record(
     cfg: DictConfig, method: Method, data: StoreDataModule, pretrained: dict[str, Any] | None, run: str
 ) -> dict[str, Any]:
@@ -194,12 +140,8 @@ def make_record(
         "run": run,
         "config": OmegaConf.to_container(cfg, resolve=True),
         "facts": data.facts.to_dict(),
-        "front_end": record.get("front_end") or OmegaConf.to_container(cfg.front_end, resolve=True),
-        **{
-            key: getattr(method, key)
-            for key in ("backbone_type", "backbone_params", "in_channels")
-            if hasattr(method, key)
-        },
+        "front_end": front_end_config(cfg, record),
+        **{key: getattr(method, key) for key in ENCODER_KEYS if hasattr(method, key)},
         "split_hash": data.split.hash,
         "seen_events": torch.from_numpy(np.asarray(seen)),
         "versions": versions(),
@@ -316,6 +258,16 @@ def _say_data(data: StoreDataModule) -> None:
             "Note: with the published split another train_data_ratio gives another test part, which a pretrained "
             "encoder may have seen; dataset.split_procedure=fixed_test keeps one test part for all label fractions."
         )
+
+
+def _say_front_end(cfg: DictConfig, data: StoreDataModule, pretrained: dict[str, Any]) -> None:
+    """Say where the pretrained encoder overrules the configuration, or meets data unlike its own."""
+    record, path = pretrained["record"], pretrained["path"]
+    if front_end_config(cfg, record) != front_end_config(cfg, {}):
+        print(f"The front end is the one that {path} was trained with, not the configuration's.")
+    rate = record.get("facts", {}).get("sampling_rate", data.facts.sampling_rate)
+    if rate != data.facts.sampling_rate:
+        print(f"Mind that the encoder was trained at {rate:g} Hz and these data have {data.facts.sampling_rate:g} Hz.")
 
 
 def _seen_report(cfg: DictConfig, pretrained: dict[str, Any] | None, data: StoreDataModule) -> dict[str, Any] | None:

@@ -166,7 +166,7 @@ def test_a_frozen_encoder_looks_at_each_trace_once(root):
         looks.append(sum(seen))
         results.append(method.classifier.weight)
         assert method.encoder.state_dict()["model.bn1.num_batches_tracked"] == 0  # in eval mode while training
-    assert looks == [32 * 3, 32 * 12]  # 32 training events of 3 traces, against one look per event and epoch
+    assert looks[0] <= 32 * 3 and looks[1] == 32 * 12  # 32 events of 3 traces, against a look per event and epoch
     torch.testing.assert_close(*results)
 
 

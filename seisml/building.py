@@ -1,0 +1,149 @@
+"""Methods from configurations and from checkpoints."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from seisml.checkpoints import encoder_state, load_weights, read_checkpoint
+from seisml.data.facts import DataFacts
+from seisml.errors import UserError
+
+if TYPE_CHECKING:
+    from seisml.data.datamodule import StoreDataModule
+    from seisml.methods.base import Method
+
+FIT_BATCHES = 8  # batches of training waveforms that set the front end's floor
+ENCODER_KEYS = ("backbone_type", "backbone_params", "in_channels")
+
+
+def read_pretrained(cfg: DictConfig) -> dict[str, Any] | None:
+    """Read the encoder that ``load_encoder.ckpt_fname`` names.
+
+    Args:
+        cfg: A composed configuration.
+
+    Returns:
+        ``path``, ``state`` (the encoder's weights) and ``record`` (what seisml saved beside them, empty for published
+        encoders); ``None`` for training from scratch.
+
+    Raises:
+        UserError: Where the file is missing, damaged or holds no encoder.
+    """
+    path = OmegaConf.select(cfg, "load_encoder.ckpt_fname")
+    if path is None or str(path).lower() == "none":
+        return None
+    values = read_checkpoint(path)
+    record = dict(values.get("seisml") or {})
+    if "state_dict" in values:  # a whole run: its front end's state stands among the weights
+        prefix = "front_end."
+        record["front_end_state"] = {
+            key.removeprefix(prefix): value for key, value in values["state_dict"].items() if key.startswith(prefix)
+        }
+    return {"path": path, "state": encoder_state(values, path), "record": record}
+
+
+def front_end_config(cfg: DictConfig, record: dict[str, Any]) -> dict[str, Any]:
+    """The front end that an encoder came with, else the configuration's."""
+    return record.get("front_end") or OmegaConf.to_container(cfg.front_end, resolve=True)
+
+
+def build_method(cfg: DictConfig, facts: DataFacts, record: dict[str, Any] | None = None) -> Method:
+    """Build the network and its recipe, with fresh weights.
+
+    Args:
+        cfg: A composed configuration.
+        facts: The data's facts.
+        record: What an encoder brings along; its front end and backbone take the configuration's place, so that it
+            sees what it was trained on.
+
+    Returns:
+        The method.
+    """
+    record = record or {}
+    parts = front_end_config(cfg, record)
+    for key, target in (("front_end", parts), ("model_params", cfg.model_params)):
+        # a checkpoint brings its configuration along: nothing but networks may be built from it
+        if not issubclass(get_class(target["_target_"]), torch.nn.Module):
+            raise UserError(f"{key}._target_: {target['_target_']} is not a torch module; name one")
+    front_end = instantiate(
+        {"sampling_rate": facts.sampling_rate, **parts}, _convert_="all", _recursive_=False
+    )
+    arguments = OmegaConf.to_container(cfg.get("exp_params") or OmegaConf.create(), resolve=True)
+    if cfg.get("augmentations") is not None:
+        arguments["augmentations"] = OmegaConf.to_container(cfg.augmentations, resolve=True)
+    arguments |= {key: record[key] for key in ENCODER_KEYS if key in record}
+    return instantiate(
+        cfg.model_params,
+        **arguments,
+        facts=facts,
+        front_end=front_end,
+        seed=cfg.seed,
+        _convert_="all",
+        _recursive_=False,
+    )
+
+
+def load_pretrained(method: Method, pretrained: dict[str, Any]) -> None:
+    """Load a pretrained encoder and its front end's state into a method.
+
+    Args:
+        method: What :func:`build_method` built with the encoder's record.
+        pretrained: What :func:`read_pretrained` gave.
+
+    Raises:
+        UserError: Where the weights do not fit.
+    """
+    load_weights(method.encoder, pretrained["state"], pretrained["path"])
+    if "front_end_state" in pretrained["record"]:
+        method.front_end.load_state_dict(pretrained["record"]["front_end_state"])
+    method.pretrained = True
+
+
+def load_method(path: str | Path) -> Method:
+    """Load a trained model from a run's checkpoint; everything it needs is in there.
+
+    Args:
+        path: ``checkpoints/last.ckpt`` or ``best.ckpt`` of a run's folder.
+
+    Returns:
+        The method in eval mode, on the CPU; ``facts`` has its class names, sampling rate and length, ``run_record``
+        the configuration that it was trained with.
+
+    Raises:
+        UserError: Where the file is missing, damaged or not a run's checkpoint.
+    """
+    values = read_checkpoint(path)
+    record = values.get("seisml")
+    if record is None or "state_dict" not in values:
+        raise UserError(
+            f"checkpoint {path} is not that of a whole run (it has {', '.join(map(str, list(values)[:4]))}); "
+            "give a run's checkpoints/last.ckpt"
+        )
+    cfg = OmegaConf.create(record["config"])
+    method = build_method(cfg, DataFacts.from_dict(record["facts"]), record)
+    load_weights(method, values["state_dict"], path, "the checkpoint")
+    method.run_record = record
+    return method.eval()
+
+
+def fit_front_end(method: Method, data: StoreDataModule) -> None:
+    """Set the front end's floor from training data where it is ``auto``, and warn of a floor that blanks them."""
+    rows = np.random.default_rng([data.seed, 7]).permutation(data.split.train)
+
+    def waveforms() -> Iterator[torch.Tensor]:
+        for batch in itertools.islice(data.evaluation_loader(rows, single=True), FIT_BATCHES):
+            yield batch["waveform"]
+
+    if not method.front_end.fitted:
+        method.front_end.fit(waveforms())
+    for waveform in itertools.islice(waveforms(), 1):
+        if warning := method.front_end.check(waveform):
+            print(f"Warning: {warning}")
