@@ -16,7 +16,7 @@ from seisml.data.synthesis import Medium, Network, background_noise, brune_pulse
 
 SAMPLING_RATE = 250.0  # Hz
 N_SAMPLES = 2000  # 8 s
-SNR_DB = (8.0, 28.0)  # strongest 0.2 s of the signal against the noise, mean over channels
+SNR_DB = (10.0, 30.0)  # strongest 0.2 s of the signal against the noise, mean over channels
 POSITION = (0.2, 0.8)  # of the strongest moment, as a fraction of the record
 PEAK_COUNTS = (1.6, 3.4)  # log10 of the record's amplitude in counts
 
