@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from seisml.data.datamodule import StoreDataModule
 from seisml.data.store import UNLABELED, StoreWriter, is_current
 from seisml.data.synthetic_events import CHANNELS, CLASSES, SAMPLING_RATE, synthesize
 from seisml.errors import UserError
 
 PREPARE_COMMAND = "demo"
+SUMMARY = "Make the embedded data set: synthetic events of the eight Aknes classes, 6 traces, 8 s."
+EXAMPLE = "seisml prepare demo --out data/demo"
 N_PER_CLASS = 50
 N_UNLABELED = 200
 _RECIPE = 1  # raise it when the same options would give other waveforms
@@ -66,8 +69,6 @@ def prepare_demo(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``seisml prepare demo``."""
-    parser.description = "Make the embedded data set: synthetic events of the eight Aknes classes, 6 traces, 8 s."
-    parser.epilog = "example: seisml prepare demo --out data/demo"
     parser.add_argument("--out", type=Path, default=Path("data/demo"), help="folder of the store (default: data/demo)")
     parser.add_argument("--n-per-class", type=int, default=N_PER_CLASS, help=f"events per class ({N_PER_CLASS})")
     parser.add_argument("--n-unlabeled", type=int, default=N_UNLABELED, help=f"unlabelled events ({N_UNLABELED})")
@@ -113,3 +114,15 @@ def _record(category: str, kind: str, number: int, seed: int) -> tuple[np.ndarra
         "station_code": "DEM",
         "trace_snr_db": round(snr, 2),
     }
+
+
+class DemoDataModule(StoreDataModule):
+    """The embedded data set; its store is made where it is missing. Arguments as in :class:`StoreDataModule`."""
+
+    def __init__(self, root: str = "data/demo", **kwargs: Any) -> None:
+        super().__init__(root, **kwargs)
+
+    def prepare_data(self) -> None:
+        """Make the store where there is none."""
+        if not self.root.exists():
+            prepare_demo(self.root, progress=True)

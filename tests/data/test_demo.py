@@ -113,5 +113,5 @@ def test_bad_counts_are_refused(tmp_path):
 
 
 def test_generating_needs_no_torch():
-    code = "import sys, seisml.data.demo; sys.exit('torch' in sys.modules)"
+    code = "import sys, seisml.data.synthetic_events; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
