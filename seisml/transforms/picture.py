@@ -8,6 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from seisml.transforms.blocks import in_blocks
+
 
 @lru_cache(maxsize=64)
 def bilinear_taps(n_in: int, n_out: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
@@ -26,12 +28,26 @@ def bilinear_taps(n_in: int, n_out: int, dtype: torch.dtype, device: torch.devic
         return left.to(device), right.to(device), (position - left).to(dtype).to(device)
 
 
+def _interpolate(x: Tensor, left: Tensor, right: Tensor, weight: Tensor) -> Tensor:
+    """Interpolate between rows: (N, n, m) and taps (1 or N, k) -> (N, k, m).
+
+    Whole rows are copied, which is several times faster on CPUs than selecting along an inner axis.
+    """
+    n_rows = x.shape[1]
+    base = torch.arange(x.shape[0], device=x.device)[:, None] * n_rows
+    rows = x.reshape(-1, x.shape[2])
+    low, high = (
+        rows.index_select(0, (base + tap).reshape(-1)).view(x.shape[0], -1, x.shape[2]) for tap in (left, right)
+    )
+    return low.lerp_(high, weight[..., None])
+
+
 def _resize(x: Tensor, n_out: int) -> Tensor:
-    """Resize the second-last axis linearly: (..., n_in, m) -> (..., n_out, m)."""
-    if x.shape[-2] == n_out:
+    """Resize the second-last axis linearly: (B, C, n, m) -> (B, C, n_out, m)."""
+    if x.shape[2] == n_out:
         return x
-    left, right, weight = bilinear_taps(x.shape[-2], n_out, x.dtype, x.device)
-    return torch.lerp(x.index_select(-2, left), x.index_select(-2, right), weight[:, None])
+    taps = bilinear_taps(x.shape[2], n_out, x.dtype, x.device)
+    return _interpolate(x.flatten(0, 1), *(tap[None] for tap in taps)).view(*x.shape[:2], n_out, -1)
 
 
 def _take_columns(x: Tensor, columns: Tensor) -> Tensor:
@@ -82,8 +98,8 @@ class Picture:
         """Number of traces per sample."""
         return self._power.shape[1]
 
-    def _scaled(self, power: Tensor) -> Tensor:
-        offset, gain = self._offset[..., None, None], self._gain[..., None, None]
+    def _scaled(self, power: Tensor, block: slice = slice(None)) -> Tensor:
+        offset, gain = self._offset[block, :, None, None], self._gain[block, :, None, None]
         values = (torch.log10(power + self._floor) - offset) * gain
         return torch.where(gain == 0, 0.0, values)  # NaN * 0 would be NaN
 
@@ -94,8 +110,12 @@ class Picture:
 
     def full(self) -> Tensor:
         """Return the whole resized pictures, (B, C, F, W)."""
-        columns = _resize(self._scaled(self._power), self.size[1])
-        return _resize(columns.transpose(2, 3), self.size[0]).contiguous()
+
+        def resized(block: slice) -> Tensor:
+            columns = _resize(self._scaled(self._power[block], block), self.size[1])
+            return _resize(columns.transpose(2, 3), self.size[0]).contiguous()
+
+        return in_blocks(resized, self._power, self.channels * self.size[0] * self.size[1])
 
     def columns(self, start: Tensor, width: int) -> Tensor:
         """Return ``full()[..., start : start + width]``, with a start of its own for each sample, computing only that.
@@ -113,8 +133,8 @@ class Picture:
         n = min(n_in, math.ceil(width * n_in / n_out) + 2)  # source columns that hold both taps of all wanted ones
         first = left[:, :1].clamp(max=n_in - n)
         strip = self._scaled(_take_columns(self._power, first + torch.arange(n, device=start.device)))
-        left, right = _take_columns(strip, left - first), _take_columns(strip, right - first)
-        columns = torch.lerp(left, right, weight[:, None, :, None])  # (B, C, width, f)
+        taps = (tap.repeat_interleave(self.channels, 0) for tap in (left - first, right - first, weight))
+        columns = _interpolate(strip.flatten(0, 1), *taps).view(*strip.shape[:2], width, -1)  # (B, C, width, f)
         return _resize(columns.transpose(2, 3), self.size[0]).contiguous()
 
     def select(self, channel: int | Tensor) -> Picture:

@@ -32,6 +32,10 @@ class Augmentations(nn.Module):
 
     def __init__(self, names: Sequence[str | Mapping[str, Any] | nn.Module]):
         super().__init__()
+        if isinstance(names, str | Mapping):
+            raise UserError(
+                f"augmentations: {names!r} must be a list, such as [NeighboringCrop, RandomAmplitudeJitter]"
+            )
         self.steps = nn.ModuleList(_build(entry) for entry in names)
         seen: Counter[str] = Counter()
         self._streams = []

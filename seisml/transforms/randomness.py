@@ -8,6 +8,7 @@ which wraps around alike on CPU and GPU.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 
@@ -40,14 +41,30 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ _shift_right(x, 31)
 
 
-def _absorb(state: Tensor, value: Tensor) -> Tensor:
-    """Fold one coordinate into the hash; the order of the coordinates matters."""
-    return _mix((state ^ _mix(value + _GOLDEN)) + _GOLDEN)
+def _key(value: str | int) -> int:
+    """Return an int64 for a seed or a stream's name (Python's own hash changes from process to process)."""
+    digest = hashlib.blake2b(repr(value).encode(), digest_size=8).digest()
+    return _signed(int.from_bytes(digest, "little"))
 
 
-def _stream_key(stream: str | int) -> int:
-    """Return an int64 for a stream's name (Python's own hash of a string changes from process to process)."""
-    return _signed(int.from_bytes(hashlib.blake2b(repr(stream).encode(), digest_size=8).digest(), "little"))
+def _sample_keys(seed: int, epoch: Tensor, index: Tensor) -> Tensor:
+    """Return an int64 for each (seed, epoch, index): (B,). Each coordinate goes through the mixer by itself."""
+    index = torch.as_tensor(index, dtype=torch.int64)
+    epoch = torch.as_tensor(epoch, dtype=torch.int64, device=index.device).expand_as(index)
+    return _mix(_mix(epoch * _GOLDEN + _key(int(seed))) + index * _GOLDEN)
+
+
+def _uniform(sample_keys: Tensor, stream: str | int, n: int) -> Tensor:
+    """Run SplitMix64 for ``n`` steps from a state for each sample and stream: (B, n) float32 in [0, 1)."""
+    state = _mix(sample_keys + _key(stream))
+    step = torch.arange(1, n + 1, dtype=torch.int64, device=state.device) * _GOLDEN
+    bits = _mix(state[:, None] + step)
+    return _shift_right(bits, 64 - _BITS).to(torch.float32) * 2.0**-_BITS
+
+
+def _open(u: Tensor) -> Tensor:
+    """Move [0, 1) to the middles of its cells, in float64, so that neither 0 nor 1 occurs."""
+    return u.double() + 2.0 ** -(_BITS + 1)
 
 
 def uniform(seed: int, epoch: Tensor, index: Tensor, stream: str | int, n: int) -> Tensor:
@@ -63,28 +80,12 @@ def uniform(seed: int, epoch: Tensor, index: Tensor, stream: str | int, n: int) 
     Returns:
         (B, n) float32 in [0, 1), on the device of ``index``.
     """
-    index = torch.as_tensor(index, dtype=torch.int64)
-    epoch = torch.as_tensor(epoch, dtype=torch.int64, device=index.device)
-    key = torch.full_like(index, _signed(int(seed)))
-    key = _absorb(key, torch.full_like(index, _stream_key(stream)))
-    key = _absorb(_absorb(key, epoch.expand_as(index)), index)
-    counter = torch.arange(n, dtype=torch.int64, device=index.device)
-    bits = _absorb(key[:, None], counter[None, :])
-    return _shift_right(bits, 64 - _BITS).to(torch.float32) * 2.0**-_BITS
+    return _uniform(_sample_keys(seed, epoch, index), stream, n)
 
 
 def normal(seed: int, epoch: Tensor, index: Tensor, stream: str | int, n: int) -> Tensor:
     """Draw standard normal numbers, (B, n) float32, by inverting the distribution function; see :func:`uniform`."""
     return torch.special.ndtri(_open(uniform(seed, epoch, index, stream, n))).to(torch.float32)
-
-
-def _open(u: Tensor) -> Tensor:
-    """Move [0, 1) to the middles of its cells, in float64, so that neither 0 nor 1 occurs."""
-    return u.double() + 2.0 ** -(_BITS + 1)
-
-
-def _distribution_function(z: Tensor | float) -> Tensor:
-    return torch.special.ndtr(torch.as_tensor(z, dtype=torch.float64))
 
 
 class SampleRandom:
@@ -103,29 +104,29 @@ class SampleRandom:
     """
 
     def __init__(self, seed: int, epoch: Tensor | int, index: Tensor, prefix: str = ""):
-        self.seed = int(seed)
-        self.index = torch.as_tensor(index, dtype=torch.int64)
-        self.epoch = torch.as_tensor(epoch, dtype=torch.int64, device=self.index.device).expand_as(self.index)
-        self.prefix = prefix
+        self.seed, self.prefix = int(seed), prefix
+        self._keys = _sample_keys(seed, epoch, index)
 
     def __len__(self) -> int:
-        return self.index.numel()
+        return self._keys.numel()
 
     def __repr__(self) -> str:
         return f"SampleRandom(seed={self.seed}, samples={len(self)}, prefix={self.prefix!r})"
 
     def fork(self, name: str) -> SampleRandom:
-        """Return a generator whose streams are independent of this one's and of other names'."""
-        return SampleRandom(self.seed, self.epoch, self.index, f"{self.prefix}{name}/")
+        """Return a generator whose streams are independent of this one's and of those under other names."""
+        other = copy.copy(self)
+        other.prefix = f"{self.prefix}{name}/"
+        return other
 
     def uniform(self, stream: str | int, n: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Draw from U(low, high): (B, n) float32."""
-        u = uniform(self.seed, self.epoch, self.index, f"{self.prefix}{stream}", n)
+        u = _uniform(self._keys, f"{self.prefix}{stream}", n)
         return u if (low, high) == (0.0, 1.0) else low + (high - low) * u
 
     def normal(self, stream: str | int, n: int) -> Tensor:
         """Draw from N(0, 1): (B, n) float32."""
-        return normal(self.seed, self.epoch, self.index, f"{self.prefix}{stream}", n)
+        return torch.special.ndtri(_open(self.uniform(stream, n))).to(torch.float32)
 
     def truncated_normal(
         self,
@@ -149,14 +150,13 @@ class SampleRandom:
         Returns:
             (B, n) float32.
         """
-        if not std > 0 or not math.isfinite(std):
-            raise ValueError(f"truncated_normal: std must be above 0, not {std}")
-        mean, low, high = (self._per_sample(value) for value in (mean, low, high))  # (B, 1) or scalar
-        p_low, p_high = _distribution_function((low - mean) / std), _distribution_function((high - mean) / std)
-        u = _open(self.uniform(stream, n))
-        z = torch.special.ndtri(p_low + u * (p_high - p_low))
-        return torch.minimum(torch.maximum(mean + std * z, low), high).to(torch.float32)
+        if not 0 < std < math.inf:
+            raise ValueError(f"truncated_normal: std must be a number above 0, not {std}")
+        mean, low, high = (self._per_sample(value) for value in (mean, low, high))  # (B, 1), or a scalar
+        p_low, p_high = torch.special.ndtr((low - mean) / std), torch.special.ndtr((high - mean) / std)
+        z = torch.special.ndtri(p_low + _open(self.uniform(stream, n)) * (p_high - p_low))
+        return torch.clamp(mean + std * z, low, high).to(torch.float32)
 
     def _per_sample(self, value: Tensor | float) -> Tensor:
-        value = torch.as_tensor(value, dtype=torch.float64, device=self.index.device)
+        value = torch.as_tensor(value, dtype=torch.float64, device=self._keys.device)
         return value[:, None] if value.ndim == 1 else value

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from seisml.errors import UserError
 from seisml.transforms.amplitude import check_normalize, normalized
+from seisml.transforms.blocks import in_blocks
 from seisml.transforms.noise_floor import data_floor
 from seisml.transforms.picture import Picture
 
@@ -226,22 +227,26 @@ class SpectrogramFrontEnd(nn.Module):
         The Fourier transform of real frames takes less than half the time of a product with a Fourier matrix (CPU,
         nperseg 80), and no setting for matrix products (TF32, bfloat16) reaches it.
         """
-        with torch.autocast(x.device.type, enabled=False):
-            frames = x.unfold(-1, self.nperseg, self.nperseg - self.noverlap)  # (B, C, w, nperseg), a view
-            if self.detrend:
-                frames = frames - frames.mean(dim=-1, keepdim=True)
+
+        def power(block: slice) -> Tensor:
+            frames = x[block].unfold(-1, self.nperseg, self.nperseg - self.noverlap)  # (B, C, w, nperseg), a view
+            frames = frames - frames.mean(dim=-1, keepdim=True) if self.detrend else frames.clone()
             if self.detrend == "linear":
                 ramp = torch.linspace(-1.0, 1.0, self.nperseg, dtype=x.dtype, device=x.device)
                 ramp = ramp / ramp.norm()
-                frames = frames - (frames * ramp).sum(dim=-1, keepdim=True) * ramp
-            spectrum = torch.fft.rfft(frames * self._window(x.dtype, x.device), n=self.nfft)
-            squared = torch.view_as_real(spectrum[..., self._bins]).square()
-            power = squared[..., 0] + squared[..., 1]
+                frames -= (frames * ramp).sum(dim=-1, keepdim=True) * ramp
+            frames *= self._window(x.dtype, x.device)
+            parts = torch.view_as_real(torch.fft.rfft(frames, n=self.nfft))[..., self._bins, :]
+            parts = parts.square() if parts.requires_grad else parts.square_()  # in place: a fifth of the time
+            density = parts[..., 0] + parts[..., 1]
             if self._bins.start == 0:
-                power[..., 0] *= 0.5  # the zero frequency has no negative twin
+                density[..., 0] *= 0.5  # the zero frequency has no negative twin
             if self.nfft % 2 == 0 and self._bins.stop == self.nfft // 2 + 1:
-                power[..., -1] *= 0.5  # nor has the Nyquist frequency
-            return power
+                density[..., -1] *= 0.5  # nor has the Nyquist frequency
+            return density
+
+        with torch.autocast(x.device.type, enabled=False):
+            return in_blocks(power, x, x.shape[1] * self.n_source_columns(x.shape[2]) * self.nfft)
 
     def spectrogram(self, x: Tensor) -> Tensor:
         """Return power spectral densities, (B, C, T) -> (B, C, f, w): ``scipy.signal.spectrogram``'s numbers.

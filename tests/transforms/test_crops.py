@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+
+from seisml.errors import UserError
+from seisml.transforms import NeighboringCrop, RandomCrop, SampleRandom, SpectrogramFrontEnd, WaveformFrontEnd
+from seisml.transforms.crops import crop, half_width, neighboring_centers
+
+N = 40_000
+
+
+def centers(width=0.1, shift=0.25, n=N):
+    return tuple(t.double().numpy() for t in neighboring_centers(SampleRandom(0, 0, torch.arange(n)), width, shift))
+
+
+def pictures(n=16, size=(128, 711), n_samples=16000):
+    x = torch.randn(n, 2, n_samples, generator=torch.Generator().manual_seed(0)) * 100
+    picture = SpectrogramFrontEnd(floor=1.0, size=size).picture(x)
+    return picture.select(0), picture.select(1)
+
+
+@pytest.mark.parametrize(("width", "shift"), [(0.1, 0.25), (0.05, 1.0), (0.19, 0.25)])
+def test_centres_follow_the_stated_distributions(width, shift):
+    t, t_l, t_k = centers(width, shift)
+    s = shift * width
+    low, high = s + width, 1 - s - width
+    assert scipy.stats.kstest(t, scipy.stats.uniform(low, high - low).cdf).pvalue > 0.01
+    assert scipy.stats.kstest((t_l - t) / (s / 2), scipy.stats.truncnorm(-2, 2).cdf).pvalue > 0.01
+    assert abs(np.corrcoef(t_l - t, t)[0, 1]) < 4 / N**0.5
+    assert t_k.min() >= low - 1e-6 and t_k.max() <= high + 1e-6
+    assert np.abs(t_k - t).min() >= s + width - 1e-6
+
+    # Given t, t_k is uniform on what remains: compare with a rejection sampler.
+    rng = np.random.default_rng(0)
+    candidates = rng.uniform(low, high, (200, 2000))
+    reference = t[:2000, None]
+    accepted = np.abs(candidates.T - reference) > s + width
+    first = accepted.argmax(axis=1)
+    expected = candidates.T[np.arange(2000), first]
+    assert accepted.any(axis=1).all()
+    assert scipy.stats.ks_2samp(t_k, expected).pvalue > 0.01
+    left = np.maximum(t - (s + width) - low, 0)
+    right = np.maximum(high - t - (s + width), 0)
+    position = np.where(t_k < t, t_k - low, left + t_k - t - (s + width)) / (left + right)
+    assert scipy.stats.kstest(position, "uniform").pvalue > 0.01
+    assert abs(np.corrcoef(position, t)[0, 1]) < 4 / N**0.5
+
+
+@pytest.mark.parametrize(("width", "shift"), [(0.2, 0.25), (0.5, 0.25), (0.125, 1.0), (0.0, 0.25), (0.1, -1.0)])
+def test_no_room_for_a_non_neighbour(width, shift):
+    with pytest.raises(UserError, match="NeighboringCrop.*width"):
+        NeighboringCrop(width, shift)
+    with pytest.raises(UserError, match="NeighboringCrop.*width"):
+        neighboring_centers(SampleRandom(0, 0, torch.arange(3)), width, shift)
+
+
+def test_neighbouring_crops_are_cut_where_the_centres_say():
+    first, second = pictures()
+    random = SampleRandom(1, 2, torch.arange(16))
+    reference, neighbor, non_neighbor = NeighboringCrop()((first, second), random)
+    assert reference.shape == neighbor.shape == non_neighbor.shape == (16, 1, 128, 70)
+    for got, picture, center in zip(
+        (reference, neighbor, non_neighbor), (first, second, second), neighboring_centers(random), strict=True
+    ):
+        start = torch.floor(center * 711).long() - 35
+        full = picture.full()
+        expected = torch.stack([full[k, :, :, s : s + 70] for k, s in enumerate(start.tolist())])
+        torch.testing.assert_close(got, expected, rtol=0, atol=1e-6)
+
+
+def test_crops_do_not_depend_on_the_batch():
+    first, second = pictures(4)
+    x = torch.randn(4, 2, 16000, generator=torch.Generator().manual_seed(0)) * 100
+    alone = SpectrogramFrontEnd(floor=1.0).picture(x[2:3])
+    for augmentation in (NeighboringCrop(), RandomCrop()):
+        together = augmentation((first, second), SampleRandom(0, 5, torch.tensor([3, 9, 8, 1])))
+        single = augmentation((alone.select(0), alone.select(1)), SampleRandom(0, 5, torch.tensor([8])))
+        for a, b in zip(together, single, strict=True):
+            torch.testing.assert_close(a[2:3], b, rtol=0, atol=1e-6)
+
+
+def test_centres_near_the_edge_are_moved_inside():
+    picture, _ = pictures(3)
+    got = crop(picture, torch.tensor([0.0, 1.0, 0.5]), 0.1)
+    full = picture.full()
+    assert torch.equal(got[0], full[0, :, :, :70]) and torch.equal(got[1], full[1, :, :, -70:])
+
+
+def test_random_crops_are_independent_and_cover_the_picture():
+    starts = []
+
+    class Recorder(WaveformFrontEnd):
+        pass
+
+    x = torch.arange(1000.0).expand(5000, 2, 1000)
+    picture = Recorder(None, demean=False).picture(x)
+    a, b = RandomCrop(0.1)((picture.select(0), picture.select(1)), SampleRandom(0, 0, torch.arange(5000)))
+    starts = [view[:, 0, 0].double().numpy() for view in (a, b)]
+    assert a.shape == (5000, 1, 100)
+    assert abs(np.corrcoef(*starts)[0, 1]) < 4 / 5000**0.5
+    for start in starts:
+        assert start.min() < 10 and start.max() > 890
+        assert scipy.stats.kstest(start + 0.5, scipy.stats.uniform(0, 901).cdf).pvalue > 0.01
+
+
+def test_published_width():
+    picture, _ = pictures(1)
+    assert half_width(picture, 0.1) == 35
+    native, _ = pictures(1, size=None)
+    assert half_width(native, 0.1) == 11
+
+
+def test_a_crop_the_spectrogram_cannot_resolve():
+    views = pictures(2, n_samples=1000)  # 14 columns, stretched to 711
+    for augmentation in (NeighboringCrop(), RandomCrop()):
+        with pytest.raises(UserError, match=r"1 of 14 columns wide \(nperseg=80, noverlap=10\).*front_end.nperseg"):
+            augmentation(views, SampleRandom(0, 0, torch.arange(2)))
+    with pytest.raises(UserError, match="RandomCrop"):
+        RandomCrop(0.0)
+
+
+def test_crops_take_two_pictures():
+    first, second = pictures(2)
+    random = SampleRandom(0, 0, torch.arange(2))
+    with pytest.raises(UserError, match="two whole pictures"):
+        NeighboringCrop()((first,), random)
+    with pytest.raises(UserError, match="two whole pictures"):
+        RandomCrop()((first.full(), second.full()), random)
