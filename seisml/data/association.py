@@ -46,7 +46,7 @@ class RecordPlan:
     @property
     def name(self) -> str:
         """How messages call the record."""
-        return f"{self.paths[0].name} {self.instrument}"
+        return f"{f'event {self.event.time}' if self.is_window else self.paths[0].name} {self.instrument}"
 
 
 @dataclass

@@ -92,20 +92,20 @@ def in_order(function: Callable[[T], R], items: Sequence[T], workers: int, crash
     if workers <= 1:
         yield from map(function, items)
         return
-    pool, pending = worker_pool(workers), deque()
+    pool, pending, remaining = worker_pool(workers), deque(), deque(items)
     try:
-        for item in [*items, *[None] * (4 * workers)]:  # the last rounds only collect
-            if item is not None:
+        while remaining or pending:
+            while remaining and len(pending) < 4 * workers:
+                item = remaining.popleft()
                 pending.append((item, _submit(pool, function, item)))
-            while pending and (item is None or len(pending) >= 4 * workers):
-                done, future = pending.popleft()
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    yield _alone(function, done, crashed)
-                    pool.shutdown(wait=False)
-                    pool = worker_pool(workers)
-                    pending = deque((waiting, _submit(pool, function, waiting)) for waiting, _ in pending)
+            item, future = pending.popleft()
+            try:
+                yield future.result()
+            except BrokenProcessPool:  # a process died, and took with it what was in flight: find the culprit
+                yield from _one_by_one(function, [item, *(waiting for waiting, _ in pending)], crashed)
+                pending.clear()
+                pool.shutdown(wait=False)
+                pool = worker_pool(workers)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -119,10 +119,15 @@ def _submit(pool: ProcessPoolExecutor, function: Callable[[T], R], item: T) -> F
         return future
 
 
-def _alone(function: Callable[[T], R], item: T, crashed: Callable[[T], R]) -> R:
-    """Do one item in a process of its own: it may be the one that broke the pool, or only have been beside it."""
-    with worker_pool(1) as pool:
-        try:
-            return pool.submit(function, item).result()
-        except BrokenProcessPool:
-            return crashed(item)
+def _one_by_one(function: Callable[[T], R], items: Sequence[T], crashed: Callable[[T], R]) -> Iterator[R]:
+    pool = worker_pool(1)
+    try:
+        for item in items:
+            try:
+                yield pool.submit(function, item).result()
+            except BrokenProcessPool:
+                yield crashed(item)
+                pool.shutdown(wait=False)
+                pool = worker_pool(1)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

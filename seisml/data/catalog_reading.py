@@ -130,7 +130,9 @@ def read_catalog(root: Path, files: Sequence[Path]) -> CatalogReading:
             reading.skipped.append((name, "holds no event"))
         for number, (event, waveform_names) in enumerate(events):
             entry = catalog_event(event, waveform_names, name)
-            if entry is None:
+            if event.event_type == "not existing":  # QuakeML's word for a false alarm
+                reading.skipped.append((f"{name}, event {number + 1}", "marked as not existing"))
+            elif entry is None:
                 reading.skipped.append((f"{name}, event {number + 1}", "has neither an origin time nor a pick"))
             else:
                 reading.events.append(entry)
