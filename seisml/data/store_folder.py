@@ -104,8 +104,9 @@ def put_in_place(folder: Path, out: Path, overwrite: bool) -> None:
         try:
             os.rename(folder, out)
             break
-        except OSError:
-            if not out.is_dir():
+        except BaseException as error:  # Ctrl-C too must not leave the earlier store aside
+            if not (isinstance(error, OSError) and out.is_dir()):
+                recover_interrupted(out)
                 raise
             # A reader has put the earlier store back between the two renames: once more.
     shutil.rmtree(previous, ignore_errors=True)
