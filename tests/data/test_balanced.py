@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from seisml.data.balanced import REPEAT, BalancedDataModule, BalancedSampler
+from seisml.errors import UserError
+from tests.stores import write_store
+
+GROUPS = [np.arange(3), np.arange(10, 20)]
+
+
+def test_every_turn_holds_one_row_of_each_group():
+    keys = list(BalancedSampler(GROUPS, seed=0))
+    rows = np.array([row for _, row in keys]).reshape(-1, 2)
+    assert len(keys) == len(BalancedSampler(GROUPS, 0)) == 20
+    assert set(rows[:, 0]) == {0, 1, 2} and sorted(rows[:, 1]) == list(range(10, 20))
+    counts = np.bincount(rows[:, 0])
+    assert counts.max() - counts.min() <= 1
+
+
+def test_a_row_met_again_counts_as_another_epoch():
+    sampler = BalancedSampler(GROUPS, seed=0)
+    sampler.set_epoch(5)
+    keys = list(sampler)
+    assert len(set(keys)) == len(keys)
+    assert {epoch % REPEAT for epoch, _ in keys} == {5}
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    first, again, other = BalancedSampler(GROUPS, 0), BalancedSampler(GROUPS, 0), BalancedSampler(GROUPS, 1)
+    assert list(first) == list(again) != list(other)
+    again.set_epoch(1)
+    assert [row for _, row in first] != [row for _, row in again]
+
+
+def test_ranks_share_the_turns():
+    whole = [row for _, row in BalancedSampler(GROUPS, 0)]
+    parts = [[row for _, row in BalancedSampler(GROUPS, 0, rank, 2)] for rank in range(2)]
+    assert sorted(parts[0] + parts[1]) == sorted(whole)
+
+
+def test_batches_hold_as_many_of_each_class(tmp_path):
+    data = BalancedDataModule(str(write_store(tmp_path / "store", n_events=31)), batch_size=8)
+    data.setup()
+    batches = list(data.train_dataloader())
+    for batch in batches[:-1]:
+        assert batch["label"].bincount().tolist() == [4, 4]
+    seen = {int(row) for batch in batches for row in batch["index"]}
+    assert seen == set(data.split.train.tolist())
+
+
+def test_refusals(tmp_path):
+    root = str(write_store(tmp_path / "store"))
+    data = BalancedDataModule(root, batch_size=7)
+    data.setup()
+    with pytest.raises(UserError, match="batch_size: 7.*set 6"):
+        data.train_dataloader()
