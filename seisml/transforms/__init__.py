@@ -2,6 +2,7 @@
 
 from seisml.transforms.amplitude import RandomAmplitudeJitter, ToTensor
 from seisml.transforms.crops import NeighboringCrop, RandomCrop, neighboring_centers
+from seisml.transforms.noise import GaussianNoise
 from seisml.transforms.picture import Picture, WaveformPicture
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
@@ -11,6 +12,7 @@ from seisml.transforms.waveform import WaveformFrontEnd
 
 __all__ = [
     "Augmentations",
+    "GaussianNoise",
     "NeighboringCrop",
     "Picture",
     "RandomAmplitudeJitter",

@@ -10,7 +10,7 @@ from torch import Tensor
 from seisml.errors import UserError
 
 QUANTILE = 0.25
-_COLUMNS = 128  # per trace; more tell no more about its noise
+_COLUMNS = 64  # per trace; more tell no more about its noise
 
 
 def noise_levels(power: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,11 +12,12 @@ from torch import Tensor, nn
 from seisml.errors import UserError, nearest
 from seisml.transforms.amplitude import RandomAmplitudeJitter, ToTensor
 from seisml.transforms.crops import NeighboringCrop, RandomCrop
+from seisml.transforms.noise import GaussianNoise
 from seisml.transforms.picture import Picture, WaveformPicture
 from seisml.transforms.randomness import SampleRandom
 
 AUGMENTATIONS: dict[str, type[nn.Module]] = {
-    cls.__name__: cls for cls in (NeighboringCrop, RandomCrop, RandomAmplitudeJitter, ToTensor)
+    cls.__name__: cls for cls in (NeighboringCrop, RandomCrop, RandomAmplitudeJitter, GaussianNoise, ToTensor)
 }
 
 
@@ -23,7 +25,11 @@ class Augmentations(nn.Module):
     """A list of augmentations applied one after another.
 
     Args:
-        names: Class names in order; ``{name: {argument: value}}`` in place of a name sets arguments.
+        names: Class names in order; ``{name: {argument: value}}`` in place of a name sets arguments. Your own class
+            goes by its dotted path and is called with (views, :class:`~seisml.transforms.randomness.SampleRandom`).
+
+    Raises:
+        UserError: Unknown names or arguments.
 
     Example:
         >>> Augmentations(["NeighboringCrop", {"RandomAmplitudeJitter": {"low": 0.9, "high": 1.1}}])
@@ -63,9 +69,18 @@ def _build(entry: str | Mapping[str, Any] | nn.Module) -> nn.Module:
         ((name, arguments),) = entry.items()
     else:
         name, arguments = entry, None
-    if name not in AUGMENTATIONS:
-        raise UserError(f"augmentations: {name!r} is unknown; {nearest(name, AUGMENTATIONS)}")
     try:
-        return AUGMENTATIONS[name](**dict(arguments or {}))
+        return _find(str(name))(**dict(arguments or {}))
     except TypeError as error:
         raise UserError(f"augmentations: {name}: {error}") from None
+
+
+def _find(name: str) -> type[nn.Module]:
+    """Return the class of that name: one of ours, or one of the user's by its dotted path."""
+    if name in AUGMENTATIONS:
+        return AUGMENTATIONS[name]
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError):
+        raise UserError(f"augmentations: {name!r} is unknown; {nearest(name, AUGMENTATIONS)}") from None

@@ -72,12 +72,12 @@ class SpectrogramFrontEnd(nn.Module):
         self.nperseg = int(nperseg)
         self.noverlap = self.nperseg // 8 if noverlap is None else int(noverlap)
         self.nfft = self.nperseg if nfft is None else int(nfft)
-        self.size = None if size is None else (int(size[0]), int(size[1]))
+        self.size = None if size is None else tuple(int(n) for n in size)
         self.normalize = normalize
         self.sampling_rate = float(sampling_rate)
         self.window = window if isinstance(window, str | float | int) else tuple(window)
         self.detrend = detrend
-        self.scale = scale if isinstance(scale, str) else (float(scale[0]), float(scale[1]))
+        self.scale = scale if isinstance(scale, str) else tuple(float(number) for number in scale)
         self._check_arguments(floor)
         self._bins = self._kept_bins(fmin, fmax)
         frequencies = np.fft.rfftfreq(self.nfft, 1 / self.sampling_rate)[self._bins]
@@ -92,11 +92,12 @@ class SpectrogramFrontEnd(nn.Module):
             "nperseg": (self.nperseg >= 2, "must be at least 2"),
             "noverlap": (0 <= self.noverlap < self.nperseg, f"must be at least 0 and below nperseg ({self.nperseg})"),
             "nfft": (self.nfft >= self.nperseg, f"must be at least nperseg ({self.nperseg})"),
-            "size": (self.size is None or min(self.size) >= 1, "must be two numbers above 0, or null"),
+            "size": (self.size is None or (len(self.size) == 2 and min(self.size) >= 1), "must be [F, W], or null"),
             "sampling_rate": (self.sampling_rate > 0, "must be above 0"),
             "detrend": (self.detrend in ("constant", "linear", False), "must be constant, linear or false"),
             "scale": (
-                self.scale == "minmax" or (not isinstance(self.scale, str) and self.scale[1] > 0),
+                self.scale == "minmax"
+                or (isinstance(self.scale, tuple) and len(self.scale) == 2 and self.scale[1] > 0),
                 "must be minmax or [mean, std] with std above 0",
             ),
         }
@@ -183,13 +184,13 @@ class SpectrogramFrontEnd(nn.Module):
         finite = torch.isfinite(power).all(dim=-1)
         if not finite.all():
             return f"{int((~finite).sum())} of {finite.numel()} traces hold NaN or infinite samples and count as dead"
-        below = float((power[power > 0] < 0.1 * self.floor).float().mean())
-        if below <= 0.9:
+        live = (power > 0).any(dim=-1)
+        hidden = float(((power < 0.1 * self.floor).float().mean(dim=-1)[live] > 0.9).float().mean())
+        if not hidden > 0.1:  # nor where no trace is live
             return None
         return (
-            f"front_end.floor: {float(self.floor):.3g} hides this data: {below:.0%} of its spectrograms lie below "
-            "a tenth of it and pictures are blank or linear; set front_end.floor=auto "
-            "(with front_end.normalize=std where records differ in unit)"
+            f"front_end.floor: {float(self.floor):.3g} hides {hidden:.0%} of the traces, their pictures are blank or "
+            "linear; set front_end.floor=auto, and front_end.normalize=std where records differ in unit"
         )
 
     def _window(self, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -214,18 +215,17 @@ class SpectrogramFrontEnd(nn.Module):
                 f"front_end.nperseg: waveforms have {x.shape[-1]} samples, fewer than nperseg={self.nperseg}; "
                 f"set front_end.nperseg to at most {x.shape[-1]}, or prepare longer waveforms"
             )
-        with torch.autocast(x.device.type, enabled=False):
-            x = x if x.dtype == torch.float64 else x.to(torch.float32)
-            if self.normalize is not None:
-                return normalized(x, self.normalize)
-            # A constant trace becomes exactly zero, and a large offset costs no precision.
-            return x - x[..., :1] if self.detrend else x
+        x = x if x.dtype == torch.float64 else x.to(torch.float32)
+        if self.normalize is not None:
+            return normalized(x, self.normalize)
+        # A constant trace becomes exactly zero, and a large offset costs no precision.
+        return x - x[..., :1] if self.detrend else x
 
     def _power(self, x: Tensor) -> Tensor:
         """Return the spectrogram with columns first: (B, C, T) -> (B, C, w, f).
 
         The Fourier transform of real frames takes less than half the time of a product with a Fourier matrix (CPU,
-        nperseg 80), and no setting for matrix products (TF32, bfloat16) reaches it.
+        nperseg 80), and neither autocast nor settings for matrix products (TF32, bfloat16) reach it.
         """
 
         def power(block: slice) -> Tensor:
@@ -245,8 +245,7 @@ class SpectrogramFrontEnd(nn.Module):
                 density[..., -1] *= 0.5  # nor has the Nyquist frequency
             return density
 
-        with torch.autocast(x.device.type, enabled=False):
-            return in_blocks(power, x, x.shape[1] * self.n_source_columns(x.shape[2]) * self.nfft)
+        return in_blocks(power, x, x.shape[1] * self.n_source_columns(x.shape[2]) * self.nfft)
 
     def spectrogram(self, x: Tensor) -> Tensor:
         """Return power spectral densities, (B, C, T) -> (B, C, f, w): ``scipy.signal.spectrogram``'s numbers.
@@ -263,16 +262,15 @@ class SpectrogramFrontEnd(nn.Module):
                 "or set front_end.floor to a number"
             )
         power = self._power(self._prepare(x))
-        with torch.autocast(x.device.type, enabled=False):
-            floor = self.floor.to(power.dtype)
-            flat = power.flatten(2)
-            low, high = torch.log10(flat.amin(2) + floor), torch.log10(flat.amax(2) + floor)  # (B, C)
-            live = torch.isfinite(low) & torch.isfinite(high) & (high > low)
-            if self.scale == "minmax":
-                offset, gain = low, live / torch.where(live, high - low, 1.0)
-            else:
-                offset, gain = torch.full_like(low, self.scale[0]), live / self.scale[1]
-            return Picture(power, floor, offset, gain.to(power.dtype), self.size, self.recipe)
+        floor = self.floor.to(power.dtype)
+        flat = power.flatten(2)
+        low, high = torch.log10(flat.amin(2) + floor), torch.log10(flat.amax(2) + floor)  # (B, C)
+        live = torch.isfinite(low) & torch.isfinite(high) & (high > low)
+        if self.scale == "minmax":
+            offset, gain = low, live / torch.where(live, high - low, 1.0)
+        else:
+            offset, gain = torch.full_like(low, self.scale[0]), live / self.scale[1]
+        return Picture(power, floor, offset, gain.to(power.dtype), self.size, self.recipe)
 
     def normalized(self, x: Tensor) -> Tensor:
         """Return the scaled spectrograms before resizing, (B, C, T) -> (B, C, f, w)."""

@@ -57,13 +57,9 @@ class WaveformFrontEnd(nn.Module):
         """Return the normalised waveforms of (B, C, T), to be cropped."""
         if x.ndim != 3:
             raise ValueError(f"expected waveforms (batch, channels, samples), got shape {tuple(x.shape)}")
-        with torch.autocast(x.device.type, enabled=False):
-            x = x if x.dtype == torch.float64 else x.to(torch.float32)
-            finite = torch.isfinite(x).all(dim=-1, keepdim=True)
-            x = torch.where(finite, x, 0.0)
-            if self.demean or self.normalize:
-                x = normalized(x, self.normalize)
-            return WaveformPicture(x)
+        x = x if x.dtype == torch.float64 else x.to(torch.float32)
+        x = torch.where(torch.isfinite(x).all(dim=-1, keepdim=True), x, 0.0)
+        return WaveformPicture(normalized(x, self.normalize) if self.demean or self.normalize else x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised waveforms, (B, C, T)."""

@@ -1,8 +1,16 @@
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from seisml.errors import UserError
-from seisml.transforms import Augmentations, NeighboringCrop, SampleRandom, SpectrogramFrontEnd
+from seisml.transforms import (
+    Augmentations,
+    NeighboringCrop,
+    SampleRandom,
+    SpectrogramFrontEnd,
+    WaveformFrontEnd,
+    stack_traces,
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +62,26 @@ def test_modules_are_taken_as_they_are(views):
     assert Augmentations([step]).steps[0] is step
 
 
+def test_names_from_a_configuration_file_and_dotted_paths(views):
+    names = OmegaConf.create(["seisml.transforms.RandomCrop", {"RandomAmplitudeJitter": {"low": 1.0, "high": 1.0}}])
+    out = Augmentations(names)(views, RANDOM)
+    assert all(torch.equal(a, b) for a, b in zip(out, Augmentations(["RandomCrop"])(views, RANDOM), strict=True))
+
+
+def test_everything_happens_on_the_device_of_the_batch():
+    meta = torch.device("meta")  # refuses to work with tensors that were left on the CPU
+    x, zeros = torch.zeros(4, 2, 8000, device=meta), torch.zeros(4, dtype=torch.int64, device=meta)
+    for front_end in (SpectrogramFrontEnd(floor=1.0, normalize="std", detrend="linear"), WaveformFrontEnd()):
+        picture = front_end.to(meta).picture(x)
+        for crop in ("NeighboringCrop", "RandomCrop"):
+            views = Augmentations([crop, "RandomAmplitudeJitter"])(
+                (picture.select(0), picture.select(zeros)), SampleRandom(0, zeros, zeros)
+            )
+            assert all(view.device == meta for view in views)
+        assert picture.full().device == meta
+    assert stack_traces(x, zeros[:, None].expand(4, 2)).device == meta
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -63,6 +91,7 @@ def test_modules_are_taken_as_they_are(views):
         ([{"RandomCrop": None, "ToTensor": None}], "one name per entry"),
         ([{"RandomCrop": {"width": 3}}], "width"),
         ([3], "unknown"),
+        (["seisml.transforms.NoCrop"], "unknown"),
         ("RandomCrop", "list"),
     ],
 )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import torch
+from omegaconf import OmegaConf
 
 from seisml.errors import UserError
 from seisml.transforms import SpectrogramFrontEnd
@@ -187,6 +188,10 @@ def test_check_warns_of_a_floor_far_above_the_data():
     assert "floor=auto" in SpectrogramFrontEnd(floor=1.0).check(x)
     assert SpectrogramFrontEnd(floor=1.0).check(x * 1e6) is None
     assert SpectrogramFrontEnd().fit([x]).check(x) is None
+    mixed = torch.cat([x[:3], x[3:] * 1e-6])  # two units
+    assert "50% of the traces" in SpectrogramFrontEnd().fit([mixed[:3]]).check(mixed)
+    assert SpectrogramFrontEnd(normalize="std").fit([mixed]).check(mixed) is None
+    assert SpectrogramFrontEnd(floor=1.0).check(torch.zeros(2, 1, 100)) is None
 
 
 @pytest.mark.parametrize(
@@ -196,6 +201,7 @@ def test_check_warns_of_a_floor_far_above_the_data():
         (dict(noverlap=80), "front_end.noverlap"),
         (dict(nfft=64), "front_end.nfft"),
         (dict(size=(0, 5)), "front_end.size"),
+        (dict(size=(5,)), "front_end.size"),
         (dict(floor="atuo"), "front_end.floor"),
         (dict(floor=0), "front_end.floor"),
         (dict(floor=float("nan")), "front_end.floor"),
@@ -212,6 +218,11 @@ def test_arguments_that_make_no_sense(arguments, message):
     with pytest.raises(UserError, match=message) as error:
         SpectrogramFrontEnd(**arguments)
     assert "\n" not in str(error.value)
+
+
+def test_arguments_from_a_configuration_file():
+    arguments = OmegaConf.create({"size": [16, 30], "window": ["tukey", 0.25], "scale": [-1.0, 2.0], "floor": "1e-3"})
+    assert SpectrogramFrontEnd(**arguments)(torch.randn(1, 1, 500)).shape == (1, 1, 16, 30)
 
 
 def test_short_waveforms_name_nperseg_and_the_cure():
