@@ -87,8 +87,8 @@ def associate(
 ) -> Association:
     """Plan one record per instrument and event.
 
-    An event file belongs to the entries that name it, else to the event whose origin lies within it. From continuous
-    data a window is cut around each event's P pick at the station, else around its origin time.
+    An event file belongs to the entries that name it, else to the event whose origin or pick lies within it. From
+    continuous data a window is cut around each event's P pick at the station, else around its origin time.
 
     Args:
         index: Headers of the waveform files.
@@ -112,8 +112,8 @@ def associate(
         channels = choose_sensor(components, order, counts)
         _add_plan(result, RecordPlan(instrument=instrument, channels=channels, **plan), components, order, missing)
 
-    finder = _EventFinder(entries)
     own_ids = _own_ids(index.event_parts, root)
+    finder = _EventFinder(entries, index.event_parts, own_ids)
     for part in index.event_parts:
         found, is_ambiguous = finder.find(part)
         event = merge_entries(found) if found else None
@@ -141,28 +141,54 @@ def associate(
 
 
 class _EventFinder:
-    """Finds the entries that a file shows."""
+    """Finds the entries that event files show.
 
-    def __init__(self, entries: Sequence[CatalogEvent]) -> None:
-        self._entries = entries
+    Files that share most of their time show the same event, even those of stations where nothing was picked and whose
+    records begin after the origin: otherwise records of one event would carry different ids and part in a split.
+
+    Args:
+        entries: Catalogue entries in order of time.
+        parts: All records of event files.
+        together: For each file, a name that files of the same time share.
+    """
+
+    def __init__(
+        self, entries: Sequence[CatalogEvent], parts: Iterable[EventPart], together: Mapping[Path, str]
+    ) -> None:
+        self._entries, self._together = entries, together
         self._times = [entry.time.ns for entry in entries]
-        self._by_name: dict[str, list[CatalogEvent]] = defaultdict(list)
-        for entry in entries:
+        self._by_name: dict[str, list[int]] = defaultdict(list)
+        self._picks: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for number, entry in enumerate(entries):
             for name in entry.waveform_names:
-                self._by_name[name].append(entry)
+                self._by_name[name].append(number)
+            for pick in entry.picks:
+                self._picks[pick.station].append((pick.time.ns, number))
+        for times in self._picks.values():
+            times.sort()
+        self._shared: dict[str, set[int]] = defaultdict(set)
+        for part in parts:
+            self._shared[together[part.paths[0]]].update(self._named(part) or self._within(part))
 
     def find(self, part: EventPart) -> tuple[list[CatalogEvent], bool]:
         """Return the entries of one event, and whether the file shows further events."""
-        found = [entry for path in part.paths for entry in self._by_name.get(path.name, ())]
-        if not found:
-            found = list(self._entries[bisect_left(self._times, part.start) : bisect_right(self._times, part.end)])
+        found = self._named(part) or self._within(part) or self._shared[self._together[part.paths[0]]]
         groups: dict[str, list[CatalogEvent]] = defaultdict(list)
-        for entry in found:
-            if entry not in groups[entry.source_id]:
-                groups[entry.source_id].append(entry)
+        for number in sorted(found):
+            groups[self._entries[number].source_id].append(self._entries[number])
         if not groups:
             return [], False
         return max(groups.values(), key=lambda group: sum(len(entry.picks) for entry in group)), len(groups) > 1
+
+    def _named(self, part: EventPart) -> set[int]:
+        return {number for path in part.paths for number in self._by_name.get(path.name, ())}
+
+    def _within(self, part: EventPart) -> set[int]:
+        """Entries whose origin, or a pick at the station, lies within the record."""
+        origins = range(bisect_left(self._times, part.start), bisect_right(self._times, part.end))
+        picks = self._picks.get(part.instrument.station, [])
+        first, last = bisect_left(picks, (part.start, -1)), bisect_right(picks, (part.end, len(self._times)))
+        return {*origins, *(number for _, number in picks[first:last])}
 
 
 def _add_plan(result: Association, plan: RecordPlan, components: list[str], order: str, missing: str) -> None:

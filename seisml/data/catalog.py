@@ -49,13 +49,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--label", metavar="NAME", help="label of every record with an event (default: the event's type, or earthquake)"
     )
     parser.add_argument(
-        "--missing-components",
-        choices=MISSING_COMPONENTS,
-        default="keep",
-        help="for a record that lacks one of --components: keep it with those it has, put zeros, or skip it "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
         "--same-event",
         metavar=("S", "KM"),
         nargs=2,
@@ -79,7 +72,21 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     _add_window_arguments(parser)
     add_reading_arguments(parser)
-    parser.set_defaults(components="ZNE")
+    components = parser.add_argument_group("components", conflict_handler="resolve")  # another default than there
+    components.add_argument(
+        "--components",
+        metavar="ZNE",
+        default="ZNE",
+        help="components of a record, in this order; channels Z, 1, 2 or 1, 2, 3 stand in for Z, N, E, without being "
+        "rotated (default: %(default)s)",
+    )
+    components.add_argument(
+        "--missing-components",
+        choices=MISSING_COMPONENTS,
+        default="keep",
+        help="for a record that lacks one of them: keep it with those it has, put zeros, or skip it "
+        "(default: %(default)s)",
+    )
     add_store_arguments(parser)
 
 
@@ -95,10 +102,9 @@ def run(arguments: Namespace) -> int:
     how = store_options(arguments)
     records = _record_options(arguments)
     before, after, longest = _cutting(arguments)
-    catalog_files = _files(arguments.catalog, how.out, "catalogue")
-    others = {path.resolve() for path in [*catalog_files, *filter(None, [arguments.stations])]}
-    waveform_files = _files(arguments.waveforms, how.out, "waveform")
-    waveform_files = [path for path in waveform_files if path.resolve() not in others]
+    station_files = [arguments.stations] if arguments.stations else []
+    catalog_files = _files(arguments.catalog, how.out, "catalogue", station_files)
+    waveform_files = _files(arguments.waveforms, how.out, "waveform", station_files)
     options = {
         "command": PREPARE_COMMAND,
         **asdict(records),
@@ -109,7 +115,7 @@ def run(arguments: Namespace) -> int:
         "unit": how.unit,
         "measurement": how.measurement,
     }
-    sources = [*waveform_files, *catalog_files, *filter(None, [arguments.stations])]
+    sources = [*waveform_files, *catalog_files, *station_files]
     stations = read_stations(arguments.stations) if arguments.stations else StationTable({})
     if not how.overwrite and is_current(how.out, options, sources):
         print(f"{how.out} is up to date (same files, same options); nothing to do. --overwrite rebuilds it.")
@@ -117,6 +123,8 @@ def run(arguments: Namespace) -> int:
     check_writable(recover_interrupted(how.out), how.overwrite)  # before the work, not after it
     catalog = read_catalog(arguments.catalog, catalog_files)
     catalog.events = unite_events(catalog.events, *arguments.same_event)
+    catalogs = {path.resolve() for path in catalog.files}
+    waveform_files = [path for path in waveform_files if path.resolve() not in catalogs]
     index = scan(waveform_files, longest, how.workers)
     root = arguments.waveforms if arguments.waveforms.is_dir() else arguments.waveforms.parent
     order = records.reading.components or "ZNE"
@@ -251,13 +259,15 @@ def _cutting(arguments: Namespace) -> tuple[float, float, float]:
     return before, after, longest
 
 
-def _files(source: Path, out: Path, kind: str) -> list[Path]:
-    """Find the files of a file or folder argument, sorted."""
+def _files(source: Path, out: Path, kind: str, others: Sequence[Path]) -> list[Path]:
+    """Find the files of a file or folder argument, sorted, without the ``others``."""
     if source.is_file():
         return [source]
     if not source.is_dir():
         raise UserError(f"{source}: no such {kind} file or folder; check the path")
-    files = sorted(walk(source, out), key=lambda path: path.as_posix())
+    left_out = {path.resolve() for path in others}
+    files = [path for path in walk(source, out) if path.resolve() not in left_out]
+    files.sort(key=lambda path: path.as_posix())
     if not files:
         raise UserError(f"{source}: holds no files; give the folder with the {kind} files")
     return files

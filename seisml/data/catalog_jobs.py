@@ -95,7 +95,7 @@ def in_order(function: Callable[[T], R], items: Sequence[T], workers: int, crash
     pool, pending, remaining = worker_pool(workers), deque(), deque(items)
     try:
         while remaining or pending:
-            while remaining and len(pending) < 4 * workers:
+            while remaining and len(pending) < 2 * workers:
                 item = remaining.popleft()
                 pending.append((item, _submit(pool, function, item)))
             item, future = pending.popleft()

@@ -95,9 +95,19 @@ class CatalogEvent:
 
 @dataclass
 class CatalogReading:
-    """What was found in the catalogue files: the events, and the entries and files left out with their reasons."""
+    """What was found in the catalogue files.
+
+    Attributes:
+        events: The entries.
+        files: Files that are catalogues.
+        unreadable: Files that are not, with the reason.
+        skipped: Entries left out, with the reason.
+        repeated_files: Number of files left out because another holds the same bytes.
+    """
 
     events: list[CatalogEvent] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    unreadable: list[tuple[Path, str]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     repeated_files: int = 0
 
@@ -112,20 +122,24 @@ def read_catalog(root: Path, files: Sequence[Path]) -> CatalogReading:
     Raises:
         UserError: No file holds an event, or none is a catalogue that ObsPy reads.
     """
-    reading, seen = CatalogReading(), set()
+    reading, seen = CatalogReading(), {}
     for path in files:
         name = path.relative_to(root).as_posix() if root.is_dir() else path.name
         content = path.read_bytes()
         digest = hashlib.sha256(content).digest()
         if digest in seen:
-            reading.repeated_files += 1
+            if seen[digest]:
+                reading.files.append(path)
+                reading.repeated_files += 1
             continue
-        seen.add(digest)
+        seen[digest] = False
         try:
             events = _read_file(path, content)
         except Exception as error:  # ObsPy's readers raise whatever they meet
-            reading.skipped.append((name, f"not a catalogue that ObsPy reads ({_first_line(error)})"))
+            reading.unreadable.append((path, f"not a catalogue that ObsPy reads ({_first_line(error)})"))
             continue
+        seen[digest] = True
+        reading.files.append(path)
         if not events:
             reading.skipped.append((name, "holds no event"))
         for number, (event, waveform_names) in enumerate(events):
@@ -137,7 +151,8 @@ def read_catalog(root: Path, files: Sequence[Path]) -> CatalogReading:
             else:
                 reading.events.append(entry)
     if not reading.events:
-        first = f"; {reading.skipped[0][0]}: {reading.skipped[0][1]}" if reading.skipped else ""
+        reasons = [*((path.name, reason) for path, reason in reading.unreadable), *reading.skipped]
+        first = f"; {reasons[0][0]}: {reasons[0][1]}" if reasons else ""
         cure = "give QuakeML, Nordic or another catalogue that ObsPy reads"
         raise UserError(f"{root}: no event found in {len(files)} files{first}; {cure}")
     reading.events.sort(key=lambda event: (event.time.ns, event.file))

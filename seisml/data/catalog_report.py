@@ -34,7 +34,9 @@ class CatalogReport:
         self._stations: set[str] = set()
         self.n_rows = 0
         self.skipped: list[tuple[str, str]] = []
+        as_waveforms = {path.resolve() for path in (*index.spans, *(path for path, _ in index.skipped))}
         self._skip((path.relative_to(root).as_posix(), reason) for path, reason in index.skipped)
+        self._skip((path.name, why) for path, why in catalog.unreadable if path.resolve() not in as_waveforms)
         self._skip(catalog.skipped)
         self._skip(found.skipped)
 

@@ -1,9 +1,8 @@
-"""seisml prepare catalog: real S-files and miniSEED, and QuakeML with continuous data made here."""
+"""seisml prepare catalog: QuakeML with continuous data and with event files, made here."""
 
 from __future__ import annotations
 
 import json
-import signal
 from argparse import ArgumentParser
 from collections import Counter
 from pathlib import Path
@@ -16,13 +15,7 @@ from obspy.core.inventory import Inventory, Network, Station
 
 from seisml.cli import main
 from seisml.data.catalog import add_arguments, run
-from seisml.data.catalog_jobs import in_order
-from seisml.data.catalog_reading import CatalogEvent, merge_entries, unite_events
-from seisml.data.catalog_reading import Pick as CatalogPick
-from seisml.data.station_coordinates import read_stations
 from seisml.data.store import Store
-from seisml.data.waveform_index import choose_sensor
-from seisml.data.windows import WindowOptions, place_windows
 from seisml.errors import UserError
 
 START = UTCDateTime(2020, 1, 1, 12)
@@ -193,6 +186,18 @@ def test_event_files_are_associated_by_time_and_joined_by_station(tmp_path, caps
     assert list(labelled.trace_category) == ["swarm", "Unlabeled"]
 
 
+def test_stations_of_one_event_share_its_id_even_without_picks(tmp_path):
+    """Teleseismic files that begin long after the origin, one per station, only one station picked."""
+    folder = tmp_path / "events"
+    folder.mkdir()
+    for station, delay in (("AAA", 0.0), ("BBB", 5.0)):
+        trace(station, "BHZ", ORIGIN + 500 + delay, 60).write(str(folder / f"{station}.sac"), format="SAC")
+    quakeml(tmp_path / "events.xml", ("far", ORIGIN, {("AAA", "P"): ORIGIN + 520}))
+    table = prepare(tmp_path, waveforms="events").metadata
+    assert list(table.source_id) == ["quakeml:test/far"] * 2
+    assert table.trace_p_arrival_sample.tolist() == pytest.approx([20 * RATE, np.nan], nan_ok=True)
+
+
 def test_bad_input_is_refused_in_one_line(archive, capsys):
     (archive / "bad.xml").write_text("<html>not a catalogue</html>")
     (archive / "empty").mkdir()
@@ -240,72 +245,6 @@ def test_labelled_windows_from_continuous_data(archive):
     assert again.metadata.trace_p_arrival_sample[0] == event.trace_p_arrival_sample
 
 
-def test_window_places():
-    options = WindowOptions(length=20, lead=(2, 10), gap=5, noise_windows=1)
-    leads, ends = [], []
-    for key in range(300):
-        windows, reasons = place_windows(9000, 100.0, 4200.3, options, str(key))
-        assert [window.label for window in windows] == ["event", "noise"] and not reasons
-        leads.append((4200.3 - windows[0].start) / 100)
-        ends.append(windows[1].start + 2000)
-    assert 2 <= min(leads) < 2.4 and 9.6 < max(leads) <= 10  # spread over the whole range
-    assert abs(np.mean(leads) - 6) < 0.5 and max(ends) <= 3700 and min(ends) < 2200
-    assert place_windows(9000, 100.0, 4200.3, options, "7") == place_windows(9000, 100.0, 4200.3, options, "7")
-
-    windows, reasons = place_windows(9000, 100.0, 1000.0, options, "k")
-    assert [window.label for window in windows] == ["event"] and "noise window" in reasons[0]
-    windows, reasons = place_windows(9000, 100.0, 8500.0, options, "k")
-    assert [window.label for window in windows] == ["noise"] and "P pick too close" in reasons[0]
-    _, reasons = place_windows(9000, 100.0, 4200.0, options, "k", quiet_from=3000.0)  # the coda of an earlier event
-    assert "noise window" in reasons[0]
-    windows, _ = place_windows(9000, 100.0, None, options, "k")
-    assert len(windows) == 4 and {window.label for window in windows} == {None}
-    starts = [window.start for window in windows]
-    assert min(np.diff(starts)) >= 2000 and starts[-1] + 2000 <= 9000
-    assert place_windows(1000, 100.0, None, options, "k") == ([], ["shorter than a window of 20 s"])
-
-
-def test_entries_of_one_event_are_united():
-    def entry(second: float, latitude: float, *picks: CatalogPick) -> CatalogEvent:
-        return CatalogEvent(f"e{second:g}", START + second, latitude=latitude, longitude=8.0, picks=picks)
-
-    pick = CatalogPick("P", "P", START + 5, "", "AAA")
-    other = CatalogPick("P", "P", START + 6, "", "BBB")
-    entries = [entry(0, 46.0, other), entry(1.5, 46.1, pick, other), entry(3.0, 46.0), entry(3.1, 50.0)]
-    entries.append(entry(60, 46.0))
-    united = unite_events(entries, seconds=2.0, kilometres=50.0)
-    assert [event.source_id for event in united] == ["e0", "e0", "e0", "e3.1", "e60"]
-    merged = merge_entries(united[:3])
-    assert merged.latitude == 46.1 and merged.picks == (pick, other)
-
-
-def test_the_sensor_that_was_picked_on_is_taken():
-    assert choose_sensor("123ZNE", "ZNE", {"2": 18, "3": 6}) == {"Z": "1", "N": "2", "E": "3"}
-    assert choose_sensor("123ZNE", "ZNE", {}) == {"Z": "Z", "N": "N", "E": "E"}
-    assert choose_sensor("21Z", "ZNE", {"Z": 5}) == {"Z": "Z", "N": "1", "E": "2"}
-    assert choose_sensor("ZE", "ZNE", {}) == {"Z": "Z", "E": "E"}
-    assert choose_sensor("HZ", "ZH", {}) == {"Z": "Z", "H": "H"}
-    assert choose_sensor("RT", "ZNE", {}) == {}
-
-
-def test_station_files(tmp_path):
-    (tmp_path / "STATION0.HYP").write_text(
-        "RESET TEST(02)=9.0\n\n  FRAN4322806S170 9624E 129\n WHAT24316758S17021623E  95\n .WV014316.85S17023.73E  88\n"
-        "  BOB 4124.49N17452.27W 101\n- NZ014429880S165  119E4682\n\n  5.500     0.00\n"
-    )
-    table = read_stations(tmp_path / "STATION0.HYP")
-    assert len(table) == 4 and table.find("AF", "WV01", "") is None
-    place = table.find("AF", "FRAN", "10")
-    assert (place.latitude, place.longitude, place.elevation) == pytest.approx((-43.3801, 170.1604, 129.0))
-    bob, deep = table.find("", "BOB", ""), table.find("", "NZ01", "")
-    assert (bob.latitude, bob.longitude) == pytest.approx((41.408167, -174.871167)) and deep.elevation == -4682.0
-
-    station = Station("AAA", latitude=46.0, longitude=9.0, elevation=500.0)
-    inventory = Inventory(networks=[Network("XX", stations=[station])], source="test")
-    inventory.write(str(tmp_path / "stations.xml"), format="STATIONXML")
-    assert read_stations(tmp_path / "stations.xml").find("XX", "AAA", "00").longitude == 9.0
-
-
 def test_paths_are_computed_where_stations_are_known(archive):
     stations = [Station("AAA", latitude=46.0, longitude=9.0, elevation=500.0)]
     inventory = Inventory(networks=[Network("XX", stations=stations)], source="test")
@@ -315,47 +254,3 @@ def test_paths_are_computed_where_stations_are_known(archive):
     assert row.path_ep_distance_km == pytest.approx(77.4, abs=0.2)
     assert row.path_back_azimuth_deg == pytest.approx(270, abs=1) and row.station_elevation_m == 500.0
     assert table[table.station_code == "BBB"].station_latitude_deg.isna().all()
-
-
-def test_a_crash_in_a_worker_costs_one_item():
-    items = [9 if number == 30 else 0 for number in range(40)]  # signal 9 kills the process, signal 0 does nothing
-    results = list(in_order(signal.raise_signal, items, workers=2, crashed=lambda item: f"crashed on {item}"))
-    assert results == ["crashed on 9" if item else None for item in items]
-
-
-def test_nz_2013_completely(shared_data, tmp_path, capsys):
-    root = shared_data / "nz_2013"
-    arguments = [str(root), str(root / "REA"), "--stations", str(root / "STATION0.HYP"), "--out", str(tmp_path / "nz")]
-    assert main(["prepare", "catalog", *arguments, "--workers", "1"]) == 0
-    said = capsys.readouterr().out
-    table = Store(tmp_path / "nz").metadata
-    p, s = table.trace_p_arrival_sample, table.trace_s_arrival_sample
-    assert (len(table), p.notna().sum(), (p.notna() & s.notna()).sum()) == (544, 224, 110)
-    assert (table.trace_source_file.nunique(), table.source_id.nunique()) == (62, 53)
-    files = table[table.trace_category == "earthquake"].groupby("source_id").trace_source_file.nunique()
-    assert (files > 1).sum() == 8
-    similar = table[table.trace_source_file.str.startswith("similar_events")]
-    assert set(similar.trace_category) == {"Unlabeled"} and similar.source_id.nunique() == 14
-    assert set(table.trace_component_order) == {"ZNE"}
-    assert set(table.trace_channels[table.station_code == "FRAN"]) == {"AF.FRAN..SH1;AF.FRAN..SH2;AF.FRAN..SH3"}
-    assert ((p / table.trace_sampling_rate_hz).dropna().between(40, 48)).all()
-    assert (s - p).dropna().gt(0).all()
-    assert table.path_ep_distance_km.notna().sum() == (table.trace_category == "earthquake").sum()
-    assert "3 flat traces, kept: ZT.WZ02..ELE (1), ZT.WZ02..ELN (1), ZT.WZ02..ELZ (1)" in said
-    assert "LICENCE.txt: not a waveform format" in said
-    # the S-file's own distances (km, column 70-75)
-    own = table[table.source_id == "20130920T084947.30"].set_index("station_code").path_ep_distance_km
-    assert own[["GCSZ", "WZ04", "WHYM", "FRAN", "LABE"]].tolist() == pytest.approx([4, 9, 10, 13, 21], abs=1.01)
-
-
-def test_nz_2013_windows(shared_data, tmp_path):
-    root = shared_data / "nz_2013"
-    arguments = [str(root / "WAV/TEST_/2013"), str(root / "REA/TEST_/2013"), "--out", str(tmp_path / "nz")]
-    assert main(["prepare", "catalog", *arguments, "--windows", "--sampling-rate", "100", "--workers", "1"]) == 0
-    table = Store(tmp_path / "nz").metadata
-    counts = Counter(table.trace_category)
-    assert counts["event"] == counts["noise"] == 28 and counts["Unlabeled"] == 4 * (44 - 28)
-    assert table[table.trace_category == "event"].trace_p_arrival_sample.between(200, 1000).all()
-    assert set(table.trace_npts) == {2000}
-    kinds = table.groupby("source_id").trace_category.agg(set)
-    assert all({"event", "noise"} <= kind for kind in kinds)
