@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from seisml.checkpoints import encoder_state, load_weights, read_checkpoint
+from seisml.config_check import method_arguments
 from seisml.data.facts import DataFacts
 from seisml.errors import UserError
 
@@ -68,27 +69,17 @@ def build_method(cfg: DictConfig, facts: DataFacts, record: dict[str, Any] | Non
         The method.
     """
     record = record or {}
-    parts = front_end_config(cfg, record)
-    for key, target in (("front_end", parts), ("model_params", cfg.model_params)):
-        # a checkpoint brings its configuration along: nothing but networks may be built from it
-        if not issubclass(get_class(target["_target_"]), torch.nn.Module):
-            raise UserError(f"{key}._target_: {target['_target_']} is not a torch module; name one")
-    front_end = instantiate(
-        {"sampling_rate": facts.sampling_rate, **parts}, _convert_="all", _recursive_=False
-    )
-    arguments = OmegaConf.to_container(cfg.get("exp_params") or OmegaConf.create(), resolve=True)
-    if cfg.get("augmentations") is not None:
-        arguments["augmentations"] = OmegaConf.to_container(cfg.augmentations, resolve=True)
-    arguments |= {key: record[key] for key in ENCODER_KEYS if key in record}
-    return instantiate(
-        cfg.model_params,
-        **arguments,
-        facts=facts,
-        front_end=front_end,
-        seed=cfg.seed,
-        _convert_="all",
-        _recursive_=False,
-    )
+    front_end = _build("front_end", {"sampling_rate": facts.sampling_rate, **front_end_config(cfg, record)})
+    arguments = method_arguments(cfg) | {key: record[key] for key in ENCODER_KEYS if key in record}
+    return _build("model_params", {**arguments, "facts": facts, "front_end": front_end, "seed": cfg.seed})
+
+
+def _build(key: str, arguments: dict[str, Any]) -> Any:
+    """Call the class that ``_target_`` names. A checkpoint brings its own, so nothing but networks may be built."""
+    kind = get_class(arguments.pop("_target_"))
+    if not issubclass(kind, torch.nn.Module):
+        raise UserError(f"{key}._target_: {kind.__module__}.{kind.__qualname__} is not a torch module; name one")
+    return kind(**arguments)
 
 
 def load_pretrained(method: Method, pretrained: dict[str, Any]) -> None:

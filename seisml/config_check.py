@@ -22,6 +22,7 @@ TOP_LEVEL: dict[str, Any] = {
     "seed": int,
     "out": str,
     "encoder_folder": str,
+    "figures": bool,
     "floor": float | typing.Literal["auto"],
     "augmentations": list[str | dict[str, Any]] | None,
     "backbone_with_clf_type": str,

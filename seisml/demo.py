@@ -61,7 +61,7 @@ def demonstrate(out: Path, seed: int = 0, overrides: tuple[str, ...] = ()) -> di
     accuracy = {name: result["test/acc"] for name, result in results.items()}
     some = next(iter(results.values()))
     chance = 1 / len(some["classes"])
-    title = f"Test accuracy, {some['events']['train']} labelled training events, {some['events']['test']} test events"
+    title = f"Test accuracy, {some["records"]["train"]} labelled training events, {some["records"]["test"]} test events"
     figures.save(figures.accuracy_bars(accuracy, title, chance), folder / "accuracy.png")
     write_metrics(folder, {"accuracy": accuracy, "chance": chance, "seconds": time.perf_counter() - started})
     rows = [

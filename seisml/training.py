@@ -67,6 +67,7 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
         OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
 
     data: StoreDataModule = instantiate(cfg.dataset, _convert_="all")
+    data.prepare_data()
     data.setup()
     _say_data(data)
     data.split.write(folder / "split.csv", data.ready_store.metadata)
@@ -103,14 +104,16 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
         test_started = time.perf_counter()
         outcome = classify(trainer, method, data)
         test_seconds = time.perf_counter() - test_started
-        paths = draw(folder / "figures", outcome, history.frame(), method, data)
-    log_figures(logger, paths)
+        drawn = draw(folder / "figures", outcome, history.frame(), method, data) if cfg.get("figures", True) else {}
+    log_figures(logger, drawn)
 
+    events = event_ids(data.ready_store.metadata)
     metrics: dict[str, Any] = outcome.metrics(data.facts.classes) if outcome is not None else {}
     metrics |= history.last()
     metrics |= {
         "classes": list(data.facts.classes),
-        "events": {part: len(getattr(data.split, part)) for part in ("train", "dev", "test")},
+        "records": {part: len(rows) for part, rows in _parts(data).items()},
+        "events": {part: len(np.unique(events[rows])) for part, rows in _parts(data).items()},
         "split_hash": data.split.hash,
         "pretrained": _seen_report(cfg, pretrained, data),
         "seconds": {"fit": fit_seconds, "test": test_seconds, "total": time.perf_counter() - started},
@@ -245,13 +248,20 @@ def log_figures(logger: Any, paths: dict[str, Path]) -> None:
             logger.experiment.add_image(name, imread(path)[..., :3], dataformats="HWC")
 
 
+def _parts(data: StoreDataModule) -> dict[str, np.ndarray]:
+    return {"train": data.split.train, "dev": data.split.dev, "test": data.split.test}
+
+
 # -- saying ------------------------------------------------------------------------------------------------------------
 def _say_data(data: StoreDataModule) -> None:
     split, facts = data.split, data.facts
+    events = event_ids(data.ready_store.metadata)
+    parts = ", ".join(
+        f"{part} {len(rows)} records of {len(np.unique(events[rows]))} events" for part, rows in _parts(data).items()
+    )
     print(
         f"Data: {data.root}, {len(data.ready_store)} records, {len(facts.classes)} classes, {facts.n_samples} samples "
-        f"at {facts.sampling_rate:.10g} Hz; train {len(split.train)}, dev {len(split.dev)}, test {len(split.test)} "
-        f"({data.split_procedure} split {split.hash[:12]})"
+        f"at {facts.sampling_rate:.10g} Hz\nSplit: {data.split_procedure}, {parts} ({split.hash[:12]})"
     )
     if data.split_procedure == "published" and not data.is_ssl:
         print(
