@@ -16,14 +16,18 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from seisml import __version__
 from seisml.errors import UserError, nearest
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a wrong command line like any other bad input: in one line."""
+    """Reports a wrong command line like any other bad input, in one line; does not break the lines of examples."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(**options)
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see {self.prog} --help")
@@ -41,7 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         return _dispatch(arguments)
-    except UserError as error:
+    except BrokenPipeError:  # the reader of our output, like head, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (UserError, OSError) as error:  # a full disk, a folder without permission: the system's words name it
         if os.environ.get("SEISML_TRACEBACK") == "1":
             traceback.print_exc()
         print(f"seisml: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -49,9 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("seisml: interrupted; nothing was written, earlier stores are as they were", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output, like head, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def prepare_commands() -> dict[str, Path]:

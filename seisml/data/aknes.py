@@ -114,6 +114,8 @@ def download(folder: Path, urls: list[str]) -> None:
         unpack(archive, folder)
         archive.unlink()
         return
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
     raise UserError(
         f"cannot download the archive ({'; '.join(failures)}): check the network and run again, "
         f"or fetch it by hand ({DOI}) and unpack it in {folder}"

@@ -92,10 +92,11 @@ def read_record(path: str | Path, options: ReadOptions = ReadOptions()) -> Recor
     Raises:
         Unusable: With a short reason, where the file is no waveform file, damaged, has gaps, NaN or mixed rates...
     """
+    from obspy import UTCDateTime  # slow to import, and not needed by who only reads the help
+
     stream, notes = read_stream(path)
     traces, filled = _continuous_traces(stream, options.fill_gaps)
-    if filled:
-        notes.append("gaps filled")
+    notes += ["gaps filled"] if filled else []
     if options.components:
         traces = _choose_components(traces, options.components)
     _check_samples(traces)
@@ -103,9 +104,9 @@ def read_record(path: str | Path, options: ReadOptions = ReadOptions()) -> Recor
     for trace in traces:
         _process(trace, rate, options)
     waveform, start, padded, trimmed = _one_window(traces, rate, options.length)
-    if trimmed:
-        notes.append("traces of unequal start or length trimmed to their common window")
-    metadata = {"trace_start_time": _isoformat(start), "trace_sampling_rate_hz": rate, **describe_traces(traces)}
+    notes += ["traces of unequal start or length trimmed to their common window"] if trimmed else []
+    begin = str(UTCDateTime(ns=start))
+    metadata = {"trace_start_time": begin, "trace_sampling_rate_hz": rate, **describe_traces(traces)}
     return Record(waveform, metadata, sum(trace.dead for trace in traces), padded, notes)
 
 
@@ -121,7 +122,7 @@ def read_stream(path: str | Path) -> tuple[Stream, list[str]]:
     Raises:
         Unusable: With the reason.
     """
-    import obspy  # slow to import, and needed by those who prepare only
+    import obspy
 
     path = Path(path)
     try:
@@ -296,9 +297,3 @@ def _check_miniseed(stream: Stream, size: int) -> None:
     lengths = {trace.stats.mseed.record_length for trace in stream if "mseed" in trace.stats}
     if len(lengths) == 1 and size % lengths.pop():
         raise Unusable("truncated miniSEED file (its last record is cut)")
-
-
-def _isoformat(nanoseconds: int) -> str:
-    from obspy import UTCDateTime
-
-    return str(UTCDateTime(ns=nanoseconds))

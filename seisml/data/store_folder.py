@@ -161,5 +161,7 @@ def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError:  # some systems and network disks refuse it; the rename is atomic all the same
+        pass
     finally:
         os.close(descriptor)

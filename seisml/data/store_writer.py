@@ -111,8 +111,10 @@ class StoreWriter:
             if kind is None:
                 self._finish()
         finally:
-            self._file.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            try:
+                self._file.close()  # on a full disk this too may fail
+            finally:
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     def add(self, waveform: np.ndarray, metadata: dict[str, Any]) -> None:
         """Add one record.

@@ -249,6 +249,7 @@ def test_no_network_is_one_line(tmp_path, capsys):
     assert error.startswith("seisml: error: cannot download the archive (archive.invalid: ")
     assert "10.6084/m9.figshare.21340101" in error
     assert error.count("\n") == 1
+    assert os.listdir(tmp_path) == []
 
 
 def test_refused_connection_is_one_line(server, tmp_path, capsys):

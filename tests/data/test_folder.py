@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -194,6 +195,20 @@ def test_wrong_sources(tmp_path, capsys):
     (tmp_path / "flat" / "empty").mkdir()
     assert run(tmp_path / "flat", "--out", tmp_path / "store") == 2
     assert "empty class folder" in capsys.readouterr().out
+
+
+def test_a_full_disk_is_one_line(source, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "store"))
+
+    assert run(source, "--out", tmp_path / "store") == 0
+    monkeypatch.setattr(preparing.StoreWriter, "_write_data_format", full)
+    assert run(source, "--out", tmp_path / "store", "--overwrite") == 2
+    error = capsys.readouterr().err
+    assert "No space left on device" in error
+    assert error.count("\n") == 1
+    assert len(Store(tmp_path / "store")) == 7
+    assert sorted(os.listdir(tmp_path)) == ["recordings", "store"]
 
 
 def test_a_store_among_the_recordings_is_no_class(source, capsys):
