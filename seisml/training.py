@@ -144,7 +144,7 @@ def make_record(
         "config": OmegaConf.to_container(cfg, resolve=True),
         "facts": data.facts.to_dict(),
         "front_end": front_end_config(cfg, record),
-        **{key: getattr(method, key) for key in ENCODER_KEYS if hasattr(method, key)},
+        **({key: getattr(method, key) for key in ENCODER_KEYS} if hasattr(method, "backbone_type") else {}),
         "split_hash": data.split.hash,
         "seen_events": torch.from_numpy(np.asarray(seen)),
         "versions": versions(),

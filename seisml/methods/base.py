@@ -141,6 +141,10 @@ class Method(pl.LightningModule):
         if self.gradient_clip_val > 0:
             self.clip_gradients(optimizer, self.gradient_clip_val, "norm")
 
+    def on_train_epoch_start(self) -> None:
+        """Set the training mode: Lightning keeps whatever mode it finds and never calls ``train`` itself."""
+        self.train()
+
     def configure_callbacks(self) -> list[Callback]:
         """The recipe's own callbacks."""
         return []

@@ -95,10 +95,6 @@ class Supervised(Classifier):
             self.encoder.eval()
         return self
 
-    def on_train_epoch_start(self) -> None:
-        """Set the mode anew: Lightning keeps the modes that the modules were made with and never calls ``train``."""
-        self.train()
-
     def parameter_groups(self) -> Iterable[dict[str, Any]]:
         """Encoder and classifier with a rate each; a frozen encoder is left out."""
         rates = self.LR if isinstance(self.LR, Mapping) else {"encoder": self.LR, "clf": self.LR}
