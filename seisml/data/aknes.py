@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import csv
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from seisml.data.datamodule import StoreDataModule
 from seisml.data.download import DownloadError, fetch, unpack
 from seisml.data.folder import (
     add_reading_arguments,
@@ -205,3 +208,22 @@ def _read_indices(listing: Listing, samples: Path, paths: list[Path]) -> dict[Pa
                         f"{index}: {name} is {label} here and {labels[path]} in another row; keep one of them"
                     )
     return labels
+
+
+class AknesDataModule(StoreDataModule):
+    """The Åknes rockslope events: 24 traces of 16 s at 1000 Hz. Arguments as in :class:`StoreDataModule`.
+
+    The eight events of class Noise are tested but not trained on, as published.
+    """
+
+    citation = "Langet and Silverberg (2023), doi 10.5194/esurf-11-89-2023; data doi 10.6084/m9.figshare.21340101.v1"
+
+    def __init__(self, root: str = "data/aknes", zero_weight_classes: Sequence[str] = ("Noise",), **kwargs: Any) -> None:
+        super().__init__(root, zero_weight_classes=zero_weight_classes, **kwargs)
+
+    def how_to_make(self) -> str:
+        """Say how the store is made."""
+        return (
+            f"make it with `seisml prepare aknes SRC --out {self.root}` (--download fetches the public archive) "
+            "or point dataset.root=... at a store of yours"
+        )

@@ -16,6 +16,7 @@ from seisml.data.facts import DataFacts
 from seisml.data.sampling import EpochSampler, StoreDataset, keep_batch
 from seisml.data.splits import Split, make_split
 from seisml.data.store import Store
+from seisml.data.store_folder import recover_interrupted
 from seisml.errors import UserError
 
 
@@ -102,9 +103,7 @@ class StoreDataModule(pl.LightningDataModule):
         """
         if self.store is not None:
             return
-        if not self.root.is_dir():
-            raise UserError(f"dataset.root: there is no store at {self.root}; {self.how_to_make()}")
-        store = Store(self.root)
+        store = self.open_store()
         metadata = store.metadata
         if self.label_column != "trace_category" or "trace_category" not in metadata:
             if self.label_column not in metadata and not self.is_ssl:
@@ -128,6 +127,16 @@ class StoreDataModule(pl.LightningDataModule):
         self.split: Split = self.make_split(metadata)
         self.split.check_events(metadata)
         self.store = store
+
+    def open_store(self) -> Store:
+        """Open what ``root`` names; data sets in other formats return something that reads like a store.
+
+        Raises:
+            UserError: Where there is nothing, with what to do about it.
+        """
+        if not recover_interrupted(self.root).is_dir():
+            raise UserError(f"dataset.root: there is no store at {self.root}; {self.how_to_make()}")
+        return Store(self.root)
 
     def how_to_make(self) -> str:
         """Say how the store is made; for the error where it is missing."""
