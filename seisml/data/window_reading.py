@@ -59,7 +59,7 @@ class WindowReader:
         """
         end, margin = start + round(length * 1e9), round(self.margin * 1e9)
         name = f"{instrument}"[:-1] + component
-        held = [s for s in self._segments.get((instrument, component), ()) if s.end >= start and s.start < end]
+        held = self._held(instrument, component, start, end)
         pieces, rates = [], set()
         for path in dict.fromkeys(segment.path for segment in held):
             for trace in self._stream(path):
@@ -98,6 +98,17 @@ class WindowReader:
         offset = before * ratio.numerator // ratio.denominator
         window = samples[offset : offset + n_samples]
         return np.pad(window, (0, n_samples - len(window)), mode="edge").astype(np.float32)
+
+    def path(self, instrument: Instrument, component: str, start: int) -> Path:
+        """The file in which a window that starts then (ns) begins."""
+        return self._held(instrument, component, start, start + 1)[0].path
+
+    def _held(self, instrument: Instrument, component: str, start: int, end: int) -> list[Segment]:
+        """Segments that share time with [start, end); one alone where it covers all (two files may show one event)."""
+        own = self._segments.get((instrument, component), ())
+        held = [segment for segment in own if segment.end >= start and segment.start < end]
+        whole = [s for s in held if s.start <= start and s.end + 1e9 / s.sampling_rate >= end]
+        return whole[:1] or held
 
     def _stream(self, path: Path) -> Stream:
         if path not in self._files:
