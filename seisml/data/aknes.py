@@ -218,7 +218,9 @@ class AknesDataModule(StoreDataModule):
 
     citation = "Langet and Silverberg (2023), doi 10.5194/esurf-11-89-2023; data doi 10.6084/m9.figshare.21340101.v1"
 
-    def __init__(self, root: str = "data/aknes", zero_weight_classes: Sequence[str] = ("Noise",), **kwargs: Any) -> None:
+    def __init__(
+        self, root: str = "data/aknes", zero_weight_classes: Sequence[str] = ("Noise",), **kwargs: Any
+    ) -> None:
         super().__init__(root, zero_weight_classes=zero_weight_classes, **kwargs)
 
     def how_to_make(self) -> str:
