@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from seisml.data.balanced import BalancedDataModule
+from seisml.data.store import Store
 from seisml.errors import UserError, nearest
 
 
@@ -49,22 +49,20 @@ class ConvNetQuakeDataModule(BalancedDataModule):
         )
         self.noise_class = noise_class
 
-    def setup(self, stage: str | None = None) -> None:
-        """Open the store and split it, noise being class 0. Safe to call again.
+    def open_store(self) -> Store:
+        """Open the store, noise being class 0.
 
         Raises:
-            UserError: Where the store has no noise, or does not fit the arguments.
+            UserError: Where there is no store, or no noise in it.
         """
-        table = self.root / "metadata.csv"
-        if self.classes is None and table.is_file():
-            columns = pd.read_csv(table, nrows=0).columns
-            if self.label_column in columns:
-                found = pd.read_csv(table, usecols=[self.label_column], dtype=str)[self.label_column].dropna()
-                self.classes = ordered_classes(set(found) - {self.unlabeled}, self.noise_class)
-        super().setup(stage)
-        if self.noise_class not in self.facts.classes:
-            cure = nearest(self.noise_class, self.facts.classes)
+        store = super().open_store()
+        if self.classes is None and self.label_column in store.metadata:
+            found = set(store.metadata[self.label_column].dropna().astype(str)) - {self.unlabeled}
+            self.classes = ordered_classes(found, self.noise_class)
+        if self.noise_class not in (self.classes or ()):
+            cure = nearest(self.noise_class, self.classes or ())
             raise UserError(f"dataset.noise_class: {self.root} has no class {self.noise_class!r}; {cure}")
+        return store
 
     def how_to_make(self) -> str:
         """Say how the store is made."""

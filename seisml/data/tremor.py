@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import numpy as np
-
 from seisml.data.balanced import BalancedDataModule
-from seisml.data.facts import DataFacts
 from seisml.data.tremor_file import CLASSES, STATION_PART, TremorFile
 from seisml.errors import UserError
 
@@ -46,28 +43,23 @@ class TremorDataModule(BalancedDataModule):
             test_data_ratio=test_data_ratio,
             split_procedure=split_procedure,
             split_by=split_by,
-            **kwargs,
+            **{"classes": CLASSES, **kwargs},
         )
         self.sampling_rate, self.station_part = sampling_rate, station_part
 
-    def setup(self, stage: str | None = None) -> None:
-        """Open the file and split it. Safe to call again.
+    def open_store(self) -> TremorFile:
+        """Open the file.
 
         Raises:
-            UserError: Where the file does not hold what it should, or cannot be split.
+            UserError: Where it does not hold what it should.
         """
-        if self.store is not None:
-            return
         store = TremorFile(self.root, self.sampling_rate, self.station_part)
-        self._check_traces(store)
-        self.labels = (store.metadata["trace_category"] == CLASSES[1]).to_numpy(np.int64)
-        if len(np.unique(self.labels)) < 2:
-            raise UserError(f"{self.root}: all windows are {store.metadata['trace_category'].iloc[0]!r}; add others")
-        length, rate = self.n_samples or int(store.n_samples[0]), float(store.sampling_rate[0])
-        self.facts = DataFacts(CLASSES, rate, length, self._class_weights(CLASSES))
-        self.split = self.make_split(store.metadata)
-        self.split.check_events(store.metadata)
-        self.store = store
+        names = store.metadata["trace_category"].unique()
+        if len(names) < 2:
+            raise UserError(
+                f"{self.root}: all {len(store)} windows are {names[0]!r}; training needs others beside them"
+            )
+        return store
 
     def how_to_make(self) -> str:
         """Say how the file is made."""

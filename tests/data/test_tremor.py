@@ -114,7 +114,7 @@ def test_shared_file_is_split_by_source(shared_data):
         ({"X": np.zeros((N, 1, T))}, "X has the shape"),
         ({"y": np.zeros(N - 1)}, "y has the shape"),
         ({"y": np.full(N, 2)}, r"y\[0\] is 2"),
-        ({"y": np.zeros(N, int)}, "all windows are 'none'"),
+        ({"y": np.zeros(N, int)}, "all 40 windows are 'none'"),
         ({"source": np.array([b"a"])}, "source has 1 entries"),
     ],
 )
