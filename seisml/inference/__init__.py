@@ -1,0 +1,1 @@
+"""Continuous records: streams -> class probabilities -> detections."""

@@ -1,0 +1,187 @@
+"""From probabilities of windows to detections: consecutive event windows merged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seisml.errors import UserError, nearest
+
+NOISE = "noise"
+
+
+@dataclass(frozen=True)
+class Detection:
+    """An event found in one instrument's record. Times in ns since 1970.
+
+    Attributes:
+        start: Start of the first event window.
+        end: End of the last event window.
+        peak: Centre of the window that is most certainly an event.
+        label: The event class with the largest summed probability.
+        probability: Event probability of the peak window: the sum over the event classes.
+        label_probability: Probability of ``label`` in the peak window.
+        n_windows: Event windows merged.
+    """
+
+    start: int
+    end: int
+    peak: int
+    label: str
+    probability: float
+    label_probability: float
+    n_windows: int
+
+
+@dataclass(frozen=True)
+class DetectionRule:
+    """What counts as a detection.
+
+    Attributes:
+        classes: All classes, in the order of the probabilities.
+        events: Numbers of the classes that are events.
+        threshold: Least event probability of an event window.
+        min_length: Least time in s over which windows must say event: the number of windows times the step.
+        join: Runs of event windows with up to so many seconds between them are one detection.
+    """
+
+    classes: tuple[str, ...]
+    events: tuple[int, ...]
+    threshold: float = 0.5
+    min_length: float = 0.0
+    join: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        classes: Sequence[str],
+        noise_class: str | None = None,
+        events: Sequence[str] | None = None,
+        threshold: float = 0.5,
+        min_length: float = 0.0,
+        join: float = 0.0,
+    ) -> DetectionRule:
+        """Find the event classes by name.
+
+        Args:
+            classes: The checkpoint's classes.
+            noise_class: The class that means "no event"; by default the one called noise, in whatever case.
+            events: Names of the classes to detect; by default all but the noise class.
+            threshold: See the attributes.
+            min_length: See the attributes.
+            join: See the attributes.
+
+        Raises:
+            UserError: A name is unknown, no class means noise, or a number is out of range.
+        """
+        classes = tuple(classes)
+        if not 0 < threshold <= 1:
+            raise UserError(f"--threshold: {threshold:g} is no probability; give one above 0, up to 1")
+        for name, value in (("min-length", min_length), ("join", join)):
+            if not 0 <= value < np.inf:
+                raise UserError(f"--{name}: {value:g} s is no length of time; give 0 or more")
+        for name in (*(events or ()), *([noise_class] if noise_class else ())):
+            if name not in classes:
+                option = "--classes" if name in (events or ()) else "--noise-class"
+                raise UserError(f"{option}: the checkpoint has no class {name!r}; {nearest(name, classes)}")
+        if not events:
+            noise = noise_class or next((name for name in classes if name.lower() == NOISE), None)
+            if noise is None:
+                raise UserError(
+                    f"none of the checkpoint's classes ({', '.join(classes)}) is called noise; name the one that means "
+                    "no event with --noise-class, or those to detect with --classes"
+                )
+            events = [name for name in classes if name != noise]
+        if not events:
+            raise UserError(f"the checkpoint knows no class but {classes[0]!r}; there is nothing to detect")
+        return cls(classes, tuple(classes.index(name) for name in events), threshold, min_length, join)
+
+    def event_probability(self, probability: np.ndarray) -> np.ndarray:
+        """Sum over the event classes, (N, K) -> (N,)."""
+        return probability[:, list(self.events)].sum(axis=1)
+
+
+@dataclass
+class _Run:
+    """Event windows that follow one another, summed up."""
+
+    first: int
+    last: int
+    n_windows: int
+    sums: np.ndarray
+    peak: int
+    peak_probability: np.ndarray
+
+
+class Detector:
+    """Merges windows of one instrument, handed over in pieces of any length in order of time.
+
+    A run of event windows that reaches the end of a piece is carried over to the next, so that pieces leave no trace.
+
+    Args:
+        rule: What counts as a detection.
+        step: Time from one window to the next, in s.
+        length: Length of a window, in s.
+    """
+
+    def __init__(self, rule: DetectionRule, step: float, length: float) -> None:
+        self.rule = rule
+        self.step, self.length = round(step * 1e9), round(length * 1e9)
+        self.reach = self.step + round(rule.join * 1e9) + 1000  # a microsecond for the rounding of times
+        self.open: _Run | None = None
+
+    def feed(self, times: np.ndarray, probability: np.ndarray) -> list[Detection]:
+        """Take the next windows.
+
+        Args:
+            times: (N,) start times in ns, ascending; windows that were not predicted are left out.
+            probability: (N, K) of all classes.
+
+        Returns:
+            The detections that ended.
+        """
+        event = self.rule.event_probability(probability)
+        chosen = np.flatnonzero(event >= self.rule.threshold)  # NaN is no event
+        done: list[Detection] = []
+        if not len(chosen):
+            return done
+        breaks = np.flatnonzero(np.diff(times[chosen]) > self.reach) + 1
+        for rows in np.split(chosen, breaks):
+            peak = rows[np.argmax(event[rows])]
+            run = _Run(
+                int(times[rows[0]]), int(times[rows[-1]]), len(rows), probability[rows].sum(axis=0, dtype=np.float64),
+                int(times[peak]), probability[peak].astype(np.float64),
+            )  # fmt: skip
+            if self.open is not None and run.first - self.open.last <= self.reach:
+                self.open = self._joined(self.open, run)
+                continue
+            done.extend(self.close())
+            self.open = run
+        return done
+
+    def close(self) -> list[Detection]:
+        """End the record: returns the detection that was still open, if any."""
+        run, self.open = self.open, None
+        if run is None or run.n_windows * self.step < round(self.rule.min_length * 1e9):
+            return []
+        events = list(self.rule.events)
+        label = events[int(np.argmax(run.sums[events]))]
+        return [
+            Detection(
+                run.first,
+                run.last + self.length,
+                run.peak + self.length // 2,
+                self.rule.classes[label],
+                float(run.peak_probability[events].sum()),
+                float(run.peak_probability[label]),
+                run.n_windows,
+            )
+        ]
+
+    def _joined(self, one: _Run, other: _Run) -> _Run:
+        events = list(self.rule.events)
+        higher = other if other.peak_probability[events].sum() > one.peak_probability[events].sum() else one
+        n_windows, sums = one.n_windows + other.n_windows, one.sums + other.sums
+        return _Run(one.first, other.last, n_windows, sums, higher.peak, higher.peak_probability)

@@ -1,0 +1,143 @@
+"""What is written: probabilities as miniSEED, detections as a table and as QuakeML, the report."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from obspy import Stream, Trace, UTCDateTime, read
+from obspy.core.event import Catalog, Comment, Event, Pick, ResourceIdentifier, WaveformStreamID
+
+from seisml.data.waveform_index import Instrument
+from seisml.inference.continuous import runs
+from seisml.inference.detections import Detection
+from seisml.inference.streams import format_time
+
+DETECTION_COLUMNS = (
+    "network", "station", "location", "channel", "start", "end", "peak_time", "class", "probability",
+    "class_probability", "n_windows",
+)  # fmt: skip
+REPORT_COLUMNS = (
+    "network", "station", "location", "channel", "day", "status", "windows", "seconds_recorded", "notes",
+)  # fmt: skip
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` make a file beside its place and move it there: the file is whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_atomically(path, lambda part: part.write_text(text.getvalue(), encoding="utf-8"))
+
+
+def detection_row(instrument: Instrument, detection: Detection) -> tuple[Any, ...]:
+    """One row of ``detections.csv``."""
+    own = instrument
+    return (
+        own.network, own.station, own.location, own.band, format_time(detection.start), format_time(detection.end),
+        format_time(detection.peak), detection.label, f"{detection.probability:.4f}",
+        f"{detection.label_probability:.4f}", detection.n_windows,
+    )  # fmt: skip
+
+
+def probability_channels(n_classes: int) -> list[str]:
+    """Channel codes of the classes' probabilities: P00, P01, ... (three characters are all that miniSEED has)."""
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    return [f"P{digits[i // 36]}{digits[i % 36]}" if n_classes > 100 else f"P{i:02d}" for i in range(n_classes)]
+
+
+def write_probabilities(
+    path: Path, instrument: Instrument, times: np.ndarray, probability: np.ndarray, step: float
+) -> None:
+    """Write a day's probabilities as miniSEED, a channel per class; windows without any are gaps.
+
+    Args:
+        path: The file.
+        instrument: Gives network, station and location.
+        times: (N,) start of each window in ns, of all windows from the first to the last.
+        probability: (N, K), NaN where a window was not predicted.
+        step: Time between windows in s.
+    """
+    own = instrument
+    stream = Stream()
+    for number, code in enumerate(probability_channels(probability.shape[1])):
+        values = np.ascontiguousarray(probability[:, number], dtype=np.float32)
+        for first, last in runs(np.isfinite(values)):
+            header = {
+                "network": own.network, "station": own.station, "location": own.location, "channel": code,
+                "starttime": UTCDateTime(ns=int(times[first])), "sampling_rate": 1.0 / step,
+            }  # fmt: skip
+            stream.append(Trace(values[first:last], header))
+    if len(stream):
+        write_atomically(path, lambda part: stream.write(str(part), format="MSEED", encoding="FLOAT32"))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def read_probabilities(path: Path, n_classes: int, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Read what :func:`write_probabilities` wrote: times (N,) in ns and probabilities (N, K) of predicted windows."""
+    if not path.exists():
+        return np.zeros(0, dtype=np.int64), np.zeros((0, n_classes), dtype=np.float32)
+    parts: dict[str, list[tuple[int, np.ndarray]]] = {code: [] for code in probability_channels(n_classes)}
+    for trace in read(str(path.absolute()), format="MSEED"):
+        parts[trace.stats.channel].append((trace.stats.starttime.ns, trace.data))
+    columns = []
+    for own in parts.values():
+        own.sort(key=lambda part: part[0])
+        columns.append(np.concatenate([data for _, data in own]))
+    times = [start + np.rint(np.arange(len(data)) * (step * 1e9)).astype(np.int64) for start, data in own]
+    return np.concatenate(times), np.stack(columns, axis=1)
+
+
+def quakeml(found: Iterable[tuple[Instrument, Detection]], method: str) -> Catalog:
+    """Make a catalogue: an event with a pick at the peak for each detection.
+
+    Args:
+        found: Instrument and detection.
+        method: What found them, for the picks' ``method_id``.
+    """
+    catalog = Catalog()
+    for instrument, detection in found:
+        own = instrument
+        name = f"{own.network}.{own.station}.{own.location}.{own.band}/{detection.start}"
+        root = f"smi:local/seisml/{_plain(name)}"
+        words = (
+            f"class {detection.label}", f"probability {detection.probability:.4f}",
+            f"start {format_time(detection.start)}", f"end {format_time(detection.end)}",
+        )  # fmt: skip
+        waveform = WaveformStreamID(own.network, own.station, own.location or None, own.band or None)
+        pick = Pick(
+            resource_id=ResourceIdentifier(f"{root}/pick"),
+            time=UTCDateTime(ns=detection.peak),
+            waveform_id=waveform,
+            evaluation_mode="automatic",
+            method_id=ResourceIdentifier(f"smi:local/seisml/{_plain(method)}"),
+        )
+        comments = [
+            Comment(text=text, resource_id=ResourceIdentifier(f"{root}/comment/{i}")) for i, text in enumerate(words)
+        ]
+        catalog.append(Event(resource_id=ResourceIdentifier(root), picks=[pick], comments=comments))
+    catalog.resource_id = ResourceIdentifier("smi:local/seisml/detections")
+    return catalog
+
+
+def _plain(text: str) -> str:
+    """Letters that a resource identifier may have."""
+    return "".join(c if c.isalnum() or c in "./-_" else "-" for c in text)
