@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import time
 from argparse import ArgumentParser, Namespace
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ EXAMPLE = "seisml prepare tremor SDS --events large.csv --stations stations.xml 
 DAY = 86_400 * 10**9  # ns
 PREPARED = "prepare.json"  # data set that says what the file was made from
 MARGIN = 60.0  # s read on either side of a window for the filter
+STALE = 24 * 3600.0  # s without a write after which a half-written file is that of a killed writer
 KILOMETRES_PER_SECOND = 4.0  # a window starts when a surface wave of this velocity arrives
 
 
@@ -212,7 +215,13 @@ def _write(
     numbers = {code: number for number, code in enumerate(sorted({_station(window) for window in windows}))}
     kept: list[PlannedWindow] = []
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in out.parent.glob(f".{glob.escape(out.name)}.partial-*"):  # of writers that were killed
+            if time.time() - leftover.stat().st_mtime > STALE:
+                leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{out}: cannot write there ({error.strerror}); choose another --out") from error
     try:
         with h5py.File(partial, "w") as file:
             shape = (max(1, len(windows)), n_samples)
