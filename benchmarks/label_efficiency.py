@@ -22,11 +22,11 @@ from seisml.evaluation import figures
 from seisml.evaluation.record import closing_table
 from seisml.training import train
 
-METHODS = {  # name: overrides, and whether the pretrained encoder is loaded
-    "linear, pretrained": (["exp_params.freeze_encoders=true"], True),
-    "linear, random": (["exp_params.freeze_encoders=true"], False),
-    "fine-tuning": ([], True),
-    "from scratch": ([], False),
+METHODS = {  # name: is the encoder frozen, is it the pretrained one
+    "linear, pretrained": (True, True),
+    "linear, random": (True, False),
+    "fine-tuning": (False, True),
+    "from scratch": (False, False),
 }
 
 
@@ -51,11 +51,12 @@ def measure(arguments: argparse.Namespace) -> pd.DataFrame:
         run_once(where / "pretrain", "configs/ssl.yaml", pretraining)
         encoder = where / "pretrain" / "checkpoints" / "last.ckpt"
         for fraction in arguments.fractions:
-            for name, (changes, load) in METHODS.items():
+            for name, (frozen, load) in METHODS.items():
+                experiment = f"[{arguments.experiment},linear_evaluation]" if frozen else arguments.experiment
                 metrics = run_once(
                     where / f"{name.replace(', ', '_').replace(' ', '_')}_{fraction:g}",
                     "configs/finetune.yaml",
-                    [f"+experiment={arguments.experiment}", *common, f"dataset.train_data_ratio={fraction}", *changes]
+                    [f"+experiment={experiment}", *common, f"dataset.train_data_ratio={fraction}"]
                     + ([f"load_encoder.ckpt_fname={encoder}"] if load else [])
                     + arguments.finetune_overrides,
                 )

@@ -1,7 +1,8 @@
-"""The ``seisml`` command: ``seisml prepare ...``, ``seisml datasets``.
+"""The ``seisml`` command: ``seisml prepare ...``, ``seisml datasets``, ``seisml demo``.
 
 A module of :mod:`seisml.data` is a prepare command where it defines ``PREPARE_COMMAND`` (its name on the command line),
-``add_arguments(parser)`` and ``run(arguments) -> int``; ``SUMMARY`` and ``EXAMPLE`` are shown in its help.
+``add_arguments(parser)`` and ``run(arguments) -> int``; ``SUMMARY`` and ``EXAMPLE`` are shown in its help. Any other
+module is a command of its own where it defines ``COMMAND`` and the rest.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Any, NoReturn
 
 from seisml import __version__
 from seisml.errors import UserError, nearest
+
+PACKAGE = Path(__file__).resolve().parent
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,12 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def prepare_commands() -> dict[str, Path]:
     """Find the prepare commands: name -> file. Nothing is imported, so that one command does not pay for all."""
-    found = {}
-    for path in sorted((Path(__file__).parent / "data").glob("*.py")):
-        name = _constant(path, "PREPARE_COMMAND")
-        if name:
-            found[name] = path
-    return found
+    return _find("PREPARE_COMMAND", "data/*.py")
+
+
+def other_commands() -> dict[str, Path]:
+    """Find the commands beside ``prepare``: name -> file, from modules that define ``COMMAND``."""
+    return _find("COMMAND", "*.py") | _find("COMMAND", "*/*.py")
+
+
+def _find(constant: str, pattern: str) -> dict[str, Path]:
+    named = {_constant(path, constant): path for path in sorted(PACKAGE.glob(pattern))}
+    return {name: path for name, path in named.items() if name}
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -89,37 +97,40 @@ def _dispatch(arguments: list[str]) -> int:
         epilog="example: seisml datasets",
     )
     datasets.set_defaults(run=_list_datasets)
-    kinds = prepare.add_subparsers(dest="kind", metavar="KIND", required=True)
-    asked = _asked_kind(arguments)
+    words = [word for word in arguments if not word.startswith("-")]
+    asked = words[0] if words else None
+    asked_kind = words[1] if len(words) > 1 and asked == "prepare" else None
     available = prepare_commands()
-    if asked is not None and asked not in available:
-        raise UserError(f"seisml prepare {asked}: no such command; {nearest(asked, available)}")
-    usage = parser.format_usage()
-    for name, path in available.items():
-        summary = _constant(path, "SUMMARY")
-        module = _import(path) if name == asked else None
-        example = getattr(module, "EXAMPLE", None) or _constant(path, "EXAMPLE")
-        kind = kinds.add_parser(
-            name, help=summary, description=summary, epilog=f"example: {example}" if example else None
-        )
-        if module is not None:
-            module.add_arguments(kind)
-            usage = kind.format_usage()
-            kind.set_defaults(run=module.run)
+    if asked_kind is not None and asked_kind not in available:
+        raise UserError(f"seisml prepare {asked_kind}: no such command; {nearest(asked_kind, available)}")
+    kinds = prepare.add_subparsers(dest="kind", metavar="KIND", required=True)
+    usage = _add_found(kinds, available, asked_kind) or _add_found(commands, other_commands(), asked)
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:
-        options = re.findall(r"(?<!\w)--[a-z][a-z-]*", usage)
+        options = re.findall(r"(?<!\w)--[a-z][a-z-]*", usage or parser.format_usage())
         raise UserError(f"{unknown[0]}: unknown; {nearest(unknown[0].split('=')[0], options)}")
     return int(chosen.run(chosen) or 0)
 
 
-def _asked_kind(arguments: list[str]) -> str | None:
-    words = [word for word in arguments if not word.startswith("-")]
-    return words[1] if len(words) > 1 and words[0] == "prepare" else None
+def _add_found(commands: Any, found: dict[str, Path], asked: str | None) -> str:
+    """Add the found commands, the one that is asked for with its options; returns that one's usage."""
+    usage = ""
+    for name, path in found.items():
+        summary = _constant(path, "SUMMARY")
+        module = _import(path) if name == asked else None
+        example = getattr(module, "EXAMPLE", None) or _constant(path, "EXAMPLE")
+        command = commands.add_parser(
+            name, help=summary, description=summary, epilog=f"example: {example}" if example else None
+        )
+        if module is not None:
+            module.add_arguments(command)
+            usage = command.format_usage()
+            command.set_defaults(run=module.run)
+    return usage
 
 
 def _import(path: Path) -> ModuleType:
-    return importlib.import_module(f"seisml.data.{path.stem}")
+    return importlib.import_module(".".join(("seisml", *path.relative_to(PACKAGE).with_suffix("").parts)))
 
 
 def _constant(path: Path, name: str) -> str | None:

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-DESCRIPTION = "pretrain, evaluate linearly and fine-tune on embedded data, in a few minutes on a laptop"
+COMMAND = "demo"
+SUMMARY = "pretrain, evaluate linearly and fine-tune on embedded data, in a few minutes on a laptop"
 EXAMPLE = "seisml demo"
 
 
@@ -42,26 +43,26 @@ def demonstrate(out: Path, seed: int = 0, overrides: tuple[str, ...] = ()) -> di
 
     started = time.perf_counter()
     folder = _new_folder(out)
-    common = ["+experiment=demo", f"seed={seed}", f"encoder_folder={folder / 'encoders'}", *overrides]
+    common = [f"seed={seed}", f"encoder_folder={folder / 'encoders'}", *overrides]
 
-    def step(number: int, title: str, config: str, *changes: str) -> dict[str, Any]:
+    def step(number: int, title: str, config: str, experiment: str, *changes: str) -> dict[str, Any]:
         print(f"\n== {number} of 4: {title}", flush=True)
-        cfg = compose(config, [*common, *changes])
+        cfg = compose(config, [f"+experiment={experiment}", *common, *changes])
         return train(cfg, folder / f"{number}_{title.split(' (')[0].replace(' ', '_')}")
 
-    step(1, "pretraining without labels (VNIbCReg)", "configs/ssl.yaml")
+    step(1, "pretraining without labels (VNIbCReg)", "configs/ssl.yaml", "demo_pretrain")
     encoder = max((folder / "encoders").glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
-    load, freeze = f"load_encoder.ckpt_fname={encoder}", "exp_params.freeze_encoders=true"
-    finetune = "configs/finetune.yaml"
+    load, finetune, linear = f"load_encoder.ckpt_fname={encoder}", "configs/finetune.yaml", "[demo,linear_evaluation]"
     results = {
-        "linear evaluation, pretrained": step(2, "linear evaluation of the pretrained encoder", finetune, load, freeze),
-        "linear evaluation, random": step(3, "linear evaluation of a random encoder", finetune, freeze),
-        "fine-tuning": step(4, "fine-tuning of the pretrained encoder", finetune, load),
+        "linear evaluation, pretrained": step(2, "linear evaluation of the encoder", finetune, linear, load),
+        "linear evaluation, random": step(3, "linear evaluation of a random encoder", finetune, linear),
+        "fine-tuning": step(4, "fine-tuning of the encoder", finetune, "demo", load),
     }
     accuracy = {name: result["test/acc"] for name, result in results.items()}
     some = next(iter(results.values()))
     chance = 1 / len(some["classes"])
-    title = f"Test accuracy, {some["records"]["train"]} labelled training events, {some["records"]["test"]} test events"
+    records = some["records"]
+    title = f"Test accuracy, {records['train']} labelled training events, {records['test']} test events"
     figures.save(figures.accuracy_bars(accuracy, title, chance), folder / "accuracy.png")
     write_metrics(folder, {"accuracy": accuracy, "chance": chance, "seconds": time.perf_counter() - started})
     rows = [

@@ -17,6 +17,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from seisml.building import (
     ENCODER_KEYS,
@@ -28,10 +29,12 @@ from seisml.building import (
 )
 from seisml.checkpoints import read_checkpoint
 from seisml.config import trainer_arguments
-from seisml.data.identity import event_hashes, event_ids, overlap
+from seisml.data.identity import event_hashes, event_ids
+from seisml.errors import UserError
 from seisml.evaluation.outcome import classify, draw
-from seisml.evaluation.record import closing_table, versions, write_metrics
+from seisml.evaluation.record import versions, write_metrics
 from seisml.methods.callbacks import SaveEncoder
+from seisml.run_messages import parts_of, say_data, say_front_end, say_results, seen_report
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
@@ -69,13 +72,13 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
     data: StoreDataModule = instantiate(cfg.dataset, _convert_="all")
     data.prepare_data()
     data.setup()
-    _say_data(data)
+    say_data(data)
     data.split.write(folder / "split.csv", data.ready_store.metadata)
 
     pretrained = read_pretrained(cfg)
     method = build_method(cfg, data.facts, pretrained and pretrained["record"])
     if pretrained:
-        _say_front_end(cfg, data, pretrained)
+        say_front_end(cfg, data, pretrained)
         load_pretrained(method, pretrained)
     fit_front_end(method, data)
     run = run_name(folder)
@@ -112,16 +115,16 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
     metrics |= history.last()
     metrics |= {
         "classes": list(data.facts.classes),
-        "records": {part: len(rows) for part, rows in _parts(data).items()},
-        "events": {part: len(np.unique(events[rows])) for part, rows in _parts(data).items()},
+        "records": {part: len(rows) for part, rows in parts_of(data).items()},
+        "events": {part: len(np.unique(events[rows])) for part, rows in parts_of(data).items()},
         "split_hash": data.split.hash,
-        "pretrained": _seen_report(cfg, pretrained, data),
+        "pretrained": seen_report(pretrained, data),
         "seconds": {"fit": fit_seconds, "test": test_seconds, "total": time.perf_counter() - started},
         "versions": versions(),
     }
     write_metrics(folder, metrics)
     encoder = saver.saved if saver and saver.saved else (last if hasattr(method, "encoder") else None)
-    _say_results(folder, metrics, best if best.is_file() else last, encoder)
+    say_results(folder, metrics, best if best.is_file() else last, encoder)
     return metrics
 
 
@@ -174,16 +177,20 @@ def checkpoint_callbacks(method: Method, data: StoreDataModule, folder: Path) ->
 def build_trainer(cfg: DictConfig, folder: Path, logger: Any, callbacks: list[Callback]) -> pl.Trainer:
     """Lightning's trainer with the configuration's arguments."""
     arguments = OmegaConf.to_container(cfg.trainer_params, resolve=True)
-    return pl.Trainer(
-        default_root_dir=folder,
-        logger=logger,
-        callbacks=callbacks,
-        enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
-        use_distributed_sampler=False,  # the sampler of the data module shares out the events itself
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
-        **{"enable_model_summary": False} | trainer_arguments(arguments.pop("gpus", None)) | arguments,
-    )
+    arguments = {
+        "default_root_dir": folder,
+        "enable_checkpointing": any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
+        "use_distributed_sampler": False,  # the sampler of the data module shares out the events itself
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 1,
+        "enable_model_summary": False,
+        **trainer_arguments(arguments.pop("gpus", None)),
+        **arguments,
+    }
+    try:
+        return pl.Trainer(logger=logger, callbacks=callbacks, **arguments)
+    except (ValueError, TypeError, MisconfigurationException) as error:  # right types, but values it does not know
+        raise UserError(f"trainer_params: {str(error).splitlines()[0]}") from error
 
 
 # -- watching ----------------------------------------------------------------------------------------------------------
@@ -246,62 +253,3 @@ def log_figures(logger: Any, paths: dict[str, Path]) -> None:
 
         for name, path in paths.items():
             logger.experiment.add_image(name, imread(path)[..., :3], dataformats="HWC")
-
-
-def _parts(data: StoreDataModule) -> dict[str, np.ndarray]:
-    return {"train": data.split.train, "dev": data.split.dev, "test": data.split.test}
-
-
-# -- saying ------------------------------------------------------------------------------------------------------------
-def _say_data(data: StoreDataModule) -> None:
-    split, facts = data.split, data.facts
-    events = event_ids(data.ready_store.metadata)
-    parts = ", ".join(
-        f"{part} {len(rows)} records of {len(np.unique(events[rows]))} events" for part, rows in _parts(data).items()
-    )
-    print(
-        f"Data: {data.root}, {len(data.ready_store)} records, {len(facts.classes)} classes, {facts.n_samples} samples "
-        f"at {facts.sampling_rate:.10g} Hz\nSplit: {data.split_procedure}, {parts} ({split.hash[:12]})"
-    )
-    if data.split_procedure == "published" and not data.is_ssl:
-        print(
-            "Note: with the published split another train_data_ratio gives another test part, which a pretrained "
-            "encoder may have seen; dataset.split_procedure=fixed_test keeps one test part for all label fractions."
-        )
-
-
-def _say_front_end(cfg: DictConfig, data: StoreDataModule, pretrained: dict[str, Any]) -> None:
-    """Say where the pretrained encoder overrules the configuration, or meets data unlike its own."""
-    record, path = pretrained["record"], pretrained["path"]
-    if front_end_config(cfg, record) != front_end_config(cfg, {}):
-        print(f"The front end is the one that {path} was trained with, not the configuration's.")
-    rate = record.get("facts", {}).get("sampling_rate", data.facts.sampling_rate)
-    if rate != data.facts.sampling_rate:
-        print(f"Mind that the encoder was trained at {rate:g} Hz and these data have {data.facts.sampling_rate:g} Hz.")
-
-
-def _seen_report(cfg: DictConfig, pretrained: dict[str, Any] | None, data: StoreDataModule) -> dict[str, Any] | None:
-    """Which events of the test part the pretrained encoder has seen without labels."""
-    if pretrained is None:
-        return None
-    seen = pretrained["record"].get("seen_events")
-    report: dict[str, Any] = {"checkpoint": str(pretrained["path"])}
-    if seen is None:
-        report["test_events_seen"] = None
-        print(f"{pretrained['path']} does not say which events it has seen; it may have seen those of the test part.")
-        return report
-    shared = overlap(seen.numpy(), data.ready_store.metadata, data.split.test)
-    report["test_events_seen"] = shared
-    print(f"The pretrained encoder has seen {shared['seen']} of the {shared['events']} test events, without labels.")
-    return report
-
-
-def _say_results(folder: Path, metrics: dict[str, Any], checkpoint: Path, encoder: Path | None) -> None:
-    shown = ("test/acc", "test/f1_macro", "probe/knn_acc", "dev/acc", "train/acc", "train/loss")
-    print()
-    print(closing_table([{name: metrics[name] for name in shown if name in metrics}]))
-    print(f"metrics     {folder / 'metrics.json'}")
-    print(f"figures     {folder / 'figures'}")
-    print(f"checkpoint  {checkpoint}")
-    if encoder is not None:
-        print(f"encoder     load_encoder.ckpt_fname={encoder}")

@@ -66,7 +66,7 @@ def test_a_command_of_a_new_module_is_found(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine.py").write_text('PREPARE_COMMAND: str = "mine"\nSUMMARY = "mine"\n')
     (tmp_path / "data" / "other.py").write_text('# PREPARE_COMMAND = "no"\n')
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "cli.py"))
+    monkeypatch.setattr(cli, "PACKAGE", tmp_path)
     assert list(prepare_commands()) == ["mine"]
 
 
