@@ -31,10 +31,6 @@ def write_file(path, n=N, t=T, chunks=None, dtype=np.float32, **changes):
     return path, values
 
 
-def read_in_child(store, rows):
-    return store.read_traces(np.array(rows), np.zeros((len(rows), 1), int))
-
-
 @pytest.mark.parametrize(("chunks", "dtype"), [(None, np.float32), ((1, T), np.float64), (None, ">f4")])
 def test_reads_what_is_there(tmp_path, chunks, dtype):
     path, values = write_file(tmp_path / "t.h5", chunks=chunks, dtype=dtype)
@@ -57,7 +53,7 @@ def test_works_in_other_processes(tmp_path, method):
     store = TremorFile(path)
     store.read_traces(np.array([0]), np.zeros((1, 1), int))  # open here first
     with multiprocessing.get_context(method).Pool(1) as pool:
-        read = pool.apply(read_in_child, (store, [3, 4]))
+        read = pool.apply(store.read_traces, (np.array([3, 4]), np.zeros((2, 1), int)))
     np.testing.assert_array_equal(read[:, 0], values["X"][[3, 4]])
     assert len(pickle.dumps(store)) < 100_000
 
