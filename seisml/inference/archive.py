@@ -11,6 +11,8 @@ from seisml.errors import UserError
 from seisml.inference.station_day import DayReport, ScanSettings, run_day
 from seisml.inference.streams import StationDay
 
+ANSWER = 10.0  # seconds that a scheduler has to answer
+
 
 def work_off(
     tasks: Sequence[StationDay],
@@ -41,6 +43,8 @@ def work_off(
             except Exception as error:
                 yield task, _failed(task, error)
         return
+    if not tasks:
+        return
     with _client(scheduler, workers) as client:
         from distributed import as_completed
 
@@ -69,7 +73,7 @@ def _client(scheduler: str, workers: int | None) -> Iterator[Any]:
             yield client
         return
     try:
-        client = Client(scheduler, timeout="10s")
+        client = Client(scheduler, timeout=ANSWER)
     except (OSError, TimeoutError, ValueError) as error:
         raise UserError(
             f"--scheduler: no Dask scheduler answers at {scheduler} ({type(error).__name__}); start one with "

@@ -52,7 +52,7 @@ class ChannelsLastNetwork:
         picture = torch.zeros(shape, dtype=dtype).contiguous(memory_format=LAST)
         self.places: list[Tensor | None] = []  # where each step's input goes, within zeros that serve as its padding
         self.buffers: list[Tensor | None] = []
-        with torch.inference_mode():
+        with torch.no_grad():
             for number, step in enumerate(self.steps):
                 buffer = place = None
                 if isinstance(step, _Convolution) and picture.ndim == 4 and (number == 0 or any(step.zeros)):

@@ -24,11 +24,9 @@ class Tally:
     """What was met while reading one component.
 
     Attributes:
-        seconds: Reason -> seconds of the record without samples for it.
-        remarks: Further remarks, each once.
+        remarks: In the order in which they came up, each once.
     """
 
-    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     remarks: dict[str, None] = field(default_factory=dict)
 
     def say(self, remark: str) -> None:
@@ -72,7 +70,7 @@ class FileCache:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                stream = read(glob.escape(str(path)), None, None, *times, check_compression=False)
+                stream = read(glob.escape(str(path)), None, False, *times, check_compression=False)
         except Exception as error:  # ObsPy's readers raise whatever they meet
             lines = str(error).strip().splitlines() or [type(error).__name__]
             self.bad[path] = f"{path.name} cannot be read ({lines[0][:100]})"

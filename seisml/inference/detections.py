@@ -174,7 +174,7 @@ class Detector:
                 run.last + self.length,
                 run.peak + self.length // 2,
                 self.rule.classes[label],
-                float(run.peak_probability[events].sum()),
+                min(1.0, float(run.peak_probability[events].sum())),
                 float(run.peak_probability[label]),
                 run.n_windows,
             )

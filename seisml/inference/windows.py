@@ -70,7 +70,8 @@ class WindowGrid:
         """Cut windows first..last-1 of a day into ranges scanned together, at the same places in every record."""
         size = max(1, int(max(PIECE_SECONDS, 4 * self.length) / self.step))
         for start in range(first - first % size, last, size):
-            yield max(first, start), min(last, start + size)
+            if max(first, start) < last:
+                yield max(first, start), min(last, start + size)
 
 
 def whole_windows(present: np.ndarray, grid: WindowGrid) -> np.ndarray:

@@ -1,0 +1,246 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+from obspy import UTCDateTime, read, read_events
+
+from seisml.cli import main
+from seisml.errors import UserError
+from seisml.inference.output import probability_channels, read_probabilities, write_probabilities
+from seisml.inference.predict import PredictOptions, predict
+from seisml.inference.station_day import Envelope
+from tests.continuous_records import START, make_record, make_stream, write_checkpoint
+
+EVENTS = {300.0: "rockfall", 1000.4: "earthquake", 1795.0: "rockfall", 3000.0: "earthquake"}
+QUIET = PredictOptions(plots=False, threshold=0.7, join=2.0)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return write_checkpoint(tmp_path_factory.mktemp("run"))
+
+
+def write(folder, name, stream, format="MSEED"):
+    folder.mkdir(parents=True, exist_ok=True)
+    stream.write(str(folder / name), format=format)
+
+
+def found(result):
+    return [d for _, d in result["detections"]]
+
+
+def onsets(detections):
+    """Event windows of an event at t begin between t - 10 and t + 4: their middle, in s from the start."""
+    return [(d.start * 1e-9 + (d.end * 1e-9 - 10)) / 2 + 3 - float(START.timestamp) for d in detections]
+
+
+def rows(path):
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("rate", [20.0, 50.0])
+def test_events_are_found_the_same_in_one_file_and_in_many(tmp_path, checkpoint, rate):
+    x = make_record(3600, EVENTS, rate=rate, seed=77)
+    write(tmp_path / "one", "a.mseed", make_stream(x, rate))
+    n = round(600 * rate)
+    for number in range(6):
+        for trace in make_stream(x[:, number * n : (number + 1) * n], rate, START + 600 * number):
+            write(tmp_path / "many", f"{number}.{trace.stats.channel}.sac", trace, "SAC")
+    one = predict(checkpoint, [tmp_path / "one"], tmp_path / "out1", QUIET)
+    many = predict(checkpoint, [tmp_path / "many"], tmp_path / "out2", QUIET)
+    assert [d.label for d in found(one)] == list(EVENTS.values())
+    np.testing.assert_allclose(onsets(found(one)), list(EVENTS), atol=4.0)
+    assert found(one) == found(many)
+    assert (tmp_path / "out1" / "detections.csv").read_text() == (tmp_path / "out2" / "detections.csv").read_text()
+    low = predict(
+        checkpoint, [tmp_path / "one"], tmp_path / "out3",
+        PredictOptions(plots=False, threshold=0.7, join=2.0, precision="bfloat16"),
+    )  # fmt: skip
+    assert [(d.start, d.end, d.label) for d in found(low)] == [(d.start, d.end, d.label) for d in found(one)]
+
+
+def test_detections_over_midnight_and_days_that_are_done(tmp_path, checkpoint):
+    midnight = UTCDateTime(2020, 3, 29)
+    x = make_record(1200, {597.0: "earthquake", 900.0: "rockfall"}, seed=5)
+    write(tmp_path / "in", "a.mseed", make_stream(x[:, :12000], start=midnight - 600))
+    write(tmp_path / "in", "b.mseed", make_stream(x[:, 12000:], start=midnight))
+    out = tmp_path / "out"
+    first = predict(checkpoint, [tmp_path / "in"], out, QUIET)
+    assert first["computed"] == 2 and [d.label for d in found(first)] == ["earthquake", "rockfall"]
+    assert found(first)[0].start < midnight.ns < found(first)[0].end
+    windows = sum(report.n_windows for report in first["reports"].values())
+    assert windows == 1191  # none lost at midnight, none twice
+    again = predict(checkpoint, [tmp_path / "in"], out, QUIET)
+    assert again["computed"] == 0 and found(again) == found(first)
+    (out / "days" / "XX.AAA..HH" / "2020.089.json").unlink()  # as if stopped before the second day was done
+    assert predict(checkpoint, [tmp_path / "in"], out, QUIET)["computed"] == 1
+    stricter = predict(checkpoint, [tmp_path / "in"], out, PredictOptions(plots=False, min_length=1000))
+    assert stricter["computed"] == 0 and not found(stricter)
+    assert predict(checkpoint, [tmp_path / "in"], out, PredictOptions(plots=False, step=2))["computed"] == 2
+    write(tmp_path / "in", "b.mseed", make_stream(x[:, 12000:], start=midnight, station="BBB"))
+    assert predict(checkpoint, [tmp_path / "in"], out, PredictOptions(plots=False, step=2))["computed"] == 2
+
+
+def test_everything_left_out_is_reported(tmp_path, checkpoint):
+    folder, x = tmp_path / "in", make_record(120, {60.0: "earthquake"})
+    write(folder, "gap.mseed", make_stream(x[:, :800]) + make_stream(x[:, 1000:], start=START + 50))
+    write(folder, "short.mseed", make_stream(x[:, :100], station="SHORT"))
+    write(folder, "zonly.mseed", make_stream(x[:1], channels="Z", station="ZONLY"))
+    flat = x.copy()
+    flat[1] = 3.0
+    write(folder, "flat.mseed", make_stream(flat, station="FLAT"))
+    write(folder, "odd.mseed", make_stream(x[:1], channels="D", station="ODD"))
+    (folder / "notes.txt").write_text("no waveform")
+    result = predict(checkpoint, [folder], tmp_path / "out", QUIET)
+    report = {row["station"]: row for row in rows(tmp_path / "out" / "report.csv")}
+    assert report["AAA"]["status"] == "done" and report["AAA"]["windows"] == str(31 + 61)
+    assert "Z: without samples for 10 of 120 s" in report["AAA"]["notes"]
+    assert "19 windows in 1 place not predicted" in report["AAA"]["notes"]
+    assert report["SHORT"]["status"] == "empty" and "shorter than a window of 10 s" in report["SHORT"]["notes"]
+    assert report["ZONLY"]["status"] == "empty" and "N: missing" in report["ZONLY"]["notes"]
+    assert report["FLAT"]["status"] == "empty" and "N: flat parts left out" in report["FLAT"]["notes"]
+    assert "ODD" in report[""]["notes"] or "notes.txt" in report[""]["notes"]
+    assert len(result["skipped"]) == 2
+    zeros = predict(checkpoint, [folder], tmp_path / "zeros", PredictOptions(plots=False, missing="zeros"))
+    assert zeros["reports"]["XX.ZONLY..HH.2020.088"].status == "done"
+    assert zeros["reports"]["XX.FLAT..HH.2020.088"].n_windows == 111
+
+
+def test_the_command_writes_everything(tmp_path, checkpoint, capsys):
+    write(tmp_path / "in", "a.mseed", make_stream(make_record(600, {100.0: "rockfall", 400.0: "earthquake"}, seed=9)))
+    out = tmp_path / "out"
+    arguments = ["predict", str(checkpoint), str(tmp_path / "in"), "--out", str(out), "--quakeml", "--join", "2"]
+    assert main([*arguments, "--threshold", "0.7"]) == 0
+    said = capsys.readouterr().out
+    assert "XX.AAA..HH  1     591      1           1" in said and "detections.csv" in said
+    table = rows(out / "detections.csv")
+    assert [row["class"] for row in table] == ["rockfall", "earthquake"]
+    assert table[0]["network"] == "XX" and table[0]["start"] < table[0]["peak_time"] < table[0]["end"]
+    events = read_events(str(out / "detections.xml"))
+    assert [event.comments[0].text for event in events] == ["class rockfall", "class earthquake"]
+    assert events[0].picks[0].waveform_id.station_code == "AAA"
+    stream = read(str(out / "days" / "XX.AAA..HH" / "2020.088.mseed"))
+    assert [trace.stats.channel for trace in stream] == ["P00", "P01", "P02"] and len(stream[0]) == 591
+    assert stream[0].stats.starttime == START and stream[0].stats.sampling_rate == 1.0
+    picture = out / "figures" / "XX.AAA..HH.2020.088.png"
+    drawn = picture.stat().st_mtime_ns
+    assert main([*arguments, "--threshold", "0.7"]) == 0 and picture.stat().st_mtime_ns == drawn
+    assert main([*arguments, "--threshold", "0.9999999"]) == 0 and picture.stat().st_mtime_ns > drawn
+    assert not list(out.rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--components", "ZN"], "--components: ZN are 2"),
+        (["--components", "ZNN"], "names one twice"),
+        (["--bandpass", "5", "50"], "--bandpass"),
+        (["--step", "0.01"], "--step"),
+        (["--classes", "quake"], "--classes"),
+        (["--workers", "2"], "--scheduler local"),
+        (["--tresh", "2"], "--threshold"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler answers"),
+    ],
+)
+def test_wrong_options_are_one_line(tmp_path, checkpoint, capsys, monkeypatch, options, words):
+    write(tmp_path, "a.mseed", make_stream(make_record(30, {})))
+    if "tcp" in options[-1]:
+        pytest.importorskip("distributed")
+        monkeypatch.setattr("seisml.inference.archive.ANSWER", 0.5)
+        options = [*options, "--no-plots"]
+    out = str(tmp_path / "out")
+    assert main(["predict", str(checkpoint), str(tmp_path / "a.mseed"), "--out", out, *options]) == 2
+    message = capsys.readouterr().err.strip()
+    assert words in message.splitlines()[-1]
+
+
+def test_a_cluster_of_two_processes_gives_the_same(tmp_path, checkpoint):
+    pytest.importorskip("distributed")
+    folder = tmp_path / "in"
+    for number, station in enumerate(("AAA", "BBB", "CCC")):
+        x = make_record(400, {100.0 + 30 * number: "earthquake"}, seed=number + 40)
+        write(folder, f"{station}.mseed", make_stream(x, station=station, start=START + 86400 * number))
+    here = predict(checkpoint, [folder], tmp_path / "here", QUIET)
+    spread = PredictOptions(plots=False, threshold=0.7, join=2.0, scheduler="local", workers=2)
+    there = predict(checkpoint, [folder], tmp_path / "there", spread)
+    assert there["computed"] == 3 and len(found(here)) == 3 and found(here) == found(there)
+    assert predict(checkpoint, [folder], tmp_path / "there", spread)["computed"] == 0
+
+
+def test_a_failing_day_does_not_end_the_others(tmp_path, checkpoint, monkeypatch):
+    from seisml.inference import archive
+
+    folder = tmp_path / "in"
+    for station in ("AAA", "BBB"):
+        write(folder, f"{station}.mseed", make_stream(make_record(60, {}), station=station))
+    run_day = archive.run_day
+
+    def failing(task, *arguments):
+        if task.instrument.station == "AAA":
+            raise MemoryError("no room")
+        return run_day(task, *arguments)
+
+    monkeypatch.setattr(archive, "run_day", failing)
+    result = predict(checkpoint, [folder], tmp_path / "out", QUIET)
+    assert [report.status for report in result["reports"].values()] == ["failed", "done"]
+    assert "MemoryError: no room" in result["reports"]["XX.AAA..HH.2020.088"].notes[-1]
+    monkeypatch.undo()
+    assert predict(checkpoint, [folder], tmp_path / "out", QUIET)["computed"] == 1
+
+
+def test_a_damaged_report_is_computed_again(tmp_path, checkpoint):
+    write(tmp_path / "in", "a.mseed", make_stream(make_record(60, {})))
+    predict(checkpoint, [tmp_path / "in"], tmp_path / "out", QUIET)
+    report = tmp_path / "out" / "days" / "XX.AAA..HH" / "2020.088.json"
+    assert json.loads(report.read_text())["report"]["n_windows"] == 51
+    report.write_text("{")
+    assert predict(checkpoint, [tmp_path / "in"], tmp_path / "out", QUIET)["computed"] == 1
+
+
+def test_the_filter_that_the_checkpoint_was_trained_with_is_applied(tmp_path, checkpoint):
+    import torch
+
+    values = torch.load(checkpoint, weights_only=True)
+    values["seisml"]["data"] = {"bandpass": [1.0, 8.0], "components": "ZNE"}
+    torch.save(values, tmp_path / "filtered.ckpt")
+    x = make_record(400, {100.0: "earthquake"}, seed=3)
+    x += 1e5 * np.sin(2 * np.pi * 0.1 * np.arange(x.shape[1]) / 20.0)  # microseism that drowns everything
+    write(tmp_path / "in", "a.mseed", make_stream(x.astype(np.float32)))
+    plain = predict(checkpoint, [tmp_path / "in"], tmp_path / "plain", QUIET)
+    filtered = predict(tmp_path / "filtered.ckpt", [tmp_path / "in"], tmp_path / "filtered", QUIET)
+    assert [d.label for d in found(plain)] != ["earthquake"]
+    assert any(d.label == "earthquake" and d.start < (START + 102).ns < d.end for d in found(filtered))
+
+
+def test_probabilities_go_there_and_back(tmp_path):
+    from seisml.data.waveform_index import Instrument
+
+    generator = np.random.default_rng(0)
+    p = generator.dirichlet([1, 1], 500).astype(np.float32)
+    p[100:150] = np.nan
+    times = START.ns + np.arange(500) * 500_000_000
+    write_probabilities(tmp_path / "p.mseed", Instrument("XX", "AAA", "", "HH"), times, p, 0.5)
+    back_times, back = read_probabilities(tmp_path / "p.mseed", 2, 0.5)
+    keep = np.isfinite(p[:, 0])
+    assert np.array_equal(back_times, times[keep]) and np.array_equal(back, p[keep])
+    assert len(set(probability_channels(500))) == 500 and all(len(code) == 3 for code in probability_channels(500))
+
+
+def test_nothing_to_predict_is_said(tmp_path, checkpoint):
+    with pytest.raises(UserError, match="no such file or folder"):
+        predict(checkpoint, [tmp_path / "x"], tmp_path / "out", QUIET)
+
+
+def test_envelope_keeps_the_extremes():
+    envelope = Envelope(0, (0.0, 86400.0), 4.0)
+    x = np.zeros(4 * 86400)
+    x[1000:1002] = 9.0, -7.0
+    present = np.ones(len(x), bool)
+    present[2000:3000] = False
+    for first in range(0, len(x), 50_000):
+        envelope.add(first, x[first : first + 50_000], present[first : first + 50_000])
+    arrays = envelope.arrays()
+    assert arrays["high"][250] == 9.0 and arrays["low"][250] == -7.0 and np.isnan(arrays["low"][500:750]).all()
+    assert float(arrays["bin"]) == 1.0
