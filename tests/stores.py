@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,12 @@ SAMPLING_RATE = 100.0
 
 
 def write_store(
-    folder: Path, n_events: int = 40, n_traces: int = 3, n_samples: int = 1000, classes: str = "ab", unlabelled: int = 0
+    folder: Path,
+    n_events: int = 40,
+    n_traces: int = 3,
+    n_samples: int = 1000,
+    classes: Sequence[str] = "ab",
+    unlabelled: int = 0,
 ) -> Path:
     """Write events whose class is the frequency of a decaying tone in noise; easy, so that few steps learn it."""
     generator = np.random.default_rng(0)

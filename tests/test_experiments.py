@@ -1,0 +1,87 @@
+"""Every experiment, composed and run for one step, on a small store of the shape it expects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from seisml.config import compose
+from seisml.training import train
+from tests.stores import write_store
+
+REPO = Path(__file__).resolve().parents[1]
+ENTRIES = {
+    "sslearn.py": "configs/ssl.yaml",
+    "finetune.py": "configs/finetune.yaml",
+    "original_implementation/train.py": "original_implementation/config.yaml",
+}
+EXPERIMENTS = sorted(path.stem for path in (REPO / "configs" / "experiment").glob("*.yaml"))
+SMALLER = [
+    "dataset=store",
+    "dataset.batch_size=8",
+    "front_end.nperseg=32",
+    "front_end.noverlap=24",
+    "front_end.size=[32,128]",
+    "model_params.backbone_type=SmallResNetEncoder",
+]
+
+
+def entry_points() -> list[tuple[str, str]]:
+    """Each experiment with each entry point that its comment names; with the first two where it names none."""
+    pairs = []
+    for name in EXPERIMENTS:
+        text = (REPO / "configs" / "experiment" / f"{name}.yaml").read_text()
+        named = [config for script, config in ENTRIES.items() if script in text]
+        pairs += [(name, config) for config in named or list(ENTRIES.values())[:2]]
+    return pairs
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory) -> dict[str, Path]:
+    """A store, and a tremor file, that every experiment can take a step on."""
+    folder = tmp_path_factory.mktemp("experiments")
+    generator = np.random.default_rng(0)
+    with h5py.File(folder / "tremor.h5", "w") as file:
+        file["X"] = generator.standard_normal((120, 20000)).astype(np.float32)
+        file["y"] = np.arange(120) // 2 % 2
+        file["source"] = np.array([f"event{number // 2:03d}_{number % 2}".encode() for number in range(120)])
+        file.attrs["sampling_rate"] = 20.0
+    classes = ("noise", "cluster_1", "cluster_2")
+    return {
+        "store": write_store(folder / "store", n_events=150, n_samples=2000, classes=classes, unlabelled=80),
+        "tremor": folder / "tremor.h5",
+    }
+
+
+@pytest.mark.parametrize(("experiment", "config"), entry_points())
+def test_one_step(experiment: str, config: str, stores: dict[str, Path], tmp_path: Path) -> None:
+    reads_tremor = "tremor" in compose(config, [f"+experiment={experiment}"]).dataset["_target_"]
+    cfg = compose(
+        config,
+        [
+            f"+experiment={experiment}",
+            f"dataset.root={stores['tremor' if reads_tremor else 'store']}",
+            "trainer_params.max_steps=1",
+            "trainer_params.max_epochs=-1",
+            "trainer_params.limit_train_batches=1",
+            "trainer_params.limit_val_batches=1",
+            "trainer_params.gpus=[]",
+            "trainer_params.enable_progress_bar=false",
+            "figures=false",
+            f"encoder_folder={tmp_path / 'encoders'}",
+            *(SMALLER if keeps_published_network(experiment) else []),
+        ],
+    )
+    metrics = train(cfg, tmp_path / "run")
+    assert np.isfinite(metrics["train/loss"]) and 0 <= metrics["test/acc"] <= 1
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+
+
+def keeps_published_network(experiment: str) -> bool:
+    """Tell the experiments that change no network: ResNet34 on pictures of 128 x 711 is not a small test."""
+    return "backbone" not in (REPO / "configs" / "experiment" / f"{experiment}.yaml").read_text() and (
+        "defaults" not in (REPO / "configs" / "experiment" / f"{experiment}.yaml").read_text()
+    )
