@@ -112,6 +112,8 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
 
     events = event_ids(data.ready_store.metadata)
     metrics: dict[str, Any] = outcome.metrics(data.facts.classes) if outcome is not None else {}
+    if outcome is not None and hasattr(method, "extra_metrics"):
+        metrics |= method.extra_metrics(outcome)
     metrics |= history.last()
     metrics |= {
         "classes": list(data.facts.classes),

@@ -2,7 +2,10 @@
 
 from seisml.networks.alexnet import AlexNetEncoder
 from seisml.networks.classifier import Classifier, build_classifier
+from seisml.networks.convnet import ConvNetEncoder
+from seisml.networks.convnetquake import ConvNetQuakeEncoder
 from seisml.networks.discriminator import TNCDiscriminator
+from seisml.networks.embedding_convnet import EmbeddingConvNetEncoder
 from seisml.networks.encoder import Encoder, build_encoder, find_encoder
 from seisml.networks.iternorm import IterNorm
 from seisml.networks.projector import Projector
@@ -17,6 +20,9 @@ from seisml.networks.resnet import (
 __all__ = [
     "AlexNetEncoder",
     "Classifier",
+    "ConvNetEncoder",
+    "ConvNetQuakeEncoder",
+    "EmbeddingConvNetEncoder",
     "Encoder",
     "IterNorm",
     "Projector",
