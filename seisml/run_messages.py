@@ -70,7 +70,10 @@ def seen_report(pretrained: dict[str, Any] | None, data: StoreDataModule) -> dic
 
 def say_results(folder: Path, metrics: dict[str, Any], checkpoint: Path, encoder: Path | None) -> None:
     """Say the results in a line and where everything is."""
-    shown = ("test/acc", "test/f1_macro", "test/detection_acc", "test/location_acc", "probe/knn_acc", "dev/acc", "train/acc", "train/loss")
+    shown = (
+        "test/acc", "test/f1_macro", "test/detection_acc", "test/location_acc",
+        "probe/knn_acc", "dev/acc", "train/acc", "train/loss",
+    )  # fmt: skip
     say()
     say(closing_table([{name: metrics[name] for name in shown if name in metrics}]))
     say(f"metrics     {folder / 'metrics.json'}")
