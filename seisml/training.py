@@ -114,7 +114,7 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
     metrics: dict[str, Any] = outcome.metrics(data.facts.classes) if outcome is not None else {}
     if outcome is not None and hasattr(method, "extra_metrics"):
         metrics |= method.extra_metrics(outcome)
-    metrics |= history.last()
+    metrics |= history.values
     metrics |= {
         "classes": list(data.facts.classes),
         "records": {part: len(rows) for part, rows in parts_of(data).items()},
@@ -201,6 +201,7 @@ class History(Callback):
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
+        self.values: dict[str, float] = {}  # the latest of each
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the values of the epoch before: by now every callback has logged its own."""
@@ -212,15 +213,15 @@ class History(Callback):
         self._note(trainer, trainer.current_epoch - 1 if trainer.current_epoch else 0)
 
     def _note(self, trainer: pl.Trainer, epoch: int) -> None:
-        self.rows.append({"epoch": epoch, **{name: float(value) for name, value in trainer.callback_metrics.items()}})
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        # values that are not measured every epoch stand there until the next time: note them once
+        fresh = {name: value for name, value in values.items() if "train/" in name or self.values.get(name) != value}
+        self.rows.append({"epoch": epoch, **fresh})
+        self.values = values
 
     def frame(self) -> pd.DataFrame:
         """The values, one row per epoch."""
         return pd.DataFrame(self.rows)
-
-    def last(self) -> dict[str, float]:
-        """The values of the last epoch."""
-        return {name: value for name, value in (self.rows[-1] if self.rows else {}).items() if name != "epoch"}
 
 
 @contextmanager

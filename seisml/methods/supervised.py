@@ -42,6 +42,8 @@ class Supervised(Classifier):
         LR: One rate, or ``{"encoder": ..., "clf": ...}``. From scratch the encoder takes the classifier's rate.
         freeze_encoders: Linear evaluation: encoder in eval mode, without gradients.
         freeze_bn_stat_train: Encoder in eval mode while training (averaged BatchNorm statistics), with gradients.
+        standardize_features: Scale each feature by its mean and standard deviation over the training events before the
+            classifier, which stays linear; a random encoder's features are so small that they would not train it.
         **kwargs: See :class:`seisml.methods.classifier.Classifier`.
     """
 
@@ -54,6 +56,7 @@ class Supervised(Classifier):
         LR: float | dict[str, float] | None = None,
         freeze_encoders: bool = False,
         freeze_bn_stat_train: bool = False,
+        standardize_features: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(LR=LR if LR is not None else {"encoder": 5e-4, "clf": 1e-3}, **kwargs)
@@ -62,6 +65,9 @@ class Supervised(Classifier):
         self.encoder = build_encoder(backbone_type, in_channels, out_size_enc, **self.backbone_params)
         self.encoder.to(memory_format=torch.channels_last)
         self.classifier = nn.Linear(self.encoder.out_size, self.n_classes)
+        # a tiny eps: the features of a random encoder vary by a hundredth and less
+        scaling = nn.BatchNorm1d(self.encoder.out_size, eps=1e-10, affine=False)
+        self.scaling = scaling if standardize_features else nn.Identity()
         self.freeze_encoders, self.freeze_bn_stat_train = freeze_encoders, freeze_bn_stat_train
         self.encoder.requires_grad_(not freeze_encoders)
         self.pretrained = False  # set where an encoder is loaded
@@ -84,9 +90,23 @@ class Supervised(Classifier):
     def predict_log_probability(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the events, the mean over their traces, and their mean features."""
         features, mask = self.encode_traces(batch)  # (B, K, D), (B, K)
-        log_probability = torch.log_softmax(self.classifier(features).float(), dim=-1)
+        log_probability = torch.log_softmax(self.classifier(self._scaled(features, mask)).float(), dim=-1)
         mean = (features * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
         return ensemble(log_probability, mask), mean
+
+    def _scaled(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Standardised features (B, K, D); padding stays zero."""
+        scaling = self.scaling
+        if isinstance(scaling, nn.Identity):
+            return features
+        valid = features[mask].float()
+        if self.training and len(valid) == 1:  # one sample has no spread: use what the batches before it gave
+            valid = nn.functional.batch_norm(valid, scaling.running_mean, scaling.running_var, eps=scaling.eps)
+        else:
+            valid = scaling(valid)
+        out = torch.zeros_like(features, dtype=valid.dtype)
+        out[mask] = valid
+        return out
 
     def train(self, mode: bool = True) -> Supervised:
         """Set the mode, the encoder staying in eval mode where its statistics are frozen."""

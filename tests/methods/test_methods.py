@@ -170,6 +170,19 @@ def test_a_frozen_encoder_looks_at_each_trace_once(root):
     torch.testing.assert_close(*results)
 
 
+def test_standardised_features_keep_the_classifier_linear():
+    """Whatever the scale of the features, the classifier sees mean 0 and standard deviation 1."""
+    method = supervised(standardize_features=True, freeze_encoders=True).train()
+    seen = []
+    method.classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    plain = {**batch(n=16, traces=1), "trace_mask": torch.ones(16, 1, dtype=torch.bool)}
+    method.predict_log_probability(plain)
+    torch.testing.assert_close(seen[0][:, 0].mean(0), torch.zeros(128), atol=1e-4, rtol=0)
+    spread = seen[0][:, 0].std(0, correction=0)
+    assert ((spread - 1).abs() < 0.05).float().mean() > 0.8  # features that do not vary stay at 0
+    assert method.predict_log_probability({k: v[:1] for k, v in plain.items()})[0].isfinite().all()
+
+
 def test_supervised_augmentations_act_in_training_only():
     method = supervised(augmentations=["RandomAmplitudeJitter"])
     shown = []
