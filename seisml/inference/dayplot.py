@@ -61,7 +61,7 @@ def day_plot(
     low, high = envelope["low"].astype(float), envelope["high"].astype(float)
     end = start + width * len(low)
     line = next((seconds for seconds in LINES if (end - start) / seconds <= MOST_LINES), LINES[-1])
-    first, last = int(start // line), int(np.ceil((end - width) / line))
+    first, last = int(start // line), int(np.ceil((end - width - 0.01 * line) / line))
     n_lines = max(1, last - first)
     figure = new_figure(12.0, 1.15 + LINE_HEIGHT * max(n_lines, 3))
     axes = figure.subplots()
@@ -81,6 +81,8 @@ def day_plot(
         floor = base - 0.48
         for part in np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1):
             if len(part):
+                part = np.arange(max(part[0] - 1, 0), min(part[-1] + 2, len(centres)))  # on to the line's ends
+                part = part[np.abs(centres[part] - centres[part[len(part) // 2]]) < line]
                 x = (centres[part] - begin) / factor
                 axes.fill_between(x, floor, floor + 0.3 * event[part], color=GREY, alpha=0.55, linewidth=0, zorder=3)
         axes.axhline(floor + 0.3 * rule.threshold, color=PALE, linewidth=0.6, linestyle=(0, (4, 4)), zorder=1)
@@ -117,11 +119,8 @@ def _waveform(
     edges = np.arange(a, b, size)
     lower, upper = np.fmin.reduceat(low[:b], edges), np.fmax.reduceat(high[:b], edges)
     x = (start + edges * width - begin) / factor
-    lower, upper = np.clip(lower / scale, -1, 1), np.clip(upper / scale, -1, 1)
-    room = 0.44
-    axes.fill_between(
-        x, base + room * lower, base + room * upper, step="post", color=INK, linewidth=0.35, zorder=4, alpha=0.9
-    )
+    both = np.stack([np.clip(lower / scale, -1, 1), np.clip(upper / scale, -1, 1)], axis=1)
+    axes.plot(np.repeat(x, 2), base + 0.44 * both.ravel(), color=INK, linewidth=0.5, zorder=4, solid_joinstyle="bevel")
     bad = ~np.isfinite(lower)
     if bad.any():
         axes.fill_between(x, base - 0.48, base + 0.48, where=bad, step="post", color=PALE, linewidth=0, zorder=0)

@@ -10,6 +10,7 @@ import numpy as np
 from seisml.errors import UserError, nearest
 
 NOISE = "noise"
+PLATEAU = 0.01  # networks are as good as certain of many windows of an event: the peak is the middle one of those
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,9 @@ class Detection:
     Attributes:
         start: Start of the first event window.
         end: End of the last event window.
-        peak: Centre of the window that is most certainly an event.
+        peak: Centre of the window that is most certainly an event; of several that are within 0.01, the middle one.
         label: The event class with the largest summed probability.
-        probability: Event probability of the peak window: the sum over the event classes.
+        probability: Largest event probability of a window: the sum over the event classes.
         label_probability: Probability of ``label`` in the peak window.
         n_windows: Event windows merged.
     """
@@ -105,14 +106,10 @@ class DetectionRule:
 
 @dataclass
 class _Run:
-    """Event windows that follow one another, summed up."""
+    """Event windows that follow one another: start times and probabilities, a part for each piece handed over."""
 
-    first: int
-    last: int
-    n_windows: int
-    sums: np.ndarray
-    peak: int
-    peak_probability: np.ndarray
+    times: list[np.ndarray]
+    probability: list[np.ndarray]
 
 
 class Detector:
@@ -149,39 +146,35 @@ class Detector:
             return done
         breaks = np.flatnonzero(np.diff(times[chosen]) > self.reach) + 1
         for rows in np.split(chosen, breaks):
-            peak = rows[np.argmax(event[rows])]
-            run = _Run(
-                int(times[rows[0]]), int(times[rows[-1]]), len(rows), probability[rows].sum(axis=0, dtype=np.float64),
-                int(times[peak]), probability[peak].astype(np.float64),
-            )  # fmt: skip
-            if self.open is not None and run.first - self.open.last <= self.reach:
-                self.open = self._joined(self.open, run)
+            own_times, own_probability = times[rows], probability[rows]  # copies: the piece itself is not kept
+            if self.open is not None and own_times[0] - self.open.times[-1][-1] <= self.reach:
+                self.open.times.append(own_times)
+                self.open.probability.append(own_probability)
                 continue
             done.extend(self.close())
-            self.open = run
+            self.open = _Run([own_times], [own_probability])
         return done
 
     def close(self) -> list[Detection]:
         """End the record: returns the detection that was still open, if any."""
         run, self.open = self.open, None
-        if run is None or run.n_windows * self.step < round(self.rule.min_length * 1e9):
+        n_windows = sum(map(len, run.times)) if run else 0
+        if run is None or n_windows * self.step < round(self.rule.min_length * 1e9):
             return []
+        times, probability = np.concatenate(run.times), np.concatenate(run.probability)
+        event = self.rule.event_probability(probability)
         events = list(self.rule.events)
-        label = events[int(np.argmax(run.sums[events]))]
+        label = events[int(np.argmax(probability[:, events].sum(axis=0, dtype=np.float64)))]
+        best = np.flatnonzero(event >= event.max() - PLATEAU)
+        peak = best[len(best) // 2]
         return [
             Detection(
-                run.first,
-                run.last + self.length,
-                run.peak + self.length // 2,
+                int(times[0]),
+                int(times[-1]) + self.length,
+                int(times[peak]) + self.length // 2,
                 self.rule.classes[label],
-                min(1.0, float(run.peak_probability[events].sum())),
-                float(run.peak_probability[label]),
-                run.n_windows,
+                min(1.0, float(event.max())),
+                float(probability[peak, label]),
+                n_windows,
             )
         ]
-
-    def _joined(self, one: _Run, other: _Run) -> _Run:
-        events = list(self.rule.events)
-        higher = other if other.peak_probability[events].sum() > one.peak_probability[events].sum() else one
-        n_windows, sums = one.n_windows + other.n_windows, one.sums + other.sums
-        return _Run(one.first, other.last, n_windows, sums, higher.peak, higher.peak_probability)

@@ -30,6 +30,7 @@ from seisml.inference.windows import DAY_NS, WindowGrid
 
 COMMAND = "predict"
 SUMMARY = "find events in continuous records with a trained classifier"
+LEAST_THRESHOLD = 0.2  # for bfloat16: twice what it leaves to float32
 EXAMPLE = "seisml predict runs/convnetquake/checkpoints/best.ckpt archive/2020 --out detections --step 1"
 
 
@@ -81,11 +82,10 @@ def predict(
     """
     out = Path(out)
     method = load_method(checkpoint)
-    settings, components = _settings(method, checkpoint, options)
-    classes = tuple(method.facts.classes)
     rule = DetectionRule.of(
-        classes, options.noise_class, options.classes, options.threshold, options.min_length, options.join
+        method.facts.classes, options.noise_class, options.classes, options.threshold, options.min_length, options.join
     )
+    settings, components = _settings(method, checkpoint, options, rule)
     scanner = Scanner(method, settings.grid, settings.precision, device=settings.device)  # refuses what cannot work
     index = index_streams(streams, options.progress)
     grid = GridOptions(settings.grid.sampling_rate, settings.grid.length, settings.bandpass)
@@ -179,7 +179,9 @@ def draw(
         write_atomically(ledger, lambda part: part.write_text(json.dumps(drawn), encoding="utf-8"))
 
 
-def _settings(method: Any, checkpoint: str | Path, options: PredictOptions) -> tuple[ScanSettings, str | None]:
+def _settings(
+    method: Any, checkpoint: str | Path, options: PredictOptions, rule: DetectionRule
+) -> tuple[ScanSettings, str | None]:
     """The checkpoint's own preprocessing, with what the options put in its place."""
     if options.missing not in ("skip", "zeros"):
         raise UserError(f"--missing: {options.missing!r} is unknown; {nearest(options.missing, ('skip', 'zeros'))}")
@@ -203,10 +205,16 @@ def _settings(method: Any, checkpoint: str | Path, options: PredictOptions) -> t
             f"--bandpass: {bandpass[0]:g} to {bandpass[1]:g} Hz do not lie in order between 0 and half the "
             f"checkpoint's {facts.sampling_rate:g} Hz; give a lower and an upper corner"
         )
+    if options.precision == "bfloat16" and options.threshold < LEAST_THRESHOLD:
+        raise UserError(
+            f"--threshold: bfloat16 tells events from noise above {LEAST_THRESHOLD:g}, {options.threshold:g} is less; "
+            "raise it or use --precision float32"
+        )
     grid = WindowGrid.every(options.step, facts.sampling_rate, facts.n_samples)
     digest = hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest()
     settings = ScanSettings(
-        str(Path(checkpoint).resolve()), digest, grid, options.precision, options.device,
+        str(Path(checkpoint).resolve()), digest, grid, options.precision,
+        rule.events if options.precision != "float32" else (), options.device,
         tuple(bandpass) if bandpass else None, options.missing,
     )  # fmt: skip
     return settings, components

@@ -16,6 +16,7 @@ from seisml.methods.supervised import Supervised
 from seisml.transforms.waveform import WaveformFrontEnd
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+CERTAIN = 0.1  # below this probability of an event bfloat16 is good enough
 CACHED_NUMBERS = 2**18  # numbers of a batch of waveforms: the layers behind it stay within a few MB
 _TILE = 128  # longest stretch of samples whose factors are written out side by side
 
@@ -30,7 +31,9 @@ class Scanner:
     Args:
         method: The trained method, in eval mode.
         grid: The windows.
-        precision: ``"float32"``, or ``"bfloat16"`` for speed.
+        precision: ``"float32"``, or ``"bfloat16"`` for speed. Then every window with more than ``CERTAIN`` probability
+            of an event is computed again in float32, so that detections above such a threshold are those of float32.
+        events: Numbers of the classes that are events; without any, no window is computed again.
         batch_size: Windows at once; by default as many as stay in the cache.
         device: Where other methods compute; the channels-last path is the CPU's.
 
@@ -43,6 +46,7 @@ class Scanner:
         method: nn.Module,
         grid: WindowGrid,
         precision: str = "float32",
+        events: tuple[int, ...] = (),
         batch_size: int | None = None,
         device: str = "cpu",
     ) -> None:
@@ -53,12 +57,12 @@ class Scanner:
                 f"the checkpoint holds {type(method).__name__}, which gives no class probabilities; fine-tune it first"
             )
         self.method, self.grid, self.device = method.eval().to(device), grid, device
-        self.dtype = PRECISIONS[precision]
+        self.dtype, self.events = PRECISIONS[precision], list(events)
         self.n_classes = method.n_classes
         self.in_channels = method.in_channels
         numbers = grid.n_samples * max(1, self.in_channels)
         self.batch_size = batch_size or max(1, min(64, CACHED_NUMBERS // numbers) if device == "cpu" else 1024)
-        self.network: ChannelsLastNetwork | None = None
+        self.networks: dict[torch.dtype, ChannelsLastNetwork] = {}
         own = type(method).predict_log_probability is Supervised.predict_log_probability
         if device == "cpu" and own and isinstance(method.front_end, WaveformFrontEnd):
             self._convert()
@@ -66,7 +70,7 @@ class Scanner:
     @property
     def fast(self) -> bool:
         """Whether the channels-last path is taken."""
-        return self.network is not None
+        return bool(self.networks)
 
     def __call__(self, waveform: np.ndarray, usable: np.ndarray) -> np.ndarray:
         """Predict the windows of a piece of record.
@@ -83,38 +87,44 @@ class Scanner:
         wanted = np.flatnonzero(usable.any(axis=1))
         if not len(wanted):
             return out
-        if self.network is None:
-            parts = self._slow(waveform, usable, wanted)
-        elif self.in_channels == 1 and len(waveform) > 1:
-            each = [
-                self._fast(waveform[[c]], np.ones((len(wanted), 1), dtype=bool), wanted) for c in range(len(waveform))
-            ]
-            mask = torch.from_numpy(usable[wanted])
-            parts = ensemble(torch.stack(each, dim=1), mask)
-        else:
-            parts = self._fast(waveform, usable[wanted], wanted)
-        out[wanted] = torch.exp(parts).numpy()
+        parts = torch.exp(self._compute(waveform, usable, wanted, self.dtype))
+        if self.dtype != torch.float32 and self.events:
+            again = torch.nonzero(parts[:, self.events].sum(dim=1) > CERTAIN).flatten()
+            if len(again):
+                parts[again] = torch.exp(self._compute(waveform, usable, wanted[again.numpy()], torch.float32))
+        out[wanted] = parts.numpy()
         return out
 
-    # -- any method ------------------------------------------------------------------------------------------------
     @torch.inference_mode()
-    def _slow(self, waveform: np.ndarray, usable: np.ndarray, wanted: np.ndarray) -> Tensor:
+    def _compute(self, waveform: np.ndarray, usable: np.ndarray, wanted: np.ndarray, dtype: torch.dtype) -> Tensor:
+        """Log-probabilities of the wanted windows, (n, n_classes)."""
+        if not self.networks:
+            return self._slow(waveform, usable, wanted, dtype)
+        network = self.networks[dtype]
+        if self.in_channels != 1 or len(waveform) == 1:
+            return self._fast(network, waveform, usable[wanted], wanted)
+        every = np.ones((len(wanted), 1), dtype=bool)
+        each = [self._fast(network, waveform[[c]], every, wanted) for c in range(len(waveform))]
+        return ensemble(torch.stack(each, dim=1), torch.from_numpy(usable[wanted]))
+
+    # -- any method ------------------------------------------------------------------------------------------------
+    def _slow(self, waveform: np.ndarray, usable: np.ndarray, wanted: np.ndarray, dtype: torch.dtype) -> Tensor:
         view = window_view(waveform, self.grid)
         parts = []
         for start in range(0, len(wanted), self.batch_size):
             rows = wanted[start : start + self.batch_size]
             mask = torch.from_numpy(usable[rows]).to(self.device)
             x = torch.from_numpy(view[rows]).to(self.device) * mask[..., None]
-            parts.append(self._predict(x, mask).cpu())
+            parts.append(self._predict(x, mask, dtype).cpu())
         return torch.cat(parts)
 
-    def _predict(self, x: Tensor, mask: Tensor) -> Tensor:
+    def _predict(self, x: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:
         """Log-probabilities as the method's own testing gives them, (B, C, T) -> (B, n_classes)."""
         zeros = torch.zeros(len(x), dtype=torch.long, device=x.device)
         batch = {"waveform": x, "epoch": zeros, "index": zeros, "label": zeros - 1}
         if self.in_channels == 1:  # with several channels a missing one is zeros, and the window stays
             batch["trace_mask"] = mask
-        with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
+        with torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32):
             return self.method.predict_log_probability(batch)[0].float()
 
     # -- one-dimensional networks ----------------------------------------------------------------------------------
@@ -131,19 +141,20 @@ class Scanner:
             with torch.inference_mode():
                 trial = ChannelsLastNetwork(encoder, self.method.classifier, *size, len(probe))
                 trial.input.copy_(self.method.front_end(probe).transpose(1, 2))
-                network = ChannelsLastNetwork(encoder, self.method.classifier, *size, self.batch_size, self.dtype)
-                dtype, self.dtype = self.dtype, torch.float32
-                expected = self._predict(probe, mask)
-                self.dtype = dtype
+                expected = self._predict(probe, mask, torch.float32)
                 if torch.allclose(trial(), expected, rtol=1e-3, atol=1e-4):
-                    self.network = network
+                    self.networks = {
+                        dtype: ChannelsLastNetwork(encoder, self.method.classifier, *size, self.batch_size, dtype)
+                        for dtype in {self.dtype, torch.float32}
+                    }
         except (Unconvertible, RuntimeError):
             return  # a network of other layers, or whose layers do not follow one another: the other path takes any
 
-    @torch.inference_mode()
-    def _fast(self, waveform: np.ndarray, usable: np.ndarray, wanted: np.ndarray) -> Tensor:
-        network, grid = self.network, self.grid
-        assert network is not None
+    def _fast(
+        self, network: ChannelsLastNetwork, waveform: np.ndarray, usable: np.ndarray, wanted: np.ndarray
+    ) -> Tensor:
+        """Log-probabilities of the wanted windows; ``usable`` has a row for each of them."""
+        grid = self.grid
         n_channels, n_samples = len(waveform), grid.n_samples
         mean, factor = window_factors(waveform, grid, self.method.front_end)
         factor = np.where(usable, factor[wanted], 0.0)  # (n, C)
@@ -168,7 +179,7 @@ class Scanner:
             batch = windows[rows[0] : rows[-1] + 1] if whole else windows[torch.from_numpy(rows)]
             scale = torch.from_numpy(np.tile(factor[part].astype(np.float32), tile))[:, None]  # (n, 1, tile * C)
             offset = torch.from_numpy(np.tile(shift[part].astype(np.float32), tile))[:, None]
-            if self.dtype == torch.float32:
+            if into.dtype == torch.float32:
                 torch.addcmul(offset, batch, scale, out=into[:n])
             else:
                 torch.addcmul(offset, batch, scale, out=staged[:n])

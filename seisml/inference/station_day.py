@@ -34,6 +34,7 @@ class ScanSettings:
         checkpoint_hash: Of its bytes.
         grid: The windows.
         precision: ``"float32"`` or ``"bfloat16"``.
+        events: Classes that are events, for bfloat16; see :class:`seisml.inference.scan.Scanner`.
         device: Where to compute.
         bandpass: Filter of the training data, in Hz.
         missing: ``"skip"`` leaves out windows in which a component is missing, ``"zeros"`` puts zeros there.
@@ -43,6 +44,7 @@ class ScanSettings:
     checkpoint_hash: str
     grid: WindowGrid
     precision: str = "float32"
+    events: tuple[int, ...] = ()
     device: str = "cpu"
     bandpass: tuple[float, float] | None = None
     missing: str = "skip"
@@ -106,7 +108,8 @@ def finished(task: StationDay, settings: ScanSettings, out: Path) -> DayReport |
 @lru_cache(maxsize=2)
 def _scanner(settings: ScanSettings) -> Scanner:
     """The checkpoint's classifier; loaded once per process."""
-    return Scanner(load_method(settings.checkpoint), settings.grid, settings.precision, device=settings.device)
+    own = settings
+    return Scanner(load_method(own.checkpoint), own.grid, own.precision, own.events, device=own.device)
 
 
 @lru_cache(maxsize=1)

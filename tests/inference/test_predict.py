@@ -58,7 +58,7 @@ def test_events_are_found_the_same_in_one_file_and_in_many(tmp_path, checkpoint,
         checkpoint, [tmp_path / "one"], tmp_path / "out3",
         PredictOptions(plots=False, threshold=0.7, join=2.0, precision="bfloat16"),
     )  # fmt: skip
-    assert [(d.start, d.end, d.label) for d in found(low)] == [(d.start, d.end, d.label) for d in found(one)]
+    assert found(low) == found(one)
 
 
 def test_detections_over_midnight_and_days_that_are_done(tmp_path, checkpoint):
@@ -141,6 +141,7 @@ def test_the_command_writes_everything(tmp_path, checkpoint, capsys):
         (["--classes", "quake"], "--classes"),
         (["--workers", "2"], "--scheduler local"),
         (["--tresh", "2"], "--threshold"),
+        (["--precision", "bfloat16", "--threshold", "0.01"], "--precision float32"),
         (["--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler answers"),
     ],
 )

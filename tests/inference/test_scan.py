@@ -8,7 +8,7 @@ from seisml.building import build_method
 from seisml.data.facts import DataFacts
 from seisml.errors import UserError
 from seisml.inference.channels_last import ChannelsLastNetwork, Unconvertible
-from seisml.inference.scan import Scanner, window_factors
+from seisml.inference.scan import CERTAIN, Scanner, window_factors
 from seisml.inference.windows import WindowGrid, window_view
 from seisml.networks.convnet import ConvNet
 from seisml.networks.convnetquake import ConvNetQuake
@@ -60,6 +60,23 @@ def test_bfloat16_is_close():
     np.testing.assert_allclose(got, direct(method, waveform), atol=5e-3)
 
 
+def test_what_may_be_an_event_is_computed_again_in_float32():
+    method, waveform = build(), record()
+    usable = np.ones((91, 3), dtype=bool)
+    p = Scanner(method, GRID)(waveform, usable)
+    middle = float(np.median(np.log((p[:, 1] + p[:, 2]) / p[:, 0])))
+    with torch.no_grad():  # half of the windows on either side
+        method.classifier.bias[0] += middle - np.log(CERTAIN / (1 - CERTAIN))
+    exact = Scanner(method, GRID)(waveform, usable)
+    mixed = Scanner(method, GRID, "bfloat16", events=(1, 2))(waveform, usable)
+    maybe = mixed[:, 1:].sum(1) > CERTAIN
+    assert 5 < maybe.sum() < 86
+    assert np.array_equal(exact[maybe], mixed[maybe]) and not np.array_equal(exact[~maybe], mixed[~maybe])
+    scanner = Scanner(method, GRID, "bfloat16", events=(1, 2))
+    scanner.networks = {}
+    np.testing.assert_allclose(scanner(waveform, usable)[maybe], exact[maybe], atol=5e-3)
+
+
 def test_only_usable_windows_are_predicted_and_a_missing_component_is_zeros():
     method, waveform = build(), record()
     usable = np.ones((91, 3), dtype=bool)
@@ -72,7 +89,7 @@ def test_only_usable_windows_are_predicted_and_a_missing_component_is_zeros():
     np.testing.assert_allclose(got[40], direct(method, silent)[40], atol=1e-5)
     np.testing.assert_allclose(got[50], direct(method, waveform)[50], atol=1e-5)
     scanner = Scanner(method, GRID)
-    scanner.network = None
+    scanner.networks = {}
     np.testing.assert_allclose(scanner(waveform, usable), got, atol=1e-5)
 
 
