@@ -173,14 +173,15 @@ def test_a_frozen_encoder_looks_at_each_trace_once(root):
 def test_standardised_features_keep_the_classifier_linear():
     """Whatever the scale of the features, the classifier sees mean 0 and standard deviation 1."""
     method = supervised(standardize_features=True, freeze_encoders=True).train()
-    seen = []
+    raw, seen = [], []
+    method.encoder.register_forward_hook(lambda _, __, features: raw.append(features))
     method.classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     plain = {**batch(n=16, traces=1), "trace_mask": torch.ones(16, 1, dtype=torch.bool)}
     method.predict_log_probability(plain)
-    torch.testing.assert_close(seen[0][:, 0].mean(0), torch.zeros(128), atol=1e-4, rtol=0)
-    spread = seen[0][:, 0].std(0, correction=0)
-    dead = spread == 0  # features that ReLU keeps at 0 for every input stay there
-    assert (((spread - 1).abs() < 0.05) | dead).all() and dead.float().mean() < 0.5
+    variance, mean = torch.var_mean(raw[0].double(), 0, correction=0)
+    expected = (raw[0] - mean) / (variance + 1e-10).sqrt()
+    torch.testing.assert_close(seen[0][:, 0].double(), expected, atol=1e-3, rtol=1e-3)
+    assert (expected.std(0) > 0.9).float().mean() > 0.7  # the others are dead or nearly: ReLU keeps them at 0
     assert method.predict_log_probability({k: v[:1] for k, v in plain.items()})[0].isfinite().all()
 
 
