@@ -35,11 +35,6 @@ def say_data(data: StoreDataModule) -> None:
         f"Data: {data.root}, {len(data.ready_store)} records, {len(facts.classes)} classes, {facts.n_samples} samples "
         f"at {facts.sampling_rate:.10g} Hz\nSplit: {data.split_procedure}, {parts} ({split.hash[:12]})"
     )
-    if data.split_procedure == "published" and not data.is_ssl:
-        say(
-            "Note: with the published split another train_data_ratio gives another test part, which a pretrained "
-            "encoder may have seen; dataset.split_procedure=fixed_test keeps one test part for all label fractions."
-        )
 
 
 def say_front_end(cfg: DictConfig, data: StoreDataModule, pretrained: dict[str, Any]) -> None:
@@ -56,6 +51,11 @@ def seen_report(pretrained: dict[str, Any] | None, data: StoreDataModule) -> dic
     """Which events of the test part the pretrained encoder has seen without labels."""
     if pretrained is None:
         return None
+    if data.split_procedure == "published":
+        say(
+            "Note: with the published split another train_data_ratio gives another test part, which the pretrained "
+            "encoder may have seen; dataset.split_procedure=fixed_test keeps one test part for all label fractions."
+        )
     seen = pretrained["record"].get("seen_events")
     report: dict[str, Any] = {"checkpoint": str(pretrained["path"])}
     if seen is None:
