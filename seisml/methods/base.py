@@ -34,8 +34,6 @@ class Method(pl.LightningModule):
         name: What the run is called.
     """
 
-    n_draws: int | None = 1
-
     def __init__(
         self,
         facts: DataFacts,

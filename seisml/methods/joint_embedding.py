@@ -32,8 +32,6 @@ class JointEmbedding(Method):
         **kwargs: See :class:`seisml.methods.base.Method`.
     """
 
-    n_draws = 2
-
     def __init__(
         self,
         backbone_type: str = "ResNet34Encoder",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from seisml.data.sampling import Batch
+from seisml.errors import UserError
 from seisml.methods.classifier import Classifier
 from seisml.networks.classifier import build_classifier
 from seisml.transforms.stacking import stack_traces
@@ -23,8 +24,6 @@ class StackedTraceClassifier(Classifier):
         **kwargs: See :class:`seisml.methods.classifier.Classifier`.
     """
 
-    n_draws = None  # the stack needs every trace
-
     def __init__(
         self, backbone_with_clf_type: str = "ResNet34", LR: float = 1e-3, weight_decay: float = 1e-4, **kwargs: Any
     ) -> None:
@@ -36,6 +35,11 @@ class StackedTraceClassifier(Classifier):
         """Log-probabilities of the events and the features of their stacked traces."""
         waveform = batch["waveform"]
         mask = batch.get("trace_mask")
+        if mask is None and self.training:
+            raise UserError(
+                f"{self.name} stacks all traces of an event, but batches carry drawn ones; "
+                "set dataset.return_single_spectrogram_train=false"
+            )
         if mask is None:
             mask = torch.ones(waveform.shape[:2], dtype=torch.bool, device=waveform.device)
         features = self.encoder(self.front_end(stack_traces(waveform, mask)))  # (B, D)

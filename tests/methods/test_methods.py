@@ -9,6 +9,7 @@ from torch import nn
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.data.facts import DataFacts
+from seisml.errors import UserError
 from seisml.losses.tnc import diag_loss, tnc_loss
 from seisml.losses.vibcreg import vibcreg_loss
 from seisml.methods.barlow_twins import BarlowTwins
@@ -214,6 +215,8 @@ def test_stacked_traces_classify(root):
     method = StackedTraceClassifier("ResNet18", facts=data.facts, front_end=front_end())
     run = trainer(limit_train_batches=1)
     run.fit(method, datamodule=data)
+    with pytest.raises(UserError, match="return_single_spectrogram_train=false"):
+        method.train().predict_log_probability(batch(traces=1))
     (first,) = run.predict(method, data.test_dataloader())
     assert first["log_probability"].shape == (8, 2) and first["embedding"].shape == (8, 512)
 
