@@ -31,7 +31,7 @@ from seisml.checkpoints import read_checkpoint
 from seisml.config import trainer_arguments
 from seisml.data.identity import event_hashes, event_ids
 from seisml.errors import UserError
-from seisml.evaluation.outcome import classify, draw
+from seisml.evaluation.outcome import Outcome, classify, draw
 from seisml.evaluation.record import versions, write_metrics
 from seisml.methods.callbacks import SaveEncoder
 from seisml.run_messages import parts_of, say_data, say_front_end, say_results, seen_report
@@ -106,28 +106,37 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
             method.load_state_dict(read_checkpoint(best)["state_dict"])
         test_started = time.perf_counter()
         outcome = classify(trainer, method, data)
-        test_seconds = time.perf_counter() - test_started
-        drawn = draw(folder / "figures", outcome, history.frame(), method, data) if cfg.get("figures", True) else {}
-    log_figures(logger, drawn)
+        seconds = {"fit": fit_seconds, "test": time.perf_counter() - test_started}
+        seconds["total"] = time.perf_counter() - started
+        metrics = gather_metrics(method, data, outcome, history, pretrained) | {"seconds": seconds}
+        write_metrics(folder, metrics)  # before anything is drawn: pictures may fail, numbers stay
+        log_results(logger, metrics)
+        if cfg.get("figures", True):
+            log_figures(logger, draw(folder / "figures", outcome, history.frame(), method, data))
+    if hasattr(logger, "log_image"):  # wandb keeps one run open per process; the next job of a sweep is another
+        logger.experiment.finish()
+    encoder = saver.saved if saver and saver.saved else (last if hasattr(method, "encoder") else None)
+    say_results(folder, metrics, best if best.is_file() else last, encoder)
+    return metrics
 
+
+def gather_metrics(
+    method: Method, data: StoreDataModule, outcome: Outcome | None, history: History, pretrained: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Everything that ``metrics.json`` says about a run, but how long it took."""
+    metrics: dict[str, Any] = dict(history.values)
+    if outcome is not None:
+        metrics |= outcome.metrics(data.facts.classes)
+        metrics |= method.extra_metrics(outcome) if hasattr(method, "extra_metrics") else {}
     events = event_ids(data.ready_store.metadata)
-    metrics: dict[str, Any] = outcome.metrics(data.facts.classes) if outcome is not None else {}
-    if outcome is not None and hasattr(method, "extra_metrics"):
-        metrics |= method.extra_metrics(outcome)
-    metrics |= history.values
-    metrics |= {
+    return metrics | {
         "classes": list(data.facts.classes),
         "records": {part: len(rows) for part, rows in parts_of(data).items()},
         "events": {part: len(np.unique(events[rows])) for part, rows in parts_of(data).items()},
         "split_hash": data.split.hash,
         "pretrained": seen_report(pretrained, data),
-        "seconds": {"fit": fit_seconds, "test": test_seconds, "total": time.perf_counter() - started},
         "versions": versions(),
     }
-    write_metrics(folder, metrics)
-    encoder = saver.saved if saver and saver.saved else (last if hasattr(method, "encoder") else None)
-    say_results(folder, metrics, best if best.is_file() else last, encoder)
-    return metrics
 
 
 def run_name(folder: Path) -> str:
@@ -245,12 +254,18 @@ def log_config(logger: Any, cfg: DictConfig) -> None:
         logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
 
 
+def log_results(logger: Any, metrics: dict[str, Any]) -> None:
+    """Hand the results on the test part to the logger, for tables of many runs and for sweeps."""
+    if logger:
+        logger.log_metrics({name: value for name, value in metrics.items() if isinstance(value, float)})
+        logger.save()
+
+
 def log_figures(logger: Any, paths: dict[str, Path]) -> None:
     """Hand the figures to loggers that show pictures."""
     if hasattr(logger, "log_image"):  # wandb
         for name, path in paths.items():
             logger.log_image(name, [str(path)])
-        logger.experiment.finish()
     elif hasattr(getattr(logger, "experiment", None), "add_image"):  # TensorBoard
         from matplotlib.image import imread
 
