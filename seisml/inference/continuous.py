@@ -39,8 +39,8 @@ class FileCache:
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self.limit, self.held = limit, 0
-        self.files: OrderedDict[Path, dict[str, list[tuple[int, np.ndarray]]]] = OrderedDict()
-        self.bad: dict[Path, str] = {}
+        self.files: OrderedDict[tuple[Path, int, int], dict[str, list[tuple[int, np.ndarray]]]] = OrderedDict()
+        self.bad: dict[tuple[Path, int, int], str] = {}
 
     def samples(self, piece: Piece, channel_id: str, start: int, end: int) -> list[tuple[int, np.ndarray]]:
         """Return (time in ns, samples) of a piece's channel that may touch [start, end] ns.
@@ -48,20 +48,28 @@ class FileCache:
         Raises:
             OSError: The file cannot be read; the message is a short reason.
         """
-        path = piece.path
-        if path in self.bad:
-            raise OSError(self.bad[path])
-        if path not in self.files:
-            size = path.stat().st_size if path.exists() else 0
-            if max(size, 4 * piece.n_samples) > self.limit // 2:  # packed files decode to several times their size
-                times = (UTCDateTime(ns=start), UTCDateTime(ns=end))
-                return self._read(path, *times).get(channel_id, [])
-            self._keep(path, self._read(path))
-        self.files.move_to_end(path)
-        return self.files[path].get(channel_id, [])
+        try:
+            state = piece.path.stat()
+        except OSError as error:
+            raise OSError(f"{piece.path.name} cannot be read ({error.strerror})") from error
+        key = (piece.path, state.st_size, state.st_mtime_ns)
+        if key in self.bad:
+            raise OSError(self.bad[key])
+        if key not in self.files:
+            try:
+                # packed files decode to several times their size
+                if 4 * max(state.st_size, 2 * piece.n_samples) > self.limit:
+                    times = (UTCDateTime(ns=start), UTCDateTime(ns=end))
+                    return self._read(piece.path, *times).get(channel_id, [])
+                self._keep(key, self._read(piece.path))
+            except OSError as error:
+                self.bad[key] = str(error)
+                raise
+        self.files.move_to_end(key)
+        return self.files[key].get(channel_id, [])
 
-    def _keep(self, path: Path, traces: dict[str, list[tuple[int, np.ndarray]]]) -> None:
-        self.files[path] = traces
+    def _keep(self, key: tuple[Path, int, int], traces: dict[str, list[tuple[int, np.ndarray]]]) -> None:
+        self.files[key] = traces
         self.held += _n_bytes(traces)
         while self.held > self.limit and len(self.files) > 1:
             self.held -= _n_bytes(self.files.popitem(last=False)[1])
@@ -73,8 +81,7 @@ class FileCache:
                 stream = read(glob.escape(str(path)), None, False, *times, check_compression=False)
         except Exception as error:  # ObsPy's readers raise whatever they meet
             lines = str(error).strip().splitlines() or [type(error).__name__]
-            self.bad[path] = f"{path.name} cannot be read ({lines[0][:100]})"
-            raise OSError(self.bad[path]) from error
+            raise OSError(f"{path.name} cannot be read ({lines[0][:100]})") from error
         traces: dict[str, list[tuple[int, np.ndarray]]] = defaultdict(list)
         for trace in stream:
             if len(trace.data) and trace.data.dtype.kind in "fiu":
@@ -164,7 +171,8 @@ class DayReader:
             ratio = Fraction(1)
             if abs(target / rate - 1) >= RATE_TOLERANCE:
                 ratio = Fraction(target / rate).limit_denominator(10_000)
-                self.tally[component].say(f"resampled from {rate:.10g} Hz")
+                lacking = f", which has nothing above {rate / 2:.10g} Hz" if rate < target else ""
+                self.tally[component].say(f"resampled from {rate:.10g} Hz{lacking}")
             for place, samples in self._stretch(component, own, rate, ratio, -origin, size - origin):
                 place += origin
                 lo, hi = max(place, 0), min(place + len(samples), size)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from seisml.building import load_method
@@ -80,14 +81,14 @@ def predict(
     Raises:
         UserError: Bad input: the checkpoint, a path or an option.
     """
-    out = Path(out)
+    out = Path(out).resolve()  # workers may have another working folder
     method = load_method(checkpoint)
     rule = DetectionRule.of(
         method.facts.classes, options.noise_class, options.classes, options.threshold, options.min_length, options.join
     )
     settings, components = _settings(method, checkpoint, options, rule)
     scanner = Scanner(method, settings.grid, settings.precision, device=settings.device)  # refuses what cannot work
-    index = index_streams(streams, options.progress)
+    index = index_streams(streams, options.progress, leave_out=out)
     grid = GridOptions(settings.grid.sampling_rate, settings.grid.length, settings.bandpass)
     single = scanner.in_channels == 1
     tasks, refused = index.station_days(components, settings.grid.length + grid.margin + 1, single)
@@ -185,6 +186,8 @@ def _settings(
     """The checkpoint's own preprocessing, with what the options put in its place."""
     if options.missing not in ("skip", "zeros"):
         raise UserError(f"--missing: {options.missing!r} is unknown; {nearest(options.missing, ('skip', 'zeros'))}")
+    if options.device != "cpu" and not (options.device.startswith("cuda") and torch.cuda.is_available()):
+        raise UserError(f"--device: there is no {options.device!r} here; use cpu")
     trained = method.run_record.get("data") or {}
     components = options.components or trained.get("components")
     if components is None and method.in_channels == 3:

@@ -217,7 +217,7 @@ def _notes(
         if words:
             notes.append(f"{component}: {', '.join(words)}")
     if not len(predicted):
-        notes.append(f"shorter than a window of {grid.length:g} s")
+        notes.append(f"no window of {grid.length:g} s that begins on a whole step of {grid.step:g} s fits in")
     elif not predicted.all():
         gaps = len(runs(~predicted))
         notes.append(f"{int((~predicted).sum())} windows in {gaps} place{'s' * (gaps != 1)} not predicted")

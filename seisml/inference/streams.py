@@ -135,12 +135,13 @@ class StreamIndex:
         return tasks, refused
 
 
-def index_streams(streams: Iterable[str | Path], progress: bool = False) -> StreamIndex:
+def index_streams(streams: Iterable[str | Path], progress: bool = False, leave_out: Path | None = None) -> StreamIndex:
     """Read the headers of waveform files.
 
     Args:
         streams: Files of any format ObsPy reads, and folders (also an SDS archive), which are searched for files.
         progress: Show a bar.
+        leave_out: A folder not to look into: the output's, where it lies within a stream's folder.
 
     Returns:
         The index.
@@ -149,6 +150,8 @@ def index_streams(streams: Iterable[str | Path], progress: bool = False) -> Stre
         UserError: A path is missing, or there is no waveform at all.
     """
     paths = list_files(streams)
+    if leave_out is not None:
+        paths = [path for path in paths if not path.is_relative_to(leave_out.resolve())]
     index = StreamIndex()
     segments: dict[tuple[Instrument, str], list[Segment]] = defaultdict(list)
     for path in tqdm(paths, desc="headers", unit="file", disable=not progress, leave=False):

@@ -80,7 +80,15 @@ def test_detections_over_midnight_and_days_that_are_done(tmp_path, checkpoint):
     assert stricter["computed"] == 0 and not found(stricter)
     assert predict(checkpoint, [tmp_path / "in"], out, PredictOptions(plots=False, step=2))["computed"] == 2
     write(tmp_path / "in", "b.mseed", make_stream(x[:, 12000:], start=midnight, station="BBB"))
-    assert predict(checkpoint, [tmp_path / "in"], out, PredictOptions(plots=False, step=2))["computed"] == 2
+    changed = predict(checkpoint, [tmp_path / "in"], out, PredictOptions(plots=False, step=2))
+    assert changed["computed"] == 2 and changed["reports"]["XX.BBB..HH.2020.089"].n_windows == 296
+
+
+def test_an_output_folder_among_the_streams_is_left_out(tmp_path, checkpoint):
+    write(tmp_path, "a.mseed", make_stream(make_record(60, {})))
+    for computed in (1, 0):
+        result = predict(checkpoint, [tmp_path], tmp_path / "out", QUIET)
+        assert result["computed"] == computed and len(result["reports"]) == 1
 
 
 def test_everything_left_out_is_reported(tmp_path, checkpoint):
@@ -98,7 +106,7 @@ def test_everything_left_out_is_reported(tmp_path, checkpoint):
     assert report["AAA"]["status"] == "done" and report["AAA"]["windows"] == str(31 + 61)
     assert "Z: without samples for 10 of 120 s" in report["AAA"]["notes"]
     assert "19 windows in 1 place not predicted" in report["AAA"]["notes"]
-    assert report["SHORT"]["status"] == "empty" and "shorter than a window of 10 s" in report["SHORT"]["notes"]
+    assert report["SHORT"]["status"] == "empty" and "no window of 10 s" in report["SHORT"]["notes"]
     assert report["ZONLY"]["status"] == "empty" and "N: missing" in report["ZONLY"]["notes"]
     assert report["FLAT"]["status"] == "empty" and "N: flat parts left out" in report["FLAT"]["notes"]
     assert "ODD" in report[""]["notes"] or "notes.txt" in report[""]["notes"]
@@ -140,6 +148,7 @@ def test_the_command_writes_everything(tmp_path, checkpoint, capsys):
         (["--step", "0.01"], "--step"),
         (["--classes", "quake"], "--classes"),
         (["--workers", "2"], "--scheduler local"),
+        (["--device", "gpu"], "--device: there is no 'gpu'"),
         (["--tresh", "2"], "--threshold"),
         (["--precision", "bfloat16", "--threshold", "0.01"], "--precision float32"),
         (["--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler answers"),

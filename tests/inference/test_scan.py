@@ -8,7 +8,8 @@ from seisml.building import build_method
 from seisml.data.facts import DataFacts
 from seisml.errors import UserError
 from seisml.inference.channels_last import ChannelsLastNetwork, Unconvertible
-from seisml.inference.scan import CERTAIN, Scanner, window_factors
+from seisml.inference.scan import CERTAIN, Scanner
+from seisml.inference.waveform_scan import window_factors
 from seisml.inference.windows import WindowGrid, window_view
 from seisml.networks.convnet import ConvNet
 from seisml.networks.convnetquake import ConvNetQuake
@@ -73,7 +74,7 @@ def test_what_may_be_an_event_is_computed_again_in_float32():
     assert 5 < maybe.sum() < 86
     assert np.array_equal(exact[maybe], mixed[maybe]) and not np.array_equal(exact[~maybe], mixed[~maybe])
     scanner = Scanner(method, GRID, "bfloat16", events=(1, 2))
-    scanner.networks = {}
+    scanner.waveforms = None
     np.testing.assert_allclose(scanner(waveform, usable)[maybe], exact[maybe], atol=5e-3)
 
 
@@ -89,7 +90,7 @@ def test_only_usable_windows_are_predicted_and_a_missing_component_is_zeros():
     np.testing.assert_allclose(got[40], direct(method, silent)[40], atol=1e-5)
     np.testing.assert_allclose(got[50], direct(method, waveform)[50], atol=1e-5)
     scanner = Scanner(method, GRID)
-    scanner.networks = {}
+    scanner.waveforms = None
     np.testing.assert_allclose(scanner(waveform, usable), got, atol=1e-5)
 
 
@@ -126,6 +127,21 @@ def test_window_factors_equal_the_front_end(step):
         mean, factor = window_factors(waveform, grid, front_end)
         got = (windows.double().numpy() - mean[..., None]) * factor[..., None]
         np.testing.assert_allclose(got, front_end(windows.double()).numpy(), atol=1e-6)
+
+
+def test_threads_share_the_batches():
+    method, waveform = build(), record()
+    usable = np.ones((91, 3), dtype=bool)
+    expected = Scanner(method, GRID, batch_size=5)(waveform, usable)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        scanner = Scanner(method, GRID, batch_size=5)
+        for _ in range(3):
+            assert np.array_equal(scanner(waveform, usable), expected)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_loud_and_quiet_windows_in_one_piece():
