@@ -41,6 +41,7 @@ class FileCache:
         self.limit, self.held = limit, 0
         self.files: OrderedDict[tuple[Path, int, int], dict[str, list[tuple[int, np.ndarray]]]] = OrderedDict()
         self.bad: dict[tuple[Path, int, int], str] = {}
+        self.part: tuple[object, dict[str, list[tuple[int, np.ndarray]]]] = (None, {})
 
     def samples(self, piece: Piece, channel_id: str, start: int, end: int) -> list[tuple[int, np.ndarray]]:
         """Return (time in ns, samples) of a piece's channel that may touch [start, end] ns.
@@ -59,8 +60,10 @@ class FileCache:
             try:
                 # packed files decode to several times their size
                 if 4 * max(state.st_size, 2 * piece.n_samples) > self.limit:
-                    times = (UTCDateTime(ns=start), UTCDateTime(ns=end))
-                    return self._read(piece.path, *times).get(channel_id, [])
+                    if self.part[0] != (key, start, end):  # the next component asks for the same
+                        times = (UTCDateTime(ns=start), UTCDateTime(ns=end))
+                        self.part = (key, start, end), self._read(piece.path, *times)
+                    return self.part[1].get(channel_id, [])
                 self._keep(key, self._read(piece.path))
             except OSError as error:
                 self.bad[key] = str(error)
