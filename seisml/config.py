@@ -31,7 +31,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seisml.config_check import ConfigError, check
 from seisml.config_sources import Primary, config_dir, describe, find_yaml, origin, primary, read_yaml
 from seisml.errors import UserError
-from seisml.reporting import interrupted, report
+from seisml.reporting import interrupted, interrupts_wait, report
 from seisml.run_folder import claim_folder, rank, refuse_used, run_folder, unique_name
 
 OPTIONS = ("--config", "--config_ssl", "--config_ft", "--configs")
@@ -163,7 +163,8 @@ def _run(default: str, train: Train | None, arguments: Sequence[str]) -> int:
 
 
 def _training() -> Train:
-    from seisml.training import train  # only now: it takes seconds, which --help and a misspelt key need not wait for
+    with interrupts_wait():
+        from seisml.training import train  # only now: it takes seconds, which a misspelt key need not wait for
 
     return train
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import typing
 from typing import Any
 
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seisml.errors import UserError, nearest
+from seisml.reporting import interrupts_wait
 
 ANYTHING = inspect.Parameter.empty  # annotation of an argument that says nothing of its type
 HYDRA_KEYS = dict.fromkeys(("_target_", "_partial_", "_recursive_", "_convert_", "_args_"), ANYTHING)
@@ -31,6 +33,18 @@ LOAD_ENCODER = {"ckpt_fname": str | None, "backbone_type": str}
 GPUS = int | list[int] | typing.Literal["auto"] | None
 GIVEN_TO_METHODS = ("facts", "front_end", "seed")  # arguments that the training run gives to every method
 NESTED = {"LR": {"encoder": float, "clf": float}}  # arguments that are mappings with keys of their own
+LIMITS: dict[str, tuple[float, float]] = {  # least and largest value that makes sense
+    "seed": (0, 2**32 - 1),
+    "dataset.train_test_split_rand_seed": (0, 2**32 - 1),
+    "dataset.batch_size": (1, math.inf),
+    "dataset.num_workers": (0, math.inf),
+    "exp_params.LR": (0, math.inf),
+    "exp_params.LR.encoder": (0, math.inf),
+    "exp_params.LR.clf": (0, math.inf),
+    "exp_params.weight_decay": (0, math.inf),
+    "exp_params.label_smoothing": (0, 1),
+    "exp_params.gradient_clip_val": (0, math.inf),
+}
 LIBRARY_ROOTS = ("builtins", "torch.", "pytorch_lightning.core", "lightning.")  # base classes that take no settings
 PLAIN = {
     "float_type": "a number",
@@ -85,6 +99,11 @@ def check(cfg: DictConfig, top_level: set[str], groups: set[str]) -> None:
             _check_type(name, values[name], annotation)
     for name, section in sections.items():
         _check_keys(name, section, _section_arguments(name, sections))
+    for name, (least, largest) in LIMITS.items():
+        value = OmegaConf.select(cfg, name)
+        if isinstance(value, int | float) and not least <= value <= largest:
+            words = f"at least {least}" if largest == math.inf else f"between {least} and {largest}"
+            raise ConfigError(name, f"{name}: {value} is out of range; it is {words}")
 
 
 def method_arguments(cfg: DictConfig) -> dict[str, Any]:
@@ -122,7 +141,8 @@ def _section_arguments(name: str, sections: dict[str, Any]) -> dict[str, Any] | 
     if name == "load_encoder":
         return LOAD_ENCODER
     if name == "trainer_params":
-        import pytorch_lightning as pl  # here, so that a misspelt section is found without the seconds this takes
+        with interrupts_wait():
+            import pytorch_lightning as pl  # here, so that a misspelt section is found without the seconds this takes
 
         return {"gpus": GPUS, **(_arguments(pl.Trainer) or {})}
     owner = "model_params" if name == "exp_params" else name
@@ -132,7 +152,9 @@ def _section_arguments(name: str, sections: dict[str, Any]) -> dict[str, Any] | 
     path = section["_target_"]
     module, _, attribute = str(path).rpartition(".")
     try:
-        arguments = _arguments(getattr(importlib.import_module(module), attribute))
+        with interrupts_wait():
+            target = getattr(importlib.import_module(module), attribute)
+        arguments = _arguments(target)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{owner}._target_", f"{owner}._target_: cannot import {path!r} ({error})") from error
     if arguments is None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from seisml import config as subject
 from seisml.config import claim_folder, compose, config_dir, run, run_folder, trainer_arguments
 from seisml.config_check import method_arguments
 from seisml.errors import UserError
+from seisml.reporting import interrupts_wait
 
 FIXTURES = Path(__file__).parent / "fixtures"
 REPO = Path(__file__).resolve().parents[1]
@@ -243,6 +245,11 @@ def test_help_and_cfg(capsys: pytest.CaptureFixture[str]) -> None:
         ("model_params._target_=seisml.methods.NoSuch", "cannot import 'seisml.methods.NoSuch'"),
         ("augmentations=RandomCrop", "augmentations: 'RandomCrop' is not a list"),
         ("seed=x", "seed: 'x' is not a whole number"),
+        ("seed=-1", "seed=-1: seed: -1 is out of range; it is between 0 and 4294967295"),
+        ("dataset.batch_size=0", "dataset.batch_size: 0 is out of range; it is at least 1"),
+        ("dataset.num_workers=-1", "dataset.num_workers: -1 is out of range"),
+        ("exp_params.LR=-1e-3", "exp_params.LR: -0.001 is out of range; it is at least 0"),
+        ("exp_params.weight_decay=nan", "exp_params.weight_decay: nan is out of range"),
         ("exp_params=5", "exp_params: 5 is not a section"),
         ("dataset=akness", "there is no configs/dataset/akness.yaml; did you mean 'aknes'?"),
         ("+experiment=no_such", "experiment=no_such: there is no configs/experiment/no_such.yaml"),
@@ -360,6 +367,14 @@ def test_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
     stop = SystemExit(1)  # what Lightning makes of it
     stop.__context__ = KeyboardInterrupt()
     assert run(SSL, Recorder(stop), GIVEN) == 130
+
+
+def test_ctrl_c_waits_for_the_end_of_an_import() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), interrupts_wait():
+        signal.raise_signal(signal.SIGINT)
+        done.append("the rest of the block")
+    assert done and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 # -- arguments ---------------------------------------------------------------------------------------------------------
