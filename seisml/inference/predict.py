@@ -83,8 +83,14 @@ def predict(
     """
     out = Path(out).resolve()  # workers may have another working folder
     method = load_method(checkpoint)
+    own_noise = getattr(method, "noise_class", None)  # what the checkpoint was trained to call noise
     rule = DetectionRule.of(
-        method.facts.classes, options.noise_class, options.classes, options.threshold, options.min_length, options.join
+        method.facts.classes,
+        options.noise_class or (own_noise if own_noise in method.facts.classes else None),
+        options.classes,
+        options.threshold,
+        options.min_length,
+        options.join,
     )
     settings, components = _settings(method, checkpoint, options, rule)
     scanner = Scanner(method, settings.grid, settings.precision, device=settings.device)  # refuses what cannot work
@@ -238,7 +244,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--join", type=float, default=0.0, help="join detections with so many seconds between them (default: 0)"
     )
     parser.add_argument("--classes", nargs="+", metavar="CLASS", help="classes to detect (default: all but noise)")
-    parser.add_argument("--noise-class", metavar="CLASS", help="class that means no event (default: noise)")
+    parser.add_argument(
+        "--noise-class", metavar="CLASS", help="class that means no event (default: the checkpoint's, or noise)"
+    )
     parser.add_argument("--components", help="components in the network's order (default: the checkpoint's, or ZNE)")
     parser.add_argument(
         "--missing", default="skip", choices=("skip", "zeros"),
