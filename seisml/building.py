@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seisml.checkpoints import encoder_state, load_weights, read_checkpoint
 from seisml.config_check import method_arguments
@@ -137,4 +138,4 @@ def fit_front_end(method: Method, data: StoreDataModule) -> None:
         method.front_end.fit(waveforms())
     for waveform in itertools.islice(waveforms(), 1):
         if warning := method.front_end.check(waveform):
-            print(f"Warning: {warning}")
+            rank_zero_only(print)(f"Warning: {warning}", flush=True)  # one voice for all processes of a run

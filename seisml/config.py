@@ -116,7 +116,7 @@ def trainer_arguments(gpus: int | str | Sequence[int] | None) -> dict[str, Any]:
         return cpu
     if not present:
         if rank() == 0:
-            print(f"trainer_params.gpus is {wanted}, but there is no GPU here: running on the CPU")
+            print(f"trainer_params.gpus is {wanted}, but there is no GPU here: running on the CPU", flush=True)
         return cpu
     absent = [index for index in wanted if not 0 <= index < present]
     if absent:

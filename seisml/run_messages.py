@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from seisml.evaluation.record import closing_table
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
 
-say = rank_zero_only(print)  # several processes of one run speak with one voice
+# several processes of one run speak with one voice, and at once: a log file holds warnings and lines in their order
+say = rank_zero_only(partial(print, flush=True))
 
 
 def parts_of(data: StoreDataModule) -> dict[str, np.ndarray]:

@@ -110,7 +110,7 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
         seconds["total"] = time.perf_counter() - started
         metrics = gather_metrics(method, data, outcome, history, pretrained) | {"seconds": seconds}
         write_metrics(folder, metrics)  # before anything is drawn: pictures may fail, numbers stay
-        log_results(logger, metrics)
+        log_results(logger, metrics, trainer.global_step)
         if cfg.get("figures", True):
             log_figures(logger, draw(folder / "figures", outcome, history.frame(), method, data))
     if hasattr(logger, "log_image"):  # wandb keeps one run open per process; the next job of a sweep is another
@@ -254,10 +254,11 @@ def log_config(logger: Any, cfg: DictConfig) -> None:
         logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
 
 
-def log_results(logger: Any, metrics: dict[str, Any]) -> None:
-    """Hand the results on the test part to the logger, for tables of many runs and for sweeps."""
+def log_results(logger: Any, metrics: dict[str, Any], step: int) -> None:
+    """Hand the results on the test part to the logger, for tables of many runs and for sweeps; it has all others."""
     if logger:
-        logger.log_metrics({name: value for name, value in metrics.items() if isinstance(value, float)})
+        results = {name: value for name, value in metrics.items() if isinstance(value, float)}
+        logger.log_metrics({name: value for name, value in results.items() if name.startswith("test/")}, step)
         logger.save()
 
 
