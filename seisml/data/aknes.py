@@ -7,6 +7,7 @@ one SEG-2 file per event in ``AknesDataFiles/DataSamples/<class>/<year>_<day>_<n
 from __future__ import annotations
 
 import csv
+import hashlib
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -107,8 +108,9 @@ def download(folder: Path, urls: list[str]) -> None:
         UserError: None of them gives it, or what came is damaged or unsafe.
     """
     failures = []
-    for number, url in enumerate(urls):
-        archive = folder / f"aknes-{number}.zip"  # each address has its own partial file
+    for url in urls:
+        digest = hashlib.sha256(url.encode()).hexdigest()[:8]
+        archive = folder / f"aknes-{digest}.zip"  # each address has its own file: one never continues another's
         try:
             fetch(url, archive)
         except DownloadError as error:

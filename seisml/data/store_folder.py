@@ -38,13 +38,16 @@ def is_current(out: str | Path, options: dict[str, Any], sources: Iterable[Path]
     """Whether the finished store ``out`` was made by the same options from the same files.
 
     Files are the same where name, size and modification time are. A store that an interrupted ``--overwrite`` had moved
-    aside is put back first.
+    aside is put back first; partial folders of killed writers are removed where the store is current.
     """
     out = recover_interrupted(Path(out))
     if not all((out / name).is_file() for name in (PREPARED, "metadata.csv", "waveforms.hdf5")):
         return False
     prepared = read_prepared(out)
-    return all(prepared.get(key) == value for key, value in fingerprint(options, sources).items())
+    current = all(prepared.get(key) == value for key, value in fingerprint(options, sources).items())
+    if current:  # nobody will write here soon, so clear what a killed --overwrite has left: as much as a whole store
+        _remove_partial(out)
+    return current
 
 
 def read_prepared(root: Path) -> dict[str, Any]:
@@ -128,8 +131,13 @@ def remove_leftovers(out: Path) -> None:
     """Remove what killed writers of ``out`` left: their partial folders, and an earlier store already replaced."""
     if os.path.lexists(out):
         shutil.rmtree(previous_folder(out), ignore_errors=True)
-    if not out.parent.is_dir():
-        return
+    if out.parent.is_dir():
+        _remove_partial(out)
+
+
+def _remove_partial(out: Path) -> None:
+    """Remove the partial folders of writers of ``out`` that no longer live."""
+    out = Path(os.path.realpath(out))
     prefix = f".{out.name}.partial-"
     for folder in out.parent.iterdir():
         if folder.name.startswith(prefix):

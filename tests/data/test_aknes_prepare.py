@@ -242,6 +242,18 @@ def test_download_and_prepare(server, archive, tmp_path, capsys):
     assert "up to date" in capsys.readouterr().out
 
 
+def test_each_address_has_its_own_file(server, archive, tmp_path, capsys):
+    path = next((archive / "AknesDataFiles" / "DataSamples" / "Noise").glob("*.dat"))
+    good = zipped(tmp_path / "good.zip", {"AknesDataFiles/DataSamples/Spike/a.dat": path.read_bytes()}).read_bytes()
+    server.data = zipped(tmp_path / "evil.zip", {"../a.txt": b"x"}).read_bytes()
+    arguments = (tmp_path / "fetched", "--download", "--out", tmp_path / "store", "--url")
+    assert run(*arguments, server.url) == 2
+    assert "is refused" in capsys.readouterr().err
+    server.data = good
+    assert run(*arguments, server.url + "?other") == 0
+    assert Store(tmp_path / "store").prepared["counts"] == {"Spike": 1}
+
+
 def test_no_network_is_one_line(tmp_path, capsys):
     arguments = (tmp_path / "raw", "--download", "--url", "http://archive.invalid/a.zip", "--out", tmp_path / "store")
     assert run(*arguments) == 2

@@ -140,6 +140,21 @@ def test_a_living_writer_is_left_alone(tmp_path):
     assert not elsewhere.exists()
 
 
+def test_a_current_store_clears_what_a_killed_writer_left(tmp_path):
+    out = tmp_path / "made"
+    make(out)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / f".made.partial-{os.uname().nodename}-{dead.pid}"
+    living = tmp_path / f".made.partial-{os.uname().nodename}-{os.getppid()}"
+    for folder in (left, living):
+        folder.mkdir()
+    assert not is_current(out, {"other": 1}) and left.is_dir()
+    assert is_current(out, {})
+    assert not left.exists() and living.is_dir()
+    assert value_of(out) == 1.0
+
+
 def test_is_current(tmp_path):
     out, source = tmp_path / "made", tmp_path / "a.mseed"
     source.write_bytes(b"abc")
