@@ -1,6 +1,6 @@
-"""Probes: how well simple classifiers read the classes from frozen embeddings.
+"""Probe: how well nearest neighbours read the classes from frozen embeddings.
 
-A probe is fitted on the embeddings of the train part and scored on others, never on those it was fitted on.
+It is fitted on the embeddings of the train part and scored on others, never on those it was fitted on.
 """
 
 from __future__ import annotations
@@ -94,37 +94,6 @@ def knn_votes(
             neighbor = distance.topk(k, dim=1, largest=False).indices  # (m, k)
             vote.scatter_add_(1, train_y[neighbor], torch.ones_like(neighbor))  # a view: fills its rows of votes
     return votes
-
-
-def linear_probe_accuracy(train_x: Tensor, train_y: Tensor, test_x: Tensor, test_y: Tensor, c: float = 1.0) -> float:
-    """Score a logistic regression on standardised embeddings (scikit-learn, on the CPU): a quick linear evaluation.
-
-    Args:
-        train_x: (N, D) embeddings to fit on; their mean and standard deviation scale both sets.
-        train_y: (N,) labels; -1 means unlabelled and is left out.
-        test_x: (M, D) embeddings to classify.
-        test_y: (M,) labels; -1 is left out.
-        c: Inverse strength of the L2 penalty.
-
-    Returns:
-        Fraction classified correctly; NaN where one side has no labelled sample or an embedding is not finite.
-
-    Raises:
-        ValueError: Shapes do not fit.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    train_x, train_y = _labelled(train_x, train_y)
-    test_x, test_y = _labelled(test_x, test_y)
-    if not _usable(train_x, test_x):
-        return float("nan")
-    fit_x, fit_y, score_x, score_y = (tensor.cpu().numpy() for tensor in (train_x, train_y, test_x, test_y))
-    if len(set(fit_y.tolist())) == 1:  # nothing to separate: every sample gets the one class that is known
-        return float((score_y == fit_y[0]).mean())
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=2000))
-    return float(probe.fit(fit_x, fit_y).score(score_x, score_y))
 
 
 def _labelled(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 from seisml.evaluation import probes
-from seisml.evaluation.probes import knn_accuracy, knn_votes, linear_probe_accuracy
+from seisml.evaluation.probes import knn_accuracy, knn_votes
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -56,10 +56,9 @@ def test_votes_are_scikit_learns_probabilities() -> None:
 def test_unlabelled_left_out_on_both_sides() -> None:
     (train_x, train_y), (test_x, test_y) = clusters(60, 0), clusters(50, 1)
     noise = torch.zeros(20, 16), torch.full((20,), -1)
-    for probe in (knn_accuracy, linear_probe_accuracy):
-        expected = probe(train_x, train_y, test_x, test_y)
-        more = (torch.cat([train_x, noise[0]]), torch.cat([train_y, noise[1]]))
-        assert probe(*more, torch.cat([noise[0], test_x]), torch.cat([noise[1], test_y])) == expected
+    expected = knn_accuracy(train_x, train_y, test_x, test_y)
+    more = (torch.cat([train_x, noise[0]]), torch.cat([train_y, noise[1]]))
+    assert knn_accuracy(*more, torch.cat([noise[0], test_x]), torch.cat([noise[1], test_y])) == expected
 
 
 def test_ties_go_to_the_smaller_label_and_k_to_what_there_is() -> None:
@@ -67,12 +66,11 @@ def test_ties_go_to_the_smaller_label_and_k_to_what_there_is() -> None:
     assert knn_accuracy(train_x, train_y, torch.tensor([[0.1]]), torch.tensor([0]), k=5) == 1
 
 
-@pytest.mark.parametrize("probe", [knn_accuracy, linear_probe_accuracy])
-def test_nothing_to_score_is_nan(probe) -> None:
+def test_nothing_to_score_is_nan() -> None:
     x, y = clusters(10, 0)
     unlabelled = torch.full_like(y, -1)
-    assert math.isnan(probe(x, unlabelled, x, y)) and math.isnan(probe(x, y, x, unlabelled))
-    assert math.isnan(probe(x * torch.nan, y, x, y))
+    assert math.isnan(knn_accuracy(x, unlabelled, x, y)) and math.isnan(knn_accuracy(x, y, x, unlabelled))
+    assert math.isnan(knn_accuracy(x * torch.nan, y, x, y))
 
 
 def test_shapes_and_options_are_checked() -> None:
@@ -84,15 +82,6 @@ def test_shapes_and_options_are_checked() -> None:
         knn_accuracy(x, y, x, y, k=0)
     with pytest.raises(ValueError, match="manhattan"):
         knn_accuracy(x, y, x, y, metric="manhattan")
-
-
-def test_linear_probe_reads_what_scale_hides() -> None:
-    (train_x, train_y), (test_x, test_y) = clusters(200, 0, 0.3), clusters(100, 1, 0.3)
-    scale = torch.logspace(-4, 4, 16)
-    assert linear_probe_accuracy(train_x * scale, train_y, test_x * scale, test_y) > 0.95
-    # a train part of one class: that class is all the probe can say
-    one_class = linear_probe_accuracy(train_x, torch.zeros_like(train_y), test_x, test_y)
-    assert one_class == (test_y == 0).double().mean().item()
 
 
 def test_bfloat16_embeddings_under_autocast() -> None:
