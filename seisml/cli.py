@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"seisml: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("seisml: interrupted; nothing was written, earlier stores are as they were", file=sys.stderr)
+        print("seisml: interrupted; finished parts are kept, nothing half is left", file=sys.stderr)
         return 130
 
 

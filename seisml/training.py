@@ -157,6 +157,7 @@ def make_record(
         "run": run,
         "config": OmegaConf.to_container(cfg, resolve=True),
         "facts": data.facts.to_dict(),
+        "data": data.preprocessing(),
         "front_end": front_end_config(cfg, record),
         **({key: getattr(method, key) for key in ENCODER_KEYS} if hasattr(method, "backbone_type") else {}),
         "split_hash": data.split.hash,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -141,6 +141,16 @@ class StoreDataModule(pl.LightningDataModule):
     def how_to_make(self) -> str:
         """Say how the store is made; for the error where it is missing."""
         return f"make one with `seisml prepare folder SRC --out {self.root}` or point dataset.root=... at yours"
+
+    def preprocessing(self) -> dict[str, Any]:
+        """What was done to the records when they were prepared, so that continuous ones get the same.
+
+        Returns:
+            ``components``, ``bandpass`` and ``detrend``, ``None`` where nothing is known or was done.
+        """
+        options = getattr(self.ready_store, "prepared", {}).get("options", {})
+        reading = options.get("reading") or options  # some prepare commands keep these apart from their own options
+        return {key: reading.get(key) for key in ("components", "bandpass", "detrend")}
 
     @property
     def ready_store(self) -> Store:

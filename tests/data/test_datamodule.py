@@ -8,6 +8,7 @@ import torch
 from seisml.data.datamodule import StoreDataModule
 from seisml.data.sampling import EpochSampler, StoreDataset
 from seisml.data.store import Store
+from seisml.data.store_writer import StoreWriter
 from seisml.errors import UserError
 from tests.stores import write_store
 
@@ -118,6 +119,19 @@ def test_mixed_rates_and_lengths_are_refused(tmp_path):
     (root / "metadata.csv").write_text(table.replace("100.0", "200.0", 1))
     with pytest.raises(UserError, match="mixes sampling rates.*--sampling-rate"):
         module(root)
+
+
+def test_preprocessing_is_what_prepare_did(root, tmp_path):
+    assert module(root).preprocessing() == {"components": None, "bandpass": None, "detrend": None}
+    done = {"components": "ZNE", "bandpass": [2.0, 20.0], "detrend": "constant"}
+    for number, options in enumerate((done, {"reading": done, "windows": 3})):
+        with StoreWriter(tmp_path / str(number), options, None) as writer:
+            for event in range(10):
+                writer.add(
+                    np.ones((3, 100), np.float32),
+                    {"trace_category": "ab"[event % 2], "source_id": str(event), "trace_sampling_rate_hz": 100.0},
+                )
+        assert module(tmp_path / str(number), batch_size=2).preprocessing() == done
 
 
 def test_seisbench_stores_open(shared_data):

@@ -257,7 +257,7 @@ def test_interrupted_and_killed(tmp_path, number, code):
     _, error = process.communicate(timeout=30)
     assert process.returncode == code
     if number == signal.SIGINT:
-        assert error.decode() == "seisml: interrupted; nothing was written, earlier stores are as they were\n"
+        assert error.decode() == "seisml: interrupted; finished parts are kept, nothing half is left\n"
         assert not list(tmp_path.glob(".store.partial-*"))
     assert len(Store(out)) == 1
     deadline = time.monotonic() + 10
