@@ -190,7 +190,7 @@ class SpectrogramFrontEnd(nn.Module):
             return None
         return (
             f"front_end.floor: {float(self.floor):.3g} hides {hidden:.0%} of the traces, their pictures are blank or "
-            "linear; set front_end.floor=auto, and front_end.normalize=std where records differ in unit"
+            "linear; set front_end.floor=auto where it is a number, normalize=std where records differ in unit"
         )
 
     def _window(self, dtype: torch.dtype, device: torch.device) -> Tensor:
