@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seisml.building import front_end_config
@@ -42,6 +42,9 @@ def say_data(data: StoreDataModule) -> None:
 def say_front_end(cfg: DictConfig, data: StoreDataModule, pretrained: dict[str, Any]) -> None:
     """Say where the pretrained encoder overrules the configuration, or meets data unlike its own."""
     record, path = pretrained["record"], pretrained["path"]
+    kind, asked = record.get("backbone_type"), OmegaConf.select(cfg, "model_params.backbone_type")
+    if kind is not None and asked is not None and kind != asked:
+        say(f"The encoder is a {kind}, as {path} was saved from, not the configuration's {asked}.")
     if front_end_config(cfg, record) != front_end_config(cfg, {}):
         say(f"The front end is the one that {path} was trained with, not the configuration's.")
     rate = record.get("facts", {}).get("sampling_rate", data.facts.sampling_rate)

@@ -93,6 +93,7 @@ def test_linear_evaluation_keeps_the_encoder_and_its_front_end(pretrained, store
     assert metrics["pretrained"]["test_events_seen"]["seen"] == 0  # the fixed test part stays out of pretraining
     said = capsys.readouterr().out
     assert "front end is the one" in said and "seen 0 of the 8 test events" in said
+    assert "encoder is a SmallResNetEncoder" in said and "not the configuration's ResNet18Encoder" in said
     method = load_method(tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert method.front_end.nperseg == 64
     loaded, saved = method.encoder.state_dict(), read_checkpoint(encoders[-1])
