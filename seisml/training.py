@@ -126,6 +126,7 @@ def gather_metrics(
     """Everything that ``metrics.json`` says about a run, but how long it took."""
     metrics: dict[str, Any] = dict(history.values)
     if outcome is not None:
+        metrics["test/classifier"] = outcome.classifier
         metrics |= outcome.metrics(data.facts.classes)
         metrics |= method.extra_metrics(outcome) if hasattr(method, "extra_metrics") else {}
     events = event_ids(data.ready_store.metadata)
@@ -149,9 +150,9 @@ def make_record(
 ) -> dict[str, Any]:
     """What travels in the run's checkpoints: plain values and tensors, so that they load with ``weights_only=True``."""
     seen = event_hashes(np.unique(event_ids(data.ready_store.metadata)[data.split.train]))
-    earlier = pretrained["record"].get("seen_events") if pretrained else None
-    if earlier is not None:
-        seen = np.union1d(seen, earlier.numpy())
+    if pretrained:
+        earlier = pretrained["record"].get("seen_events")
+        seen = None if earlier is None else np.union1d(seen, earlier.numpy())  # what is not known stays unknown
     record = pretrained["record"] if pretrained else {}
     return {
         "run": run,
@@ -161,7 +162,7 @@ def make_record(
         "front_end": front_end_config(cfg, record),
         **({key: getattr(method, key) for key in ENCODER_KEYS} if hasattr(method, "backbone_type") else {}),
         "split_hash": data.split.hash,
-        "seen_events": torch.from_numpy(np.asarray(seen)),
+        "seen_events": None if seen is None else torch.from_numpy(np.asarray(seen)),
         "versions": versions(),
     }
 

@@ -151,6 +151,18 @@ def test_overlap_with_pretraining_is_reported(pretrained, store, tmp_path, capsy
     assert f"seen {seen['seen']} of the 8 test events" in capsys.readouterr().out
 
 
+def test_an_encoder_of_unknown_history_stays_so(pretrained, store, tmp_path, capsys):
+    """Fine-tuning a published encoder must not make a later run report that nothing was seen."""
+    state = read_checkpoint(pretrained[2][-1])["model_state_dict"]
+    torch.save({"epoch": 9, "model_state_dict": state}, tmp_path / "published.ckpt")
+    overrides = ["figures=false", "trainer_params.max_epochs=1"]
+    finetune(store, tmp_path / "a", f"load_encoder.ckpt_fname={tmp_path / 'published.ckpt'}", *overrides)
+    first = tmp_path / "a" / "checkpoints" / "last.ckpt"
+    metrics = finetune(store, tmp_path / "b", f"load_encoder.ckpt_fname={first}", *overrides)
+    assert metrics["pretrained"]["test_events_seen"] is None
+    assert capsys.readouterr().out.count("does not say which events it has seen") == 2
+
+
 def test_pretraining_with_a_supervised_batch_is_refused(store, tmp_path):
     cfg = compose("configs/ssl.yaml", [*PRETRAIN, f"dataset.root={store}", "dataset.is_ssl=false"])
     with pytest.raises(UserError, match="dataset.is_ssl=true"):

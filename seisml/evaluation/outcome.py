@@ -34,12 +34,14 @@ class Outcome:
         label: (N,).
         row: Rows of the store, (N,).
         embedding: (N, D).
+        classifier: What made the predictions.
     """
 
     log_probability: Tensor
     label: Tensor
     row: Tensor
     embedding: Tensor
+    classifier: str = "the method's own"
 
     @property
     def predicted(self) -> Tensor:
@@ -75,7 +77,8 @@ def classify(trainer: pl.Trainer, method: Method, data: StoreDataModule) -> Outc
     test_x, test_y = embed_rows(method, data, data.split.test)
     votes = knn_votes(train_x, train_y, test_x, len(data.facts.classes))
     share = (votes.float() + 1e-3) / (votes + 1e-3).sum(-1, keepdim=True)
-    return Outcome(share.log(), test_y, torch.from_numpy(np.asarray(data.split.test)), test_x)
+    rows = torch.from_numpy(np.asarray(data.split.test))
+    return Outcome(share.log(), test_y, rows, test_x, "5 nearest neighbours of one trace's embedding")
 
 
 def draw(
