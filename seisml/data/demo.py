@@ -19,7 +19,7 @@ PREPARE_COMMAND = "demo"
 SUMMARY = "Make the embedded data set: synthetic events of the eight Aknes classes, 6 traces, 8 s."
 EXAMPLE = "seisml prepare demo --out data/demo"
 N_PER_CLASS = 50
-N_UNLABELED = 200
+N_UNLABELED = 800
 _RECIPE = 1  # raise it when the same options would give other waveforms
 
 
