@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
+from tqdm import tqdm
 
 from seisml.checkpoints import save_encoder
 from seisml.data.identity import event_ids
@@ -18,6 +19,8 @@ from seisml.evaluation.probes import knn_accuracy
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
     from seisml.methods.base import Method
+
+SHORT = 8  # batches that need no progress bar of their own
 
 
 @torch.no_grad()
@@ -35,7 +38,9 @@ def embed_rows(method: Method, data: StoreDataModule, rows: np.ndarray) -> tuple
     training = method.training
     method.eval()
     features, labels = [], []
-    for batch in data.evaluation_loader(rows, single=True):
+    loader = data.evaluation_loader(rows, single=True)
+    shown = method.trainer.progress_bar_callback is not None and len(loader) > SHORT
+    for batch in tqdm(loader, desc="embedding", leave=False, disable=not shown):
         batch = {name: value.to(method.device) for name, value in batch.items()}
         with method.trainer.precision_plugin.forward_context():
             embedding, _ = method.encode_traces(batch)  # (B, 1, D)
