@@ -51,7 +51,8 @@ def measure(arguments: argparse.Namespace) -> pd.DataFrame:
         run_once(where / "pretrain", "configs/ssl.yaml", pretraining)
         encoder = where / "pretrain" / "checkpoints" / "last.ckpt"
         for fraction in arguments.fractions:
-            for name, (frozen, load) in METHODS.items():
+            for name in arguments.methods:
+                frozen, load = METHODS[name]
                 experiment = f"[{arguments.experiment},linear_evaluation]" if frozen else arguments.experiment
                 metrics = run_once(
                     where / f"{name.replace(', ', '_').replace(' ', '_')}_{fraction:g}",
@@ -80,6 +81,8 @@ def main() -> None:
     parser.add_argument("--experiment", required=True, help="NAME: configs/experiment/NAME.yaml and NAME_pretrain.yaml")
     parser.add_argument("--root", help="the prepared store; by default the experiment's")
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.05, 0.1, 0.8], help="train_data_ratio of each")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD",
+                        help=f"which to compare: {', '.join(METHODS)}")  # fmt: skip
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/label_efficiency"))
     parser.add_argument("--overrides", nargs="*", default=[], help="Hydra overrides of every run")
