@@ -113,6 +113,8 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
         log_results(logger, metrics, trainer.global_step)
         if cfg.get("figures", True):
             log_figures(logger, draw(folder / "figures", outcome, history.frame(), method, data))
+    if logger:
+        logger.finalize("success")  # TensorBoard writes from a thread of its own: wait for it
     if hasattr(logger, "log_image"):  # wandb keeps one run open per process; the next job of a sweep is another
         logger.experiment.finish()
     encoder = saver.saved if saver and saver.saved else (last if hasattr(method, "encoder") else None)
