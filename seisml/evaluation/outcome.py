@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from seisml.evaluation import figures
+from seisml.evaluation.embedding import embed_rows
 from seisml.evaluation.metrics import classification_metrics
 from seisml.evaluation.probes import knn_votes
 
@@ -71,8 +72,6 @@ def classify(trainer: pl.Trainer, method: Method, data: StoreDataModule) -> Outc
         batches = trainer.predict(method, data.test_dataloader())
         joined = {name: torch.cat([batch[name].cpu() for batch in batches]) for name in batches[0]}
         return Outcome(joined["log_probability"], joined["label"], joined["index"], joined["embedding"])
-    from seisml.methods.callbacks import embed_rows  # methods import evaluation, not the other way, but for this
-
     train_x, train_y = embed_rows(method, data, data.labelled(data.split.train))
     test_x, test_y = embed_rows(method, data, data.split.test)
     votes = knn_votes(train_x, train_y, test_x, len(data.facts.classes))

@@ -7,47 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Callback
-from torch import Tensor
-from tqdm import tqdm
 
 from seisml.checkpoints import save_encoder
 from seisml.data.identity import event_ids
+from seisml.evaluation.embedding import embed_rows
 from seisml.evaluation.probes import knn_accuracy
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
     from seisml.methods.base import Method
-
-SHORT = 8  # batches that need no progress bar of their own
-
-
-@torch.no_grad()
-def embed_rows(method: Method, data: StoreDataModule, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Embed one drawn trace of each of the chosen rows, in eval mode, on the method's device.
-
-    Args:
-        method: The network.
-        data: The data module that the rows belong to.
-        rows: Row numbers, shape (N,).
-
-    Returns:
-        Embeddings (N, D) float32 and labels (N,), on the CPU.
-    """
-    training = method.training
-    method.eval()
-    features, labels = [], []
-    loader = data.evaluation_loader(rows, single=True)
-    shown = method.trainer.progress_bar_callback is not None and len(loader) > SHORT
-    for batch in tqdm(loader, desc="embedding", leave=False, disable=not shown):
-        batch = {name: value.to(method.device) for name, value in batch.items()}
-        with method.trainer.precision_plugin.forward_context():
-            embedding, _ = method.encode_traces(batch)  # (B, 1, D)
-        features.append(embedding[:, 0].float().cpu())
-        labels.append(batch["label"].cpu())
-    method.train(training)
-    return torch.cat(features), torch.cat(labels)
 
 
 def probe_rows(data: StoreDataModule, seed: int, share: float = 0.2) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError, nearest
+from seisml.evaluation.embedding import embed_rows
 from seisml.losses.deep_clustering import deep_clustering_loss, whitened_kmeans_loss
-from seisml.methods.callbacks import embed_rows
 from seisml.methods.waveform_classifier import WaveformClassifier
 
 ClusteringLoss = Literal["deep_clustering", "whitened_kmeans"]
