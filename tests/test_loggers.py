@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
+import wandb
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seisml.config import compose
@@ -47,8 +49,12 @@ def test_tensorboard_holds_config_results_and_figures(tmp_path: Path) -> None:
 
 def test_wandb_offline_holds_config_results_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_SILENT", "true")
-    (folder,) = (run(tmp_path, "wandb") / "wandb").glob("offline-run-*")
+    made = run(tmp_path, "wandb")
+    wandb.teardown()  # wandb's own process closes the file, as it does when a command ends
+    (folder,) = (made / "wandb").glob("offline-run-*")
     pictures = [file.name for file in (folder / "files" / "media" / "images").iterdir()]
     assert all(any(name.startswith(figure) for name in pictures) for figure in FIGURES)
-    raw = next(folder.glob("*.wandb")).read_bytes()
+    file, deadline = next(folder.glob("*.wandb")), time.monotonic() + 20
+    while len(raw := file.read_bytes()) < 100 and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert b"SmallResNetEncoder" in raw and b"test/acc" in raw
