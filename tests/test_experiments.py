@@ -82,6 +82,5 @@ def test_one_step(experiment: str, config: str, stores: dict[str, Path], tmp_pat
 
 def keeps_published_network(experiment: str) -> bool:
     """Tell the experiments that change no network: ResNet34 on pictures of 128 x 711 is not a small test."""
-    return "backbone" not in (REPO / "configs" / "experiment" / f"{experiment}.yaml").read_text() and (
-        "defaults" not in (REPO / "configs" / "experiment" / f"{experiment}.yaml").read_text()
-    )
+    text = (REPO / "configs" / "experiment" / f"{experiment}.yaml").read_text()
+    return "backbone" not in text and "defaults" not in text
