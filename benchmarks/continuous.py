@@ -22,12 +22,12 @@ import torch
 from obspy import Stream, Trace, UTCDateTime
 
 from seisml.data.facts import DataFacts
-from seisml.inference.continuous import DayReader, GridOptions
 from seisml.inference.scan import CERTAIN, Scanner
-from seisml.inference.streams import index_streams
-from seisml.inference.windows import WindowGrid
+from seisml.inference.window_grid import WindowGrid
 from seisml.methods.convnetquake import ConvNetQuake
 from seisml.transforms.waveform import WaveformFrontEnd
+from seisml.waveforms.continuous import DayReader, GridOptions
+from seisml.waveforms.streams import index_streams
 
 RATE, LENGTH, BATCH = 100.0, 1000, 128
 CLASSES = ("noise", *(f"cluster {i}" for i in range(1, 7)))

@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 
 from seisml.data.datamodule import StoreDataModule
-from seisml.data.store_writer import StoreWriter
-from seisml.evaluation.record import closing_table
+from seisml.run.record import closing_table
+from seisml.store.writer import StoreWriter
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.spectrogram import SpectrogramFrontEnd

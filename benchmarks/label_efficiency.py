@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from seisml.config import compose
+from seisml.config.compose import compose
 from seisml.evaluation import figures
-from seisml.evaluation.record import closing_table
-from seisml.training import train
+from seisml.run.record import closing_table
+from seisml.run.train import train
 
 METHODS = {  # name: is the encoder frozen, is it the pretrained one
     "linear, pretrained": (True, True),

@@ -14,8 +14,8 @@ import time
 import torch
 
 from seisml.data.facts import DataFacts
-from seisml.evaluation.record import closing_table
 from seisml.methods.vnibcreg import VNIbCReg
+from seisml.run.record import closing_table
 from seisml.transforms.spectrogram import SpectrogramFrontEnd
 
 FACTS = DataFacts(("a", "b"), 1000.0, 16000)

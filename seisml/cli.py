@@ -1,28 +1,61 @@
-"""The ``seisml`` command: ``seisml prepare ...``, ``seisml datasets``, ``seisml demo``.
+"""The ``seisml`` command: ``seisml prepare ...``, ``seisml predict``, ``seisml datasets``, ``seisml demo``.
 
-A module of :mod:`seisml.data` is a prepare command where it defines ``PREPARE_COMMAND`` (its name on the command line),
-``add_arguments(parser)`` and ``run(arguments) -> int``; ``SUMMARY`` and ``EXAMPLE`` are shown in its help. Any other
-module is a command of its own where it defines ``COMMAND`` and the rest.
+A subcommand is a row of :data:`COMMANDS` or :data:`PREPARE`. Its module defines ``add_arguments(parser)``,
+``run(arguments) -> int`` and ``EXAMPLE``, and is imported only where the command line names it.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import importlib
 import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
-from pathlib import Path
-from types import ModuleType
-from typing import Any, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 from seisml import __version__
 from seisml.errors import UserError, nearest
 
-PACKAGE = Path(__file__).resolve().parent
+
+class Command(NamedTuple):
+    """A subcommand: the module that does it, and a line that says what it does."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "predict": Command("seisml.inference.predict", "find events in continuous records with a trained classifier"),
+    "datasets": Command("seisml.commands.datasets", "list the data sets that training knows by name"),
+    "demo": Command(
+        "seisml.commands.demo", "pretrain, evaluate linearly and fine-tune on embedded data, in minutes on a laptop"
+    ),
+}
+PREPARE = {
+    "folder": Command(
+        "seisml.prepare.folder", "folders of classes with one waveform file per event, any format ObsPy reads"
+    ),
+    "catalog": Command(
+        "seisml.prepare.catalog",
+        "continuous or event waveforms with an earthquake catalogue (QuakeML, Nordic S-files...)",
+    ),
+    "aknes": Command(
+        "seisml.datasets.aknes", "the published Åknes rockslope archive (eight classes and unlabelled events)"
+    ),
+    "convnetquake": Command(
+        "seisml.datasets.convnetquake.prepare",
+        "noise and geographic clusters of earthquakes: waveforms with a catalogue",
+    ),
+    "tremor": Command(
+        "seisml.datasets.tremor.prepare", "triggered tremor: continuous waveforms and a list of large earthquakes"
+    ),
+    "demo": Command(
+        "seisml.datasets.demo.data_module",
+        "the embedded data set: synthetic events of the eight Åknes classes, 6 traces, 8 s",
+    ),
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,21 +94,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def prepare_commands() -> dict[str, Path]:
-    """Find the prepare commands: name -> file. Nothing is imported, so that one command does not pay for all."""
-    return _find("PREPARE_COMMAND", "data/*.py")
-
-
-def other_commands() -> dict[str, Path]:
-    """Find the commands beside ``prepare``: name -> file, from modules that define ``COMMAND``."""
-    return _find("COMMAND", "*.py") | _find("COMMAND", "*/*.py")
-
-
-def _find(constant: str, pattern: str) -> dict[str, Path]:
-    named = {_constant(path, constant): path for path in sorted(PACKAGE.glob(pattern))}
-    return {name: path for name, path in named.items() if name}
-
-
 def _dispatch(arguments: list[str]) -> int:
     parser = _Parser(
         prog="seisml",
@@ -90,21 +108,13 @@ def _dispatch(arguments: list[str]) -> int:
         description="Make a data set (a store) from recordings. Training reads stores.",
         epilog="example: seisml prepare folder recordings --out data/mine",
     )
-    datasets = commands.add_parser(
-        "datasets",
-        help="list the data sets that training knows by name",
-        description="List the data sets that training knows by name (dataset=NAME).",
-        epilog="example: seisml datasets",
-    )
-    datasets.set_defaults(run=_list_datasets)
     words = [word for word in arguments if not word.startswith("-")]
     asked = words[0] if words else None
     asked_kind = words[1] if len(words) > 1 and asked == "prepare" else None
-    available = prepare_commands()
-    if asked_kind is not None and asked_kind not in available:
-        raise UserError(f"seisml prepare {asked_kind}: no such command; {nearest(asked_kind, available)}")
+    if asked_kind is not None and asked_kind not in PREPARE:
+        raise UserError(f"seisml prepare {asked_kind}: no such command; {nearest(asked_kind, PREPARE)}")
     kinds = prepare.add_subparsers(dest="kind", metavar="KIND", required=True)
-    usage = _add_found(kinds, available, asked_kind) or _add_found(commands, other_commands(), asked)
+    usage = _add_commands(kinds, PREPARE, asked_kind) or _add_commands(commands, COMMANDS, asked)
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:
         options = re.findall(r"(?<!\w)--[a-z][a-z-]*", usage or parser.format_usage())
@@ -112,62 +122,18 @@ def _dispatch(arguments: list[str]) -> int:
     return int(chosen.run(chosen) or 0)
 
 
-def _add_found(commands: Any, found: dict[str, Path], asked: str | None) -> str:
-    """Add the found commands, the one that is asked for with its options; returns that one's usage."""
+def _add_commands(parsers: Any, table: Mapping[str, Command], asked: str | None) -> str:
+    """Add the subcommands of a table, the one that is asked for with its options; returns that one's usage."""
     usage = ""
-    for name, path in found.items():
-        summary = _constant(path, "SUMMARY")
-        module = _import(path) if name == asked else None
-        example = getattr(module, "EXAMPLE", None) or _constant(path, "EXAMPLE")
-        command = commands.add_parser(
-            name, help=summary, description=summary, epilog=f"example: {example}" if example else None
-        )
+    for name, command in table.items():
+        module = importlib.import_module(command.module) if name == asked else None
+        epilog = f"example: {module.EXAMPLE}" if module else None
+        parser = parsers.add_parser(name, help=command.summary, description=command.summary, epilog=epilog)
         if module is not None:
-            module.add_arguments(command)
-            usage = command.format_usage()
-            command.set_defaults(run=module.run)
+            module.add_arguments(parser)
+            usage = parser.format_usage()
+            parser.set_defaults(run=module.run)
     return usage
-
-
-def _import(path: Path) -> ModuleType:
-    return importlib.import_module(".".join(("seisml", *path.relative_to(PACKAGE).with_suffix("").parts)))
-
-
-def _constant(path: Path, name: str) -> str | None:
-    """Read a module's text constant from its source, without importing it."""
-    text = path.read_text(encoding="utf-8")
-    if f"{name} = " not in text and f"{name}: str = " not in text:
-        return None
-    for node in ast.parse(text).body:
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
-        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            try:
-                value = ast.literal_eval(node.value)  # type: ignore[arg-type]
-            except ValueError:
-                return None
-            return value if isinstance(value, str) else None
-    return None
-
-
-def _list_datasets(_: argparse.Namespace) -> int:
-    from seisml.config_sources import config_dir
-
-    folder = Path(config_dir()) / "dataset"
-    lines = [(path.stem, _first_comment(path)) for path in sorted(folder.glob("*.yaml"))]
-    width = max((len(name) for name, _ in lines), default=0)
-    for name, comment in lines:
-        print(f"{name.ljust(width)}  {comment}".rstrip())
-    print("use one with dataset=NAME; any store of your own with dataset=store dataset.root=STORE")
-    return 0
-
-
-def _first_comment(path: Path) -> str:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("#") and not line.startswith("# @"):
-            return line.lstrip("# ").strip()
-    return ""
 
 
 if __name__ == "__main__":

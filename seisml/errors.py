@@ -1,9 +1,15 @@
-"""Errors that a user can mend: one line that names the cause and the cure."""
+"""Errors that a user can mend: one line that names the cause and the cure, and an exit code."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -29,3 +35,45 @@ def nearest(word: str, choices: Iterable[str]) -> str:
         folded = {name.lower(): name for name in names}
         match = [folded[m] for m in difflib.get_close_matches(str(word).lower(), list(folded), n=1, cutoff=0.6)]
     return f"did you mean {match[0]!r}?" if match else f"choose from {', '.join(names) or 'nothing'}"
+
+
+def report(error: BaseException, job: str = "") -> int:
+    """Print an error: one line for bad input, the traceback for anything else or where the user asks for it.
+
+    Returns:
+        The exit code: 2 for bad input, 1 for anything else.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UserError):
+        cause = cause.__cause__
+    if cause is None or any(os.environ.get(name) == "1" for name in ("SEISML_TRACEBACK", "HYDRA_FULL_ERROR")):
+        traceback.print_exception(error)
+    if cause is None:
+        return 1
+    lines = [line for line in str(cause).splitlines() if line.strip()]
+    if lines and lines[0].startswith("Caught UserError in"):  # from a worker process, which sends its traceback along
+        lines = [lines[-1].partition("UserError: ")[2]]
+    print(f"error: {job}{' '.join(' '.join(lines).split())}", file=sys.stderr)
+    return 2
+
+
+def interrupted() -> int:
+    """Say that the user stopped the command; return the exit code for it."""
+    print("interrupted", file=sys.stderr)
+    return 130
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block: one that meets PyTorch's import aborts the process with a core dump."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, _: waiting.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if waiting:
+        raise KeyboardInterrupt

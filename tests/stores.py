@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seisml.data.store_writer import StoreWriter
+from seisml.store.writer import StoreWriter
 
 SAMPLING_RATE = 100.0
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from seisml.cli import main
-from seisml.config import run
+from seisml.config.compose import run
 from seisml.networks import SmallResNetEncoder
 from tests.stores import write_store
 

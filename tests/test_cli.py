@@ -7,18 +7,15 @@ import sys
 
 import pytest
 
-from seisml import cli
-from seisml.cli import main, prepare_commands
+from seisml.cli import COMMANDS, PREPARE, main
 
 
-def test_every_prepare_command_has_help_with_an_example(capsys):
-    commands = prepare_commands()
-    assert {"folder", "aknes"} <= set(commands)
-    for name in commands:
-        with pytest.raises(SystemExit) as stopped:
-            main(["prepare", name, "--help"])
-        assert stopped.value.code == 0
-        assert f"example: seisml prepare {name}" in " ".join(capsys.readouterr().out.split())
+@pytest.mark.parametrize("words", [["prepare", name] for name in PREPARE] + [[name] for name in COMMANDS])
+def test_every_command_has_help_with_an_example(words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([*words, "--help"])
+    assert stopped.value.code == 0
+    assert f"example: seisml {' '.join(words)}" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["prepare", "--help"], ["datasets", "--help"], ["prepare", "-h"]])
@@ -60,14 +57,6 @@ def test_datasets(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("aknes ") and len(line.split()) > 3 for line in lines)
     assert "dataset=NAME" in lines[-1]
-
-
-def test_a_command_of_a_new_module_is_found(tmp_path, monkeypatch):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "mine.py").write_text('PREPARE_COMMAND: str = "mine"\nSUMMARY = "mine"\n')
-    (tmp_path / "data" / "other.py").write_text('# PREPARE_COMMAND = "no"\n')
-    monkeypatch.setattr(cli, "PACKAGE", tmp_path)
-    assert list(prepare_commands()) == ["mine"]
 
 
 def test_prepare_starts_without_torch():

@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from seisml.config import compose
-from seisml.training import train
+from seisml.config.compose import compose
+from seisml.run.train import train
 from tests.stores import write_store
 
 REPO = Path(__file__).resolve().parents[1]

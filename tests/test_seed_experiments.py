@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from seisml.building import load_method
-from seisml.config import compose
-from seisml.data.store_writer import StoreWriter
-from seisml.training import train
-from tests.data.test_tremor import write_file
+from seisml.config.compose import compose
+from seisml.run.build import load_method
+from seisml.run.train import train
+from seisml.store.writer import StoreWriter
+from tests.datasets.test_tremor import write_file
 
 SHORT = ["trainer_params.gpus=[]", "trainer_params.enable_progress_bar=false", "dataset.batch_size=8"]
 

@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader
 from seisml.data.facts import DataFacts
 from seisml.data.sampling import EpochSampler, StoreDataset, keep_batch
 from seisml.data.splits import Split, make_split
-from seisml.data.store import Store
-from seisml.data.store_folder import recover_interrupted
 from seisml.errors import UserError
+from seisml.store.folder import recover_interrupted
+from seisml.store.store import Store
 
 
 class StoreDataModule(pl.LightningDataModule):

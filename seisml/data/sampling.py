@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from seisml.data.store import Store
 from seisml.errors import UserError
+from seisml.store.store import Store
 from seisml.transforms.randomness import uniform
 
 Key = tuple[int, int]  # (epoch, row of the store)

@@ -9,7 +9,7 @@ from typing import Any
 
 from seisml.errors import UserError
 from seisml.inference.station_day import DayReport, ScanSettings, run_day
-from seisml.inference.streams import StationDay
+from seisml.waveforms.streams import StationDay
 
 ANSWER = 10.0  # seconds that a scheduler has to answer
 

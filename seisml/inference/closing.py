@@ -16,7 +16,7 @@ from seisml.inference.output import (
     write_table,
 )
 from seisml.inference.station_day import DayReport
-from seisml.inference.streams import StationDay, StreamIndex
+from seisml.waveforms.streams import StationDay, StreamIndex
 
 
 def write_results(

@@ -13,10 +13,10 @@ import numpy as np
 from obspy import Stream, Trace, UTCDateTime, read
 from obspy.core.event import Catalog, Comment, Event, Pick, ResourceIdentifier, WaveformStreamID
 
-from seisml.data.waveform_index import Instrument
-from seisml.inference.continuous import runs
 from seisml.inference.detections import Detection
-from seisml.inference.streams import format_time
+from seisml.waveforms.continuous import runs
+from seisml.waveforms.index import Instrument
+from seisml.waveforms.streams import format_time
 
 DETECTION_COLUMNS = (
     "network", "station", "location", "channel", "start", "end", "peak_time", "class", "probability",

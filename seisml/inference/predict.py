@@ -15,22 +15,20 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from seisml.building import load_method
 from seisml.errors import UserError, nearest
 from seisml.evaluation.figures.style import save
 from seisml.inference.archive import work_off
 from seisml.inference.closing import closing_table, write_results
-from seisml.inference.continuous import GridOptions
 from seisml.inference.dayplot import day_plot
 from seisml.inference.detections import Detection, DetectionRule, Detector
 from seisml.inference.output import read_probabilities, write_atomically
 from seisml.inference.scan import PRECISIONS, Scanner
 from seisml.inference.station_day import DayReport, ScanSettings, day_files, finished
-from seisml.inference.streams import StationDay, index_streams
-from seisml.inference.windows import DAY_NS, WindowGrid
+from seisml.inference.window_grid import DAY_NS, WindowGrid
+from seisml.run.build import load_method
+from seisml.waveforms.continuous import GridOptions
+from seisml.waveforms.streams import StationDay, index_streams
 
-COMMAND = "predict"
-SUMMARY = "find events in continuous records with a trained classifier"
 LEAST_THRESHOLD = 0.2  # for bfloat16: twice what it leaves to float32
 EXAMPLE = "seisml predict runs/convnetquake/checkpoints/best.ckpt archive/2020 --out detections --step 1"
 

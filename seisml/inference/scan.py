@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from seisml.errors import UserError, nearest
 from seisml.inference.channels_last import Unconvertible
 from seisml.inference.waveform_scan import WaveformScanner
-from seisml.inference.windows import WindowGrid, window_view
+from seisml.inference.window_grid import WindowGrid, window_view
 from seisml.methods.classifier import Classifier, ensemble
 from seisml.methods.supervised import Supervised
 from seisml.transforms.waveform import WaveformFrontEnd

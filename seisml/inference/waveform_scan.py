@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from seisml.inference.channels_last import ChannelsLastNetwork
-from seisml.inference.windows import WindowGrid
+from seisml.inference.window_grid import WindowGrid
 from seisml.methods.supervised import Supervised
 from seisml.transforms.waveform import WaveformFrontEnd
 

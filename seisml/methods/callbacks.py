@@ -9,10 +9,10 @@ import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from seisml.checkpoints import save_encoder
 from seisml.data.identity import event_ids
 from seisml.evaluation.embedding import embed_rows
 from seisml.evaluation.probes import knn_accuracy
+from seisml.run.checkpoints import save_encoder
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule

@@ -7,9 +7,9 @@ import torch
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.data.sampling import EpochSampler, StoreDataset
-from seisml.data.store import Store
-from seisml.data.store_writer import StoreWriter
 from seisml.errors import UserError
+from seisml.store.store import Store
+from seisml.store.writer import StoreWriter
 from tests.stores import write_store
 
 

@@ -225,7 +225,7 @@ def test_the_filter_that_the_checkpoint_was_trained_with_is_applied(tmp_path, ch
 
 
 def test_probabilities_go_there_and_back(tmp_path):
-    from seisml.data.waveform_index import Instrument
+    from seisml.waveforms.index import Instrument
 
     generator = np.random.default_rng(0)
     p = generator.dirichlet([1, 1], 500).astype(np.float32)

@@ -4,15 +4,15 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from seisml.building import build_method
 from seisml.data.facts import DataFacts
 from seisml.errors import UserError
 from seisml.inference.channels_last import ChannelsLastNetwork, Unconvertible
 from seisml.inference.scan import CERTAIN, Scanner
 from seisml.inference.waveform_scan import window_factors
-from seisml.inference.windows import WindowGrid, window_view
+from seisml.inference.window_grid import WindowGrid, window_view
 from seisml.networks.convnet import ConvNet
 from seisml.networks.convnetquake import ConvNetQuake
+from seisml.run.build import build_method
 from seisml.transforms.waveform import WaveformFrontEnd
 
 GRID = WindowGrid(20.0, 200, 20)

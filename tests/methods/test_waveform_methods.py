@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 
 from seisml.data.facts import DataFacts
-from seisml.data.tremor import TremorDataModule
+from seisml.datasets.tremor.data_module import TremorDataModule
 from seisml.errors import UserError
 from seisml.evaluation.outcome import Outcome
 from seisml.losses.deep_clustering import deep_clustering_loss
@@ -17,7 +17,7 @@ from seisml.methods.waveform_classifier import WaveformClassifier
 from seisml.networks.convnetquake import ConvNetQuake as ConvNetQuakeNetwork
 from seisml.transforms.noise import GaussianNoise
 from seisml.transforms.waveform import WaveformFrontEnd
-from tests.data.test_tremor import write_file
+from tests.datasets.test_tremor import write_file
 
 T = 256
 FACTS = DataFacts(("none", "tremor"), 20.0, T)

@@ -1,0 +1,1 @@
+"""Events, picks, stations and what connects them with waveforms."""

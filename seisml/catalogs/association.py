@@ -1,0 +1,253 @@
+"""Which event a record belongs to, and which picks: catalogue entries meet waveform headers; nothing is read here."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seisml.catalogs.events import CatalogEvent, Pick, first_pick, merge_entries
+from seisml.waveforms.index import EventPart, Instrument, WaveformIndex, choose_sensor
+
+MISSING_COMPONENTS = ("keep", "zeros", "skip")
+_LONGEST_TRAVEL_TIME = 3600.0  # s, more than any P or S wave takes
+
+
+@dataclass(frozen=True)
+class RecordPlan:
+    """One record to be read: one instrument's components over one event.
+
+    Attributes:
+        instrument: Whose traces.
+        paths: Files they lie in.
+        channels: Component asked for -> component letter in the files.
+        start: First sample wanted (ns since 1970).
+        end: Time by which the record must end, exclusive for a window cut from continuous data (ns).
+        is_window: Whether it is cut from continuous data (all of [start, end) must be there) or a whole event file.
+        source_id: Event, or the file's own identity where the catalogue knows none.
+        event: The event; None where the catalogue knows none.
+        p: First P arrival.
+        s: First S arrival.
+    """
+
+    instrument: Instrument
+    paths: tuple[Path, ...]
+    channels: Mapping[str, str]
+    start: int
+    end: int
+    is_window: bool
+    source_id: str
+    event: CatalogEvent | None = None
+    p: Pick | None = None
+    s: Pick | None = None
+
+    @property
+    def name(self) -> str:
+        """How messages call the record."""
+        return f"{f'event {self.event.time}' if self.is_window else self.paths[0].name} {self.instrument}"
+
+
+@dataclass
+class Association:
+    """Planned records, and what found no partner.
+
+    Attributes:
+        plans: Records to read, in order of file and station.
+        skipped: (record or file, reason) of what was left out already here.
+        missing_components: Number of records lacking a component, by the components they lack.
+        unused_channels: Number of records of each channel left aside for another sensor of the instrument.
+        events_without_waveforms: Events that no record shows.
+        picks_without_waveforms: Number of picks at stations that no record of the event shows.
+        picks_outside: Number of picks that lie before or after their record.
+        records_without_event: Number of records the catalogue knows no event for.
+        several_events: Files that hold several events; the one with most picks was taken.
+    """
+
+    plans: list[RecordPlan] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    missing_components: Counter[str] = field(default_factory=Counter)
+    unused_channels: Counter[str] = field(default_factory=Counter)
+    events_without_waveforms: list[CatalogEvent] = field(default_factory=list)
+    picks_without_waveforms: int = 0
+    picks_outside: int = 0
+    records_without_event: int = 0
+    several_events: list[str] = field(default_factory=list)
+
+
+def associate(
+    index: WaveformIndex,
+    entries: Sequence[CatalogEvent],
+    order: str,
+    missing: str,
+    before: float,
+    after: float,
+    root: Path,
+) -> Association:
+    """Plan one record per instrument and event.
+
+    An event file belongs to the entries that name it, else to the event whose origin or pick lies within it. From
+    continuous data a window is cut around each event's P pick at the station, else around its origin time.
+
+    Args:
+        index: Headers of the waveform files.
+        entries: Catalogue entries with united ids, in order of time.
+        order: Components of a record, in order.
+        missing: For a record that lacks a component: ``keep`` it with those it has, fill ``zeros``, or ``skip`` it.
+        before: Seconds of a window before the P pick or origin.
+        after: Seconds after it.
+        root: Folder that file names in ids are relative to.
+    """
+    result = Association()
+    groups: dict[str, list[CatalogEvent]] = defaultdict(list)
+    for entry in entries:
+        groups[entry.source_id].append(entry)
+    events = {source_id: merge_entries(group) for source_id, group in groups.items()}
+    picked = _picked_components(entries)
+
+    def add(instrument: Instrument, components: Iterable[str], plan: dict) -> None:
+        components = list(components)
+        counts = picked[instrument.station, instrument.network] + picked[instrument.station, ""]
+        channels = choose_sensor(components, order, counts)
+        _add_plan(result, RecordPlan(instrument=instrument, channels=channels, **plan), components, order, missing)
+
+    own_ids = _own_ids(index.event_parts, root)
+    finder = _EventFinder(entries, index.event_parts, own_ids)
+    for part in index.event_parts:
+        found, is_ambiguous = finder.find(part)
+        event = merge_entries(found) if found else None
+        if is_ambiguous and part.paths[0].name not in result.several_events:
+            result.several_events.append(part.paths[0].name)
+        plan = {"paths": part.paths, "start": part.start, "end": part.end, "is_window": False, "event": event}
+        source_id = event.source_id if event else own_ids[part.paths[0]]
+        add(part.instrument, part.components, {**plan, "source_id": source_id, **_picks_of(event, part.instrument)})
+    reach = round((max(before, after) + _LONGEST_TRAVEL_TIME) * 1e9)
+    for event in events.values():
+        for instrument in sorted(index.segments):
+            if not index.overlapping(instrument, event.time.ns - reach, event.time.ns + reach):
+                continue
+            picks = _picks_of(event, instrument)
+            reference = picks["p"].time.ns if picks["p"] else event.time.ns
+            start, end = reference - round(before * 1e9), reference + round(after * 1e9)
+            segments = index.overlapping(instrument, start, end)
+            if segments:
+                paths = tuple(dict.fromkeys(segment.path for segment in segments))
+                plan = {"paths": paths, "start": start, "end": end, "is_window": True, "event": event}
+                components = dict.fromkeys(segment.component for segment in segments)
+                add(instrument, components, {**plan, "source_id": event.source_id, **picks})
+    _count_unmatched(result, entries, events)
+    return result
+
+
+class _EventFinder:
+    """Finds the entries that event files show.
+
+    Files that share most of their time show the same event, even those of stations where nothing was picked and whose
+    records begin after the origin: otherwise records of one event would carry different ids and part in a split.
+
+    Args:
+        entries: Catalogue entries in order of time.
+        parts: All records of event files.
+        together: For each file, a name that files of the same time share.
+    """
+
+    def __init__(
+        self, entries: Sequence[CatalogEvent], parts: Iterable[EventPart], together: Mapping[Path, str]
+    ) -> None:
+        self._entries, self._together = entries, together
+        self._times = [entry.time.ns for entry in entries]
+        self._by_name: dict[str, list[int]] = defaultdict(list)
+        self._picks: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for number, entry in enumerate(entries):
+            for name in entry.waveform_names:
+                self._by_name[name].append(number)
+            for pick in entry.picks:
+                self._picks[pick.station].append((pick.time.ns, number))
+        for times in self._picks.values():
+            times.sort()
+        self._shared: dict[str, set[int]] = defaultdict(set)
+        for part in parts:
+            self._shared[together[part.paths[0]]].update(self._named(part) or self._within(part))
+
+    def find(self, part: EventPart) -> tuple[list[CatalogEvent], bool]:
+        """Return the entries of one event, and whether the file shows further events."""
+        found = self._named(part) or self._within(part) or self._shared[self._together[part.paths[0]]]
+        groups: dict[str, list[CatalogEvent]] = defaultdict(list)
+        for number in sorted(found):
+            groups[self._entries[number].source_id].append(self._entries[number])
+        if not groups:
+            return [], False
+        return max(groups.values(), key=lambda group: sum(len(entry.picks) for entry in group)), len(groups) > 1
+
+    def _named(self, part: EventPart) -> set[int]:
+        return {number for path in part.paths for number in self._by_name.get(path.name, ())}
+
+    def _within(self, part: EventPart) -> set[int]:
+        """Entries whose origin, or a pick at the station, lies within the record."""
+        origins = range(bisect_left(self._times, part.start), bisect_right(self._times, part.end))
+        picks = self._picks.get(part.instrument.station, [])
+        first, last = bisect_left(picks, (part.start, -1)), bisect_right(picks, (part.end, len(self._times)))
+        return {*origins, *(number for _, number in picks[first:last])}
+
+
+def _add_plan(result: Association, plan: RecordPlan, components: list[str], order: str, missing: str) -> None:
+    unused = [letter for letter in components if letter not in plan.channels.values()]
+    result.unused_channels.update(f"{plan.instrument}"[:-1] + letter for letter in unused)
+    lacking = "".join(letter for letter in order if letter not in plan.channels)
+    if lacking == order:
+        result.skipped.append((plan.name, f"none of the components {order}, only {''.join(sorted(components))}"))
+        return
+    if lacking:
+        result.missing_components[lacking] += 1
+        if missing == "skip":
+            result.skipped.append((plan.name, f"lacks component {lacking}"))
+            return
+    result.records_without_event += plan.event is None
+    for pick in (plan.p, plan.s):
+        result.picks_outside += pick is not None and not plan.start <= pick.time.ns <= plan.end
+    result.plans.append(plan)
+
+
+def _picks_of(event: CatalogEvent | None, instrument: Instrument) -> dict[str, Pick | None]:
+    codes = (instrument.network, instrument.station, instrument.location)
+    picks = event.picks if event else ()
+    return {"p": first_pick(picks, "P", *codes), "s": first_pick(picks, "S", *codes)}
+
+
+def _picked_components(entries: Iterable[CatalogEvent]) -> dict[tuple[str, str], Counter[str]]:
+    """How often each component of a station was picked on, over the whole catalogue."""
+    counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for entry in entries:
+        for pick in entry.picks:
+            if pick.channel:
+                counts[pick.station, pick.network][pick.channel[-1]] += 1
+    return counts
+
+
+def _own_ids(parts: Iterable[EventPart], root: Path) -> dict[Path, str]:
+    """Identities for files without an event: those that share most of their time are one event, named by the first."""
+    spans: dict[Path, tuple[int, int]] = {}
+    for part in parts:
+        for path in part.paths:
+            start, end = spans.get(path, (part.start, part.end))
+            spans[path] = (min(start, part.start), max(end, part.end))
+    identities: dict[Path, str] = {}
+    current, name = (0, -1), ""
+    for path, (start, end) in sorted(spans.items(), key=lambda item: (item[1], item[0])):
+        shared = min(end, current[1]) - start
+        if shared <= 0.5 * min(end - start, current[1] - current[0]):
+            current, name = (start, end), path.relative_to(root).as_posix() if root.is_dir() else path.name
+        identities[path] = name
+    return identities
+
+
+def _count_unmatched(result: Association, entries: Sequence[CatalogEvent], events: Mapping[str, CatalogEvent]) -> None:
+    shown: dict[str, set[str]] = defaultdict(set)
+    for plan in result.plans:
+        if plan.event is not None:
+            shown[plan.source_id].add(plan.instrument.station)
+    result.events_without_waveforms = [event for source_id, event in events.items() if source_id not in shown]
+    result.picks_without_waveforms = sum(
+        pick.station not in shown[entry.source_id] for entry in entries for pick in entry.picks
+    )

@@ -1,0 +1,1 @@
+"""Commands of ``seisml`` that compose whole runs."""

@@ -1,0 +1,86 @@
+"""The demonstration: pretraining, linear evaluation and fine-tuning on the embedded data, with a closing table."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+EXAMPLE = "seisml demo"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``seisml demo``."""
+    parser.add_argument("--out", default="runs/demo", help="folder of the runs, the table and the figure")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demonstration; returns the exit code."""
+    demonstrate(Path(arguments.out), arguments.seed)
+    return 0
+
+
+def demonstrate(out: Path, seed: int = 0, overrides: tuple[str, ...] = ()) -> dict[str, float]:
+    """Pretrain VNIbCReg on the embedded data, then compare what its encoder is worth.
+
+    Args:
+        out: Folder of the runs, the table and the figure; a new numbered folder is made in it.
+        seed: Seed of everything.
+        overrides: Further Hydra overrides for every step.
+
+    Returns:
+        Test accuracy of each way to use the labels.
+    """
+    # here, so that `seisml --help` does not wait for them
+    from seisml.config.compose import compose
+    from seisml.evaluation import figures
+    from seisml.run.record import closing_table, write_metrics
+    from seisml.run.train import train
+
+    started = time.perf_counter()
+    folder = _new_folder(out)
+    common = [f"seed={seed}", f"encoder_folder={folder / 'encoders'}", *overrides]
+
+    def step(number: int, title: str, config: str, experiment: str, *changes: str) -> dict[str, Any]:
+        print(f"\n== {number} of 4: {title}", flush=True)
+        cfg = compose(config, [f"+experiment={experiment}", *common, *changes])
+        return train(cfg, folder / f"{number}_{title.split(' (')[0].replace(' ', '_')}")
+
+    step(1, "pretraining without labels (VNIbCReg)", "configs/ssl.yaml", "demo_pretrain")
+    encoder = max((folder / "encoders").glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
+    load, finetune, linear = f"load_encoder.ckpt_fname={encoder}", "configs/finetune.yaml", "[demo,linear_evaluation]"
+    results = {
+        "linear evaluation, pretrained": step(2, "linear evaluation of the encoder", finetune, linear, load),
+        "linear evaluation, random": step(3, "linear evaluation of a random encoder", finetune, linear),
+        "fine-tuning": step(4, "fine-tuning of the encoder", finetune, "demo", load),
+    }
+    accuracy = {name: result["test/acc"] for name, result in results.items()}
+    some = next(iter(results.values()))
+    chance = 1 / len(some["classes"])
+    records = some["records"]
+    title = f"Test accuracy, {records['train']} labelled training events, {records['test']} test events"
+    figures.save(figures.accuracy_bars(accuracy, title, chance), folder / "accuracy.png")
+    write_metrics(folder, {"accuracy": accuracy, "chance": chance, "seconds": time.perf_counter() - started})
+    rows = [
+        {"": name, "accuracy": result["test/acc"], "macro F1": result["test/f1_macro"]}
+        for name, result in results.items()
+    ]
+    print(f"\n{closing_table(rows, title)}\n")
+    print(f"took        {time.perf_counter() - started:.0f} s")
+    print(f"figure      {folder / 'accuracy.png'}")
+    print(f"runs        {folder}")
+    return accuracy
+
+
+def _new_folder(out: Path) -> Path:
+    """Make the next numbered folder."""
+    number = 1
+    while True:
+        folder = out / f"{number:03d}"
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1

@@ -1,0 +1,1 @@
+"""Composing and checking configurations: YAML in, one checked mapping out."""

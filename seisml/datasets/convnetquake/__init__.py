@@ -1,0 +1,1 @@
+"""ConvNetQuake's windows: data module and prepare step."""

@@ -1,0 +1,1 @@
+"""Triggered tremor: data module, HDF5 file and prepare step."""

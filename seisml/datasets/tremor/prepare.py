@@ -1,0 +1,274 @@
+"""``seisml prepare tremor``: the tremor data set, windows after large earthquakes and of quiet days."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import time
+from argparse import ArgumentParser, Namespace
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from obspy import UTCDateTime
+from tqdm import tqdm
+
+from seisml import __version__
+from seisml.catalogs.event_tables import EventTable, epicentral_distance, read_events, read_station_table
+from seisml.catalogs.stations import StationTable
+from seisml.errors import UserError
+from seisml.prepare.catalog_jobs import scan
+from seisml.prepare.folder import walk
+from seisml.store.folder import fingerprint
+from seisml.waveforms.index import Instrument, WaveformIndex
+from seisml.waveforms.process import Unusable
+from seisml.waveforms.window_reader import WindowReader, side_by_side, spans, without
+
+EXAMPLE = "seisml prepare tremor SDS --events large.csv --stations stations.xml --out data/tremor_20hz.h5"
+
+DAY = 86_400 * 10**9  # ns
+PREPARED = "prepare.json"  # data set that says what the file was made from
+MARGIN = 60.0  # s read on either side of a window for the filter
+STALE = 24 * 3600.0  # s without a write after which a half-written file is that of a killed writer
+KILOMETRES_PER_SECOND = 4.0  # a window starts when a surface wave of this velocity arrives
+
+
+@dataclass(frozen=True)
+class PlannedWindow:
+    """A window to read: one component of one station, from ``start`` (ns) on."""
+
+    start: int
+    instrument: Instrument
+    component: str
+    event: str
+    label: int
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("waveforms", metavar="WAVEFORMS", type=Path, help="file or folder (searched through)")
+    parser.add_argument("--events", metavar="FILE", type=Path, required=True,
+                        help="large earthquakes: CSV with time, latitude, longitude (and magnitude, id; a column "
+                        "tremor of 1 and 0 where a person has looked), or a catalogue that ObsPy reads")  # fmt: skip
+    parser.add_argument("--stations", metavar="FILE", type=Path, required=True,
+                        help="station coordinates: CSV with network, station, latitude, longitude, StationXML, "
+                        "or a SEISAN STATION0.HYP")  # fmt: skip
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="HDF5 file to make")
+    parser.add_argument("--sampling-rate", metavar="HZ", type=float, default=20.0, help="20 or 100 (default: 20)")
+    parser.add_argument("--length", metavar="S", type=float, default=1000.0, help="window length (default: 1000)")
+    parser.add_argument("--bandpass", metavar=("LOW", "HIGH"), nargs=2, type=float, default=(2.0, 5.0),
+                        help="corners in Hz (default: 2 5)")  # fmt: skip
+    parser.add_argument("--components", default="Z", help="components, an example each (default: Z)")
+    parser.add_argument("--min-magnitude", metavar="M", type=float, help="leave out smaller earthquakes")
+    parser.add_argument("--negatives", metavar="RATIO", type=float, default=1.0,
+                        help="windows of quiet days per window after an earthquake (default: 1)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="seed of the quiet windows' positions (default: 0)")
+    parser.add_argument("--overwrite", action="store_true", help="rebuild the file where it exists")
+
+
+def run(arguments: Namespace) -> int:
+    """Prepare the tremor file.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        UserError: A path or an option is wrong, or no window could be made.
+    """
+    options = _options(arguments)
+    out = Path(os.path.realpath(arguments.out))
+    others = {path.resolve() for path in (arguments.events, arguments.stations)} | {out}
+    files = [arguments.waveforms] if arguments.waveforms.is_file() else sorted(walk(arguments.waveforms, out))
+    files = [path for path in files if path.resolve() not in others]
+    if not files:
+        raise UserError(f"{arguments.waveforms}: holds no files; give the folder of the waveforms")
+    table = read_events(arguments.events)
+    stations = read_station_table(arguments.stations)
+    made_from = fingerprint(options, [*files, *table.files, arguments.stations])
+    if _is_done(out, made_from, arguments.overwrite):
+        print(f"{arguments.out} is up to date (same files, same options); nothing to do. --overwrite rebuilds it.")
+        return 0
+    if arguments.min_magnitude is not None:
+        table.events = [event for event in table.events if (event.magnitude or -9) >= arguments.min_magnitude]
+    index = scan(files, 0.0, 1)
+    skipped = [*table.skipped, *((path.name, reason) for path, reason in index.skipped)]
+    windows = plan(index, table, stations, options, skipped)
+    _write(out, windows, index, options, made_from, skipped)
+    return 0
+
+
+def plan(
+    index: WaveformIndex,
+    table: EventTable,
+    stations: StationTable,
+    options: dict[str, Any],
+    skipped: list[tuple[str, str]],
+) -> list[PlannedWindow]:
+    """Decide from the headers which windows to read.
+
+    A window starts D / 4 s after an earthquake's origin, D being the epicentral distance in km. Negatives lie side by
+    side on days (UTC) on which no earthquake's window begins or ends, spread over stations and days.
+
+    Args:
+        index: Headers of the waveform files.
+        table: The earthquakes.
+        stations: Where stations stand.
+        options: ``length`` (s), ``components``, ``negatives``, ``seed``.
+        skipped: Reasons for what is left out are added here.
+    """
+    length, random = round(options["length"] * 1e9), np.random.default_rng(options["seed"])
+    positives: list[PlannedWindow] = []
+    quiet: list[PlannedWindow] = []
+    for instrument in sorted(index.segments):
+        place = stations.find(instrument.network, instrument.station, instrument.location)
+        if place is None:
+            skipped.append((str(instrument), "no coordinates of the station"))
+            continue
+        loud: list[tuple[int, int]] = []
+        starts = []
+        for event in table.events:
+            distance = epicentral_distance(event, place)
+            if distance is None:
+                skipped.append((event.source_id, "no epicentre"))
+                continue
+            start = event.time.ns + round(distance / KILOMETRES_PER_SECOND * 1e9)
+            starts.append((start, event.source_id))
+            loud += [(day * DAY, (day + 1) * DAY) for day in range(event.time.ns // DAY, (start + length) // DAY + 1)]
+        for component in options["components"]:
+            held = spans(index.segments[instrument], [component])
+            for start, event_id in starts:
+                if any(s <= start and start + length <= e for s, e in held):
+                    label = int(table.tremor.get(event_id, True))
+                    positives.append(PlannedWindow(start, instrument, component, event_id, label))
+                elif any(s < start + length and start < e for s, e in held):
+                    name = f"{event_id} {instrument}"[:-1] + component
+                    skipped.append((name, "data cover only a part of the window"))
+            for stretch in held:
+                days = range(stretch[0] // DAY, stretch[1] // DAY + 1)
+                for day in days:
+                    part = (max(stretch[0], day * DAY), min(stretch[1], (day + 1) * DAY))
+                    if part[1] <= part[0] or without(part, loud) != [part]:
+                        continue
+                    name = f"quiet{UTCDateTime(ns=day * DAY).strftime('%Y%j')}"
+                    for start in side_by_side(part, length, random):
+                        quiet.append(PlannedWindow(start, instrument, component, name, 0))
+    wanted = min(len(quiet), round(options["negatives"] * len(positives)))
+    chosen = random.permutation(len(quiet))[:wanted]
+    return sorted([*positives, *(quiet[k] for k in chosen)], key=lambda w: (w.instrument, w.start, w.component))
+
+
+def _options(arguments: Namespace) -> dict[str, Any]:
+    low, high = arguments.bandpass
+    rate = arguments.sampling_rate
+    if not 0 < low < high < rate / 2:
+        raise UserError(f"--bandpass {low:g} {high:g}: want 0 < LOW < HIGH < {rate / 2:g} Hz, half of --sampling-rate")
+    for name in ("length", "negatives"):
+        if not 0 <= getattr(arguments, name) < float("inf"):
+            raise UserError(f"--{name} {getattr(arguments, name):g}: must not be negative")
+    if not arguments.length * rate >= 2:
+        raise UserError(f"--length {arguments.length:g}: must be greater than 0")
+    for path in (arguments.waveforms, arguments.events, arguments.stations):
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder; check the path")
+    keys = ("sampling_rate", "length", "components", "min_magnitude", "negatives", "seed")
+    options = {key: getattr(arguments, key) for key in keys}
+    return {"command": "tremor", "bandpass": [low, high], **options, "components": arguments.components.upper()}
+
+
+def _is_done(out: Path, made_from: dict[str, Any], overwrite: bool) -> bool:
+    """Whether the file is there and current; refuses to replace another one unasked."""
+    if not out.exists():
+        return False
+    try:
+        with h5py.File(out, "r") as file:
+            earlier = json.loads(file[PREPARED][()]) if PREPARED in file else {}
+    except (OSError, ValueError):
+        earlier = {}
+    if not earlier:
+        raise UserError(f"{out}: is there and was not made by 'seisml prepare tremor'; choose another --out")
+    if overwrite:
+        return False
+    if all(earlier.get(key) == value for key, value in made_from.items()):
+        return True
+    raise UserError(f"{out}: made with other options or from other files is there; add --overwrite to replace it")
+
+
+def _write(
+    out: Path,
+    windows: list[PlannedWindow],
+    index: WaveformIndex,
+    options: dict[str, Any],
+    made_from: dict[str, Any],
+    skipped: list[tuple[str, str]],
+) -> None:
+    """Read the windows and write the file in one rename, or nothing."""
+    rate, length = options["sampling_rate"], options["length"]
+    n_samples = round(length * rate)
+    segments = [segment for held in index.segments.values() for segment in held]
+    reader = WindowReader(segments, rate, tuple(options["bandpass"]), MARGIN)
+    numbers = {code: number for number, code in enumerate(sorted({_station(window) for window in windows}))}
+    kept: list[PlannedWindow] = []
+    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in out.parent.glob(f".{glob.escape(out.name)}.partial-*"):  # of writers that were killed
+            if time.time() - leftover.stat().st_mtime > STALE:
+                leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{out}: cannot write there ({error.strerror}); choose another --out") from error
+    try:
+        with h5py.File(partial, "w") as file:
+            shape = (max(1, len(windows)), n_samples)
+            data = file.create_dataset("X", shape, np.float32, maxshape=(None, n_samples), chunks=(1, n_samples))
+            for window in tqdm(windows, unit="window", desc="reading", disable=None, leave=False):
+                try:
+                    samples = reader.read(window.instrument, window.component, window.start, length)
+                except Unusable as reason:
+                    skipped.append((f"{window.event} {_station(window)}", str(reason)))
+                    continue
+                data[len(kept)] = samples
+                kept.append(window)
+            if not kept:
+                first = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+                raise UserError(f"{out}: no window to store, so none was made{first}")
+            data.resize((len(kept), n_samples))
+            file["y"] = np.array([window.label for window in kept])
+            text = h5py.string_dtype()
+            sources = [f"{window.event}_{numbers[_station(window)]}" for window in kept]
+            file.create_dataset("source", data=sources, dtype=text)
+            file.create_dataset("station", data=[_station(window) for window in kept], dtype=text)
+            times = [str(UTCDateTime(ns=window.start)) for window in kept]
+            file.create_dataset("start_time", data=times, dtype=text)
+            file.attrs["sampling_rate"] = rate
+            prepared = {**made_from, "seisml_version": __version__, "skipped": skipped}
+            file[PREPARED] = json.dumps(prepared)
+        os.replace(partial, out)
+    finally:
+        partial.unlink(missing_ok=True)
+    print(_report(kept, skipped))
+    print(f"{len(kept)} windows of {length:g} s at {rate:g} Hz in {out}")
+
+
+def _station(window: PlannedWindow) -> str:
+    return f"{window.instrument}"[:-1] + window.component
+
+
+def _report(kept: list[PlannedWindow], skipped: list[tuple[str, str]]) -> str:
+    counts: dict[str, Counter[int]] = defaultdict(Counter)
+    for window in kept:
+        counts[_station(window)][window.label] += 1
+    width = max(len(name) for name in counts)
+    lines = [f"{'channel':<{width}}  tremor    none"]
+    lines += [f"{name:<{width}}  {count[1]:>6}  {count[0]:>6}" for name, count in sorted(counts.items())]
+    events = {window.event for window in kept if not window.event.startswith("quiet")}
+    lines.append(f"{len(events)} earthquakes. A window after one is labelled tremor unless the list says otherwise")
+    lines.append("(column tremor of 1 and 0): whether it holds tremor, only a person can tell.")
+    if skipped:
+        lines.append(f"skipped {len(skipped)}:")
+        lines += [f"  {name}: {reason}" for name, reason in skipped[:50]]
+        lines += [f"  ... and {len(skipped) - 50} more"] if len(skipped) > 50 else []
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Prepare commands for anybody's recordings, and what prepare steps share."""

@@ -1,0 +1,62 @@
+"""The folder of a run: always a new one, never shared by two runs."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from datetime import datetime
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from seisml.config.sources import shown
+from seisml.errors import UserError
+
+RUN_FILES = ("config.yaml", "metrics.json")  # what tells a run's folder from any other
+
+
+def run_folder(cfg: DictConfig) -> Path:
+    """Folder of the run: Hydra's run directory, else (without a command line) a new one below ``cfg.out``."""
+    if HydraConfig.initialized():
+        return Path(HydraConfig.get().runtime.output_dir)
+    folder = Path(cfg.get("out") or "runs") / unique_name()
+    folder.mkdir(parents=True)
+    return folder
+
+
+def claim_folder(folder: Path, cfg: DictConfig) -> None:
+    """Take a folder for a run by writing its resolved ``config.yaml``; of several processes of one run, the first does.
+
+    Raises:
+        UserError: Where the folder holds a run already.
+    """
+    if rank() > 0:
+        return
+    refuse_used(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(folder / "config.yaml", "x", encoding="utf-8") as file:
+            file.write(OmegaConf.to_yaml(cfg, resolve=True))
+    except FileExistsError:
+        refuse_used(folder)
+
+
+def refuse_used(folder: Path, many: bool = False) -> None:
+    """Refuse to start in a folder that holds a run or cannot be made."""
+    parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise UserError(f"{shown(folder)} cannot be made: {parent} is no folder to write in; set out=FOLDER")
+    for name in (*RUN_FILES, "multirun.yaml") if many else RUN_FILES:
+        if rank() == 0 and (folder / name).exists():
+            raise UserError(f"{shown(folder)} holds a run already ({name}); name another folder: hydra.run.dir=...")
+
+
+def unique_name() -> str:
+    """Name of a run: when it started, and a suffix that tells runs of one moment apart."""
+    return f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}_{uuid.uuid4().hex[:6]}"
+
+
+def rank() -> int:
+    """Number of this process among those of one run."""
+    return int(next((os.environ[name] for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID") if name in os.environ), 0))

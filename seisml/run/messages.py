@@ -1,0 +1,88 @@
+"""What a run says on the screen: its data, what its encoder has seen, and where everything is."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from seisml.data.identity import event_ids, overlap
+from seisml.run.build import front_end_config
+from seisml.run.record import closing_table
+
+if TYPE_CHECKING:
+    from seisml.data.datamodule import StoreDataModule
+
+# several processes of one run speak with one voice, and at once: a log file holds warnings and lines in their order
+say = rank_zero_only(partial(print, flush=True))
+
+
+def parts_of(data: StoreDataModule) -> dict[str, np.ndarray]:
+    """Rows of each part of the split."""
+    return {"train": data.split.train, "dev": data.split.dev, "test": data.split.test}
+
+
+def say_data(data: StoreDataModule) -> None:
+    """Say what the data are and how they are split."""
+    split, facts = data.split, data.facts
+    events = event_ids(data.ready_store.metadata)
+    parts = ", ".join(
+        f"{part} {len(rows)} records of {len(np.unique(events[rows]))} events" for part, rows in parts_of(data).items()
+    )
+    say(
+        f"Data: {data.root}, {len(data.ready_store)} records, {len(facts.classes)} classes, {facts.n_samples} samples "
+        f"at {facts.sampling_rate:.10g} Hz\nSplit: {data.split_procedure}, {parts} ({split.hash[:12]})"
+    )
+
+
+def say_front_end(cfg: DictConfig, data: StoreDataModule, pretrained: dict[str, Any]) -> None:
+    """Say where the pretrained encoder overrules the configuration, or meets data unlike its own."""
+    record, path = pretrained["record"], pretrained["path"]
+    kind, asked = record.get("backbone_type"), OmegaConf.select(cfg, "model_params.backbone_type")
+    if kind is not None and asked is not None and kind != asked:
+        say(f"The encoder is a {kind}, as {path} was saved from, not the configuration's {asked}.")
+    if front_end_config(cfg, record) != front_end_config(cfg, {}):
+        say(f"The front end is the one that {path} was trained with, not the configuration's.")
+    rate = record.get("facts", {}).get("sampling_rate", data.facts.sampling_rate)
+    if rate != data.facts.sampling_rate:
+        say(f"Mind that the encoder was trained at {rate:g} Hz and these data have {data.facts.sampling_rate:g} Hz.")
+
+
+def seen_report(pretrained: dict[str, Any] | None, data: StoreDataModule) -> dict[str, Any] | None:
+    """Which events of the test part the pretrained encoder has seen without labels."""
+    if pretrained is None:
+        return None
+    if data.split_procedure == "published":
+        say(
+            "Note: with the published split another train_data_ratio gives another test part, which the pretrained "
+            "encoder may have seen; dataset.split_procedure=fixed_test keeps one test part for all label fractions."
+        )
+    seen = pretrained["record"].get("seen_events")
+    report: dict[str, Any] = {"checkpoint": str(pretrained["path"])}
+    if seen is None:
+        report["test_events_seen"] = None
+        say(f"{pretrained['path']} does not say which events it has seen; it may have seen those of the test part.")
+        return report
+    shared = overlap(seen.numpy(), data.ready_store.metadata, data.split.test)
+    report["test_events_seen"] = shared
+    say(f"The pretrained encoder has seen {shared['seen']} of the {shared['events']} test events, without labels.")
+    return report
+
+
+def say_results(folder: Path, metrics: dict[str, Any], checkpoint: Path, encoder: Path | None) -> None:
+    """Say the results in a line and where everything is."""
+    shown = (
+        "test/acc", "test/f1_macro", "test/detection_acc", "test/location_acc",
+        "probe/knn_acc", "dev/acc", "train/acc", "train/loss",
+    )  # fmt: skip
+    say()
+    say(closing_table([{name: metrics[name] for name in shown if name in metrics}]))
+    say(f"metrics     {folder / 'metrics.json'}")
+    say(f"figures     {folder / 'figures'}")
+    say(f"checkpoint  {checkpoint}")
+    if encoder is not None:
+        say(f"encoder     load_encoder.ckpt_fname={encoder}")

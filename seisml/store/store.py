@@ -1,0 +1,188 @@
+"""A prepared data set on disk: SeisBench's ``metadata.csv`` + ``waveforms.hdf5``, read lazily and in slices.
+
+Contiguous uncompressed blocks (ours, and SeisBench's default) are read through a memory map at the block's offset in
+the file: one copy of exactly the samples asked for, and no HDF5 call per trace. Other blocks are read by h5py.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seisml.errors import UserError
+from seisml.store.folder import is_current, read_prepared, recover_interrupted
+from seisml.store.tables import (
+    UNLABELED,
+    find_chunks,
+    locate_records,
+    open_hdf5,
+    read_data_format,
+    read_metadata,
+    sampling_rates,
+)
+from seisml.store.writer import StoreWriter
+
+__all__ = ["UNLABELED", "Store", "StoreWriter", "is_current"]
+
+
+class Store:
+    """Random access to the records of a prepared data set.
+
+    Opening reads the metadata and checks that the waveform file is whole. Waveforms are opened on the first read, once
+    per process, so a store works in DataLoader workers, forked or spawned. Memory: the metadata table, and what a read
+    returns (pages of the map belong to the system's file cache, which gives them back when memory is short).
+
+    Args:
+        root: Folder with ``metadata.csv`` and ``waveforms.hdf5`` (or several such pairs, SeisBench's chunks).
+
+    Attributes:
+        root: The folder.
+        metadata: One row per record, SeisBench column names, index 0..N-1. ``trace_category`` is the label
+            (``"Unlabeled"`` for none), ``source_id`` the event; where the file lacks them they are filled in.
+        n_traces: (N,) int, traces of each record.
+        n_samples: (N,) int, samples of each record.
+        sampling_rate: (N,) float, in Hz.
+        data_format: SeisBench's ``data_format`` (unit, component_order...).
+        prepared: What ``prepare.json`` says (options, counts, skipped files); empty for stores made elsewhere.
+
+    Raises:
+        UserError: Where the folder is no store, or a file of it is missing, empty or truncated.
+
+    Example:
+        >>> store = Store("data/demo")
+        >>> store.read_traces([0, 5], [[0, 3], [2, 2]], start=100, n_samples=50).shape
+        (2, 2, 50)
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = recover_interrupted(Path(root))
+        if not self.root.is_dir():
+            raise UserError(f"{self.root}: no such store; make it with 'seisml prepare' or name another folder")
+        self.prepared = read_prepared(self.root)
+        chunks = find_chunks(self.root)
+        self.data_format = read_data_format(self.root, chunks)
+        self._transposed = self.data_format["dimension_order"] == "WC"
+        self.metadata = read_metadata(self.root, chunks)
+        self.sampling_rate = sampling_rates(self.root, self.metadata, self.data_format)
+        self._places = locate_records(self.root, self.metadata, chunks, self._transposed)
+        self.n_traces, self.n_samples = self._places.n_traces, self._places.n_samples
+        self._arrays: dict[int, Any] = {}  # block number -> array over the map, or h5py dataset
+        self._files: dict[tuple[str, bool], Any] = {}  # (file, whether mapped) -> what the arrays stand on
+        self._pid = os.getpid()
+
+    def __len__(self) -> int:
+        return len(self.metadata)
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.root)!r}, {len(self)} records)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_arrays": {}, "_files": {}}  # open files do not travel to spawned workers
+
+    def read_traces(
+        self, rows: np.ndarray, traces: np.ndarray, start: int | np.ndarray = 0, n_samples: int | None = None
+    ) -> np.ndarray:
+        """Read a window of chosen traces; no other bytes are touched.
+
+        Args:
+            rows: (B,) records.
+            traces: (B, K) trace indices within each record.
+            start: First sample, one for all or (B,).
+            n_samples: Window length; None reads to the end of the longest record.
+
+        Returns:
+            (B, K, n_samples) float32; zeros before a record's first sample and beyond its last.
+
+        Raises:
+            IndexError: A row or a trace that does not exist.
+        """
+        rows, traces = self._check_rows(rows), np.asarray(traces, dtype=np.int64)
+        if traces.ndim != 2 or len(traces) != len(rows):
+            raise ValueError(f"traces must be (B, K) with B = {len(rows)}, got shape {traces.shape}")
+        wrong = (traces < 0) | (traces >= self.n_traces[rows][:, None])
+        if wrong.any():
+            b, k = np.argwhere(wrong)[0]
+            raise IndexError(f"{self.root}: row {rows[b]} has {self.n_traces[rows[b]]} traces, no trace {traces[b, k]}")
+        starts = np.broadcast_to(np.asarray(start, dtype=np.int64), rows.shape)
+        if n_samples is None:
+            n_samples = int((self.n_samples[rows] - starts).max(initial=0))
+        low = np.clip(starts, 0, self.n_samples[rows])
+        high = np.clip(starts + n_samples, low, self.n_samples[rows])
+        inside = bool((high - low == n_samples).all())
+        out = (np.empty if inside else np.zeros)((*traces.shape, n_samples), dtype=np.float32)
+        places = self._places
+        first = places.first_sample[rows]
+        columns = (places.block[rows], places.index[rows], low - starts, low + first, high + first)
+        which = (places.first_trace[rows][:, None] + traces).tolist()
+        # Plain slices: for records of any size numpy's fancy indexing is no faster, and needs one window for all.
+        for b, (block, index, at, begin, end) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+            array, until = self._open(block), at + end - begin
+            for k, trace in enumerate(which[b]):
+                out[b, k, at:until] = (
+                    array[index, begin:end, trace] if self._transposed else array[index, trace, begin:end]
+                )
+        return out
+
+    def read_records(self, rows: np.ndarray, n_samples: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Read whole records, zero-padded to the most traces and the longest record among them.
+
+        Args:
+            rows: (B,) records.
+            n_samples: Cut or pad to this length; None takes the longest.
+
+        Returns:
+            (B, Cmax, T) float32, and a (B, Cmax) bool mask that is True where a trace exists.
+        """
+        rows = self._check_rows(rows)
+        n_samples = int(self.n_samples[rows].max(initial=0)) if n_samples is None else n_samples
+        mask = np.arange(int(self.n_traces[rows].max(initial=0)))[None] < self.n_traces[rows][:, None]
+        out = np.zeros((*mask.shape, n_samples), dtype=np.float32)
+        places = self._places
+        for b, row in enumerate(rows.tolist()):
+            n_traces, length = int(self.n_traces[row]), min(n_samples, int(self.n_samples[row]))
+            traces = slice(places.first_trace[row], places.first_trace[row] + n_traces)
+            samples = slice(places.first_sample[row], places.first_sample[row] + length)
+            array, index = self._open(int(places.block[row])), int(places.index[row])
+            record = array[index, samples, traces].T if self._transposed else array[index, traces, samples]
+            out[b, :n_traces, :length] = record
+        return out, mask
+
+    def _check_rows(self, rows: np.ndarray) -> np.ndarray:
+        rows = np.asarray(rows, dtype=np.int64)
+        if rows.ndim != 1:
+            raise ValueError(f"rows must be (B,), got shape {rows.shape}")
+        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
+            raise IndexError(f"{self.root} has rows 0..{len(self) - 1}, asked for {rows.min()}..{rows.max()}")
+        return rows
+
+    def _open(self, number: int) -> Any:
+        """Return a block as an array or dataset indexed [record, trace, sample], opened in this process."""
+        if self._pid != os.getpid():  # forked: HDF5 handles of the parent must not be used here
+            self._arrays, self._files, self._pid = {}, {}, os.getpid()
+        array = self._arrays.get(number)
+        if array is None:
+            block = self._places.blocks[number]
+            mapped = block.offset is not None
+            key, path = (block.file, mapped), self.root / block.file
+            if key not in self._files:
+                self._files[key] = np.memmap(path, mode="r", dtype=np.uint8) if mapped else open_hdf5(path)
+            if mapped:  # a plain array over the map: slicing np.memmap itself costs ten times as much per trace
+                array = np.ndarray(block.shape_3d, block.dtype, buffer=self._files[key], offset=block.offset)
+            else:
+                dataset = self._files[key]["data"][block.name]
+                array = dataset if dataset.ndim == 3 else _OneRecord(dataset)
+            self._arrays[number] = array
+        return array
+
+
+class _OneRecord:
+    """An h5py dataset (C, T) that answers like a block (1, C, T)."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+
+    def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
+        return self._dataset[key[1:]]

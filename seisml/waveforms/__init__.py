@@ -1,0 +1,1 @@
+"""ObsPy in, arrays out: reading, joining, processing, indexing and cutting waveforms."""

@@ -1,0 +1,280 @@
+"""Samples of a station-day on one time grid: pieces of files joined, resampled, and put in their places."""
+
+from __future__ import annotations
+
+import glob
+import warnings
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil, floor
+from pathlib import Path
+
+import numpy as np
+from obspy import UTCDateTime, read
+
+from seisml.waveforms.process import RATE_TOLERANCE, bandpass, resample
+from seisml.waveforms.streams import Piece, StationDay
+
+CACHE_BYTES = 256 * 2**20  # decoded samples kept, so that a day file is decoded once for all its hours
+
+
+@dataclass
+class Tally:
+    """What was met while reading one component.
+
+    Attributes:
+        remarks: In the order in which they came up, each once.
+    """
+
+    remarks: dict[str, None] = field(default_factory=dict)
+
+    def say(self, remark: str) -> None:
+        """Note a remark once."""
+        self.remarks[remark] = None
+
+
+class FileCache:
+    """Decoded files, the last used first, up to a number of bytes; of larger files only the time asked for is read."""
+
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
+        self.limit, self.held = limit, 0
+        self.files: OrderedDict[tuple[Path, int, int], dict[str, list[tuple[int, np.ndarray]]]] = OrderedDict()
+        self.bad: dict[tuple[Path, int, int], str] = {}
+        self.part: tuple[object, dict[str, list[tuple[int, np.ndarray]]]] = (None, {})
+
+    def samples(self, piece: Piece, channel_id: str, start: int, end: int) -> list[tuple[int, np.ndarray]]:
+        """Return (time in ns, samples) of a piece's channel that may touch [start, end] ns.
+
+        Raises:
+            OSError: The file cannot be read; the message is a short reason.
+        """
+        try:
+            state = piece.path.stat()
+        except OSError as error:
+            raise OSError(f"{piece.path.name} cannot be read ({error.strerror})") from error
+        key = (piece.path, state.st_size, state.st_mtime_ns)
+        if key in self.bad:
+            raise OSError(self.bad[key])
+        if key not in self.files:
+            try:
+                # packed files decode to several times their size
+                if 4 * max(state.st_size, 2 * piece.n_samples) > self.limit:
+                    if self.part[0] != (key, start, end):  # the next component asks for the same
+                        times = (UTCDateTime(ns=start), UTCDateTime(ns=end))
+                        self.part = (key, start, end), self._read(piece.path, *times)
+                    return self.part[1].get(channel_id, [])
+                self._keep(key, self._read(piece.path))
+            except OSError as error:
+                self.bad[key] = str(error)
+                raise
+        self.files.move_to_end(key)
+        return self.files[key].get(channel_id, [])
+
+    def _keep(self, key: tuple[Path, int, int], traces: dict[str, list[tuple[int, np.ndarray]]]) -> None:
+        self.files[key] = traces
+        self.held += _n_bytes(traces)
+        while self.held > self.limit and len(self.files) > 1:
+            self.held -= _n_bytes(self.files.popitem(last=False)[1])
+
+    def _read(self, path: Path, *times: UTCDateTime) -> dict[str, list[tuple[int, np.ndarray]]]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                stream = read(glob.escape(str(path)), None, False, *times, check_compression=False)
+        except Exception as error:  # ObsPy's readers raise whatever they meet
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise OSError(f"{path.name} cannot be read ({lines[0][:100]})") from error
+        traces: dict[str, list[tuple[int, np.ndarray]]] = defaultdict(list)
+        for trace in stream:
+            if len(trace.data) and trace.data.dtype.kind in "fiu":
+                traces[trace.id].append((trace.stats.starttime.ns, np.ma.filled(trace.data, 0)))
+        return dict(traces)
+
+
+@dataclass(frozen=True)
+class GridOptions:
+    """What is done to the samples on their way to the grid.
+
+    Attributes:
+        sampling_rate: Of the grid, in Hz.
+        flat_seconds: A trace that keeps one value for this long is dead there, and has no samples.
+        bandpass: Corners in Hz of the filter that the training data went through; None for none.
+        keep_offset: Keep the traces' means; they go by default because they cost the digits of float32.
+    """
+
+    sampling_rate: float
+    flat_seconds: float
+    bandpass: tuple[float, float] | None = None
+    keep_offset: bool = False
+
+    @property
+    def margin(self) -> float:
+        """Seconds read beyond a piece's ends, so that filters have settled and flat parts are seen whole."""
+        return self.flat_seconds + (10.0 / self.bandpass[0] if self.bandpass else 0.0)
+
+
+class DayReader:
+    """Reads any part of a station-day.
+
+    Args:
+        task: The station-day.
+        options: What to do to the samples.
+        cache: Decoded files.
+    """
+
+    def __init__(self, task: StationDay, options: GridOptions, cache: FileCache | None = None) -> None:
+        self.task, self.options = task, options
+        self.cache = cache or FileCache()
+        self.tally = {component: Tally() for component in task.components}
+
+    def read(self, first: int, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read grid samples ``first`` (counted from midnight) to ``first + n_samples - 1``.
+
+        Returns:
+            Waveform (C, n_samples) float32, zero where there is no sample; and (C, n_samples) bool, true where there is
+            one.
+        """
+        margin = ceil(self.options.margin * self.options.sampling_rate)
+        size = n_samples + 2 * margin
+        waveform = np.zeros((len(self.task.components), n_samples), dtype=np.float32)
+        present = np.zeros(waveform.shape, dtype=bool)
+        for row, (component, pieces) in enumerate(self.task.components.items()):
+            x, have = self._component(component, pieces, first - margin, size)
+            if not have.any():
+                continue
+            tally = self.tally[component]
+            single = have[:-2] & have[2:] & ~have[1:-1]  # clocks that drift by a sample leave these between stretches
+            if single.any():
+                place = np.flatnonzero(single) + 1
+                x[place] = (x[place - 1] + x[place + 1]) / 2
+                have[place] = True
+                tally.say("single missing samples interpolated")
+            if self.options.bandpass:
+                self._filter(x, have, tally)
+            part = slice(margin, margin + n_samples)
+            x, have = x[part], have[part]
+            if have.any():
+                offset = 0.0 if self.options.keep_offset else x[have].mean()
+                waveform[row, have] = x[have] - offset
+                present[row] = have
+        return waveform, present
+
+    def _component(
+        self, component: str, pieces: tuple[Piece, ...], first: int, size: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One component on the grid, float64, with what lies beyond the part asked for."""
+        x, have = np.zeros(size), np.zeros(size, dtype=bool)
+        stretches: dict[tuple[int, float], list[Piece]] = defaultdict(list)
+        for piece in pieces:
+            stretches[piece.stretch, piece.sampling_rate].append(piece)
+        target = self.options.sampling_rate
+        for (start, rate), own in sorted(stretches.items()):
+            origin = floor((start - self.task.day) * 1e-9 * target + 0.5) - first  # grid place of the stretch's start
+            ratio = Fraction(1)
+            if abs(target / rate - 1) >= RATE_TOLERANCE:
+                ratio = Fraction(target / rate).limit_denominator(10_000)
+                lacking = f", which has nothing above {rate / 2:.10g} Hz" if rate < target else ""
+                self.tally[component].say(f"resampled from {rate:.10g} Hz{lacking}")
+            for place, samples in self._stretch(component, own, rate, ratio, -origin, size - origin):
+                place += origin
+                lo, hi = max(place, 0), min(place + len(samples), size)
+                if lo < hi:
+                    free = ~have[lo:hi]  # what another stretch has put there stays
+                    x[lo:hi][free] = samples[lo - place : hi - place][free]
+                    have[lo:hi] = True
+        return x, have
+
+    def _stretch(
+        self, component: str, pieces: list[Piece], rate: float, ratio: Fraction, lo: int, hi: int
+    ) -> list[tuple[int, np.ndarray]]:
+        """Samples lo..hi-1 of a stretch at the grid's rate, as (place, samples) of its unbroken parts."""
+        p, q = ratio.numerator, ratio.denominator
+        edge = 0 if ratio == 1 else 32 * max(p, q) // q + 2  # half the filter's length, in samples of the grid
+        total = max(piece.offset + piece.n_samples for piece in pieces)
+        # a rate that is off by less than resampling can mend: samples keep their time at the start of what is read
+        slip = round(lo * (rate / self.options.sampling_rate - 1)) if ratio == 1 and 0 < lo < total else 0
+        lo, hi = lo + slip, hi + slip
+        begin = max(0, (lo - edge) // p * q)  # a whole number of periods, so that the filter's phase is always the same
+        end = min(total, ceil((hi + edge) * q / p))
+        if begin >= end:
+            return []
+        x, have = self._raw(component, pieces, begin, end, rate)
+        parts = []
+        for first, last in runs(have):
+            first += -(begin + first) % q
+            if first < last:
+                samples = resample(x[first:last], 1.0, float(ratio)) if ratio != 1 else x[first:last]
+                parts.append(((begin + first) // q * p - slip, samples))
+        return parts
+
+    def _raw(
+        self, component: str, pieces: list[Piece], begin: int, end: int, rate: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Samples begin..end-1 of a stretch as recorded, and where there are any that can be used."""
+        x, have = np.zeros(end - begin), np.zeros(end - begin, dtype=bool)
+        tally = self.tally[component]
+        own = self.task.instrument
+        for piece in pieces:
+            if piece.offset >= end or piece.offset + piece.n_samples <= begin:
+                continue
+            channel_id = f"{own.network}.{own.station}.{own.location}.{piece.code}"
+            times = [piece.stretch + round(place * 1e9 / rate) for place in (begin - 2, end + 2)]
+            try:
+                traces = self.cache.samples(piece, channel_id, *times)
+            except OSError as error:
+                tally.say(str(error))
+                continue
+            for start, samples in traces:
+                inside = round((start - piece.start) * 1e-9 * rate)
+                if not -1 < inside + len(samples) or inside >= piece.n_samples or inside < -1:
+                    continue  # another piece of the same channel and file
+                samples = samples[: piece.n_samples - inside]
+                place = piece.offset + inside - begin
+                lo, hi = max(place, 0), min(place + len(samples), end - begin)
+                if lo >= hi:
+                    continue
+                new, taken = samples[lo - place : hi - place], have[lo:hi]
+                if taken.any() and not np.array_equal(x[lo:hi][taken], new[taken]):
+                    tally.say("overlaps with other samples; the earlier were kept")
+                x[lo:hi][~taken] = new[~taken]
+                have[lo:hi] = True
+        bad = have & ~np.isfinite(x)
+        if bad.any():
+            tally.say("NaN or infinite samples left out")
+            x[bad], have[bad] = 0.0, False
+        flat = flat_samples(x, have, max(2, round(self.options.flat_seconds * rate)))
+        if flat.any():
+            tally.say("flat parts left out")
+            have &= ~flat
+        return x, have
+
+    def _filter(self, x: np.ndarray, have: np.ndarray, tally: Tally) -> None:
+        assert self.options.bandpass is not None
+        for first, last in runs(have):
+            if last - first > 30:  # a filter of four corners needs this many
+                part = x[first:last]
+                x[first:last] = bandpass(part - part.mean(), self.options.sampling_rate, *self.options.bandpass)
+            else:
+                have[first:last] = False
+                tally.say("parts too short for the band-pass left out")
+
+
+def runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """First and behind-last index of each unbroken run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def flat_samples(x: np.ndarray, have: np.ndarray, shortest: int) -> np.ndarray:
+    """Mark samples within runs of one value (dead sensors, gaps filled with zeros) of at least ``shortest`` samples."""
+    flat = np.zeros(len(x), dtype=bool)
+    same = (x[1:] == x[:-1]) & have[1:] & have[:-1]
+    for first, last in runs(same):
+        if last - first + 1 >= shortest:
+            flat[first : last + 1] = True
+    return flat
+
+
+def _n_bytes(traces: dict[str, list[tuple[int, np.ndarray]]]) -> int:
+    return sum(samples.nbytes for parts in traces.values() for _, samples in parts)

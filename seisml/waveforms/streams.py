@@ -1,0 +1,240 @@
+"""Which stations, on which days, in which files: an index of continuous records made from their headers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tqdm import tqdm
+
+from seisml.errors import UserError
+from seisml.inference.window_grid import DAY_NS
+from seisml.waveforms.index import Instrument, Segment, choose_sensor, scan_file
+from seisml.waveforms.process import RATE_TOLERANCE
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Samples of one channel in one file, and their place in the stretch of the record that they belong to.
+
+    A stretch is an unbroken part of the record, over as many files as it takes. All times come from its start, so that
+    the same record gives the same samples at the same times however it is cut into files.
+
+    Attributes:
+        path: The file.
+        code: Channel code.
+        start: Time of the first sample, in ns since 1970.
+        n_samples: Number of samples.
+        sampling_rate: In Hz.
+        stretch: Time of the first sample of the stretch, in ns.
+        offset: Samples from there to the piece's first.
+    """
+
+    path: Path
+    code: str
+    start: int
+    n_samples: int
+    sampling_rate: float
+    stretch: int
+    offset: int
+
+    @property
+    def end(self) -> int:
+        """Time of the last sample, in ns."""
+        return self.start + round((self.n_samples - 1) * 1e9 / self.sampling_rate)
+
+
+@dataclass(frozen=True)
+class StationDay:
+    """One instrument on one day: a task that a worker can do by itself.
+
+    Attributes:
+        instrument: Network, station, location and band of the channels.
+        day: Midnight in ns since 1970.
+        components: Asked component -> its pieces, those of the days before and after included where windows reach them.
+        notes: Remarks on the channels.
+    """
+
+    instrument: Instrument
+    day: int
+    components: dict[str, tuple[Piece, ...]]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stream_id(self) -> str:
+        """Name of the instrument in file names: NET.STA.LOC.BAND."""
+        own = self.instrument
+        return f"{own.network}.{own.station}.{own.location}.{own.band}"
+
+    @property
+    def date(self) -> str:
+        """The day as year.day-of-year, as in SDS file names."""
+        return format_day(self.day)
+
+    @property
+    def name(self) -> str:
+        """Name of the task."""
+        return f"{self.stream_id}.{self.date}"
+
+    def files(self) -> list[Path]:
+        """The files it reads."""
+        return sorted({piece.path for pieces in self.components.values() for piece in pieces})
+
+
+@dataclass
+class StreamIndex:
+    """Headers of all files.
+
+    Attributes:
+        channels: Instrument -> component letter -> pieces in order of time.
+        skipped: Files without waveforms, and why.
+        n_files: Files that hold waveforms.
+    """
+
+    channels: dict[Instrument, dict[str, list[Piece]]] = field(default_factory=dict)
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
+    n_files: int = 0
+
+    def station_days(
+        self, components: str | None, reach: float, single: bool = False
+    ) -> tuple[list[StationDay], list[tuple[str, str]]]:
+        """List the tasks.
+
+        Args:
+            components: Components that the network takes, in its order, like ``"ZNE"``; None takes whatever is there.
+            reach: Seconds beyond the day's ends in which samples are needed.
+            single: The network looks at one trace at a time, so that any of the components will do.
+
+        Returns:
+            The tasks by instrument and day; and (instrument, reason) of instruments that have none.
+        """
+        tasks, refused = [], []
+        for instrument in sorted(self.channels):
+            present = self.channels[instrument]
+            chosen = {c: c for c in sorted(present)} if components is None else choose_sensor(present, components, {})
+            notes = _channel_notes(instrument, present, chosen, components, single)
+            if not chosen:
+                have = ", ".join(repr(instrument.band + letter) for letter in sorted(present))
+                refused.append((str(instrument), f"none of the components {components} (has {have})"))
+                continue
+            by_day: dict[int, dict[str, list[Piece]]] = defaultdict(lambda: defaultdict(list))
+            for asked, letter in chosen.items():
+                for piece in present[letter]:
+                    first = (piece.start - round(reach * 1e9)) // DAY_NS
+                    last = (piece.end + round(reach * 1e9)) // DAY_NS
+                    for number in range(first, last + 1):
+                        by_day[number * DAY_NS][asked].append(piece)
+            for day in sorted(by_day):
+                asked_for = chosen if components is None or single else components
+                pieces = {asked: tuple(by_day[day].get(asked, ())) for asked in asked_for}
+                if any(p.start < day + DAY_NS and p.end >= day for own in pieces.values() for p in own):
+                    tasks.append(StationDay(instrument, day, pieces, notes))
+        return tasks, refused
+
+
+def index_streams(streams: Iterable[str | Path], progress: bool = False, leave_out: Path | None = None) -> StreamIndex:
+    """Read the headers of waveform files.
+
+    Args:
+        streams: Files of any format ObsPy reads, and folders (also an SDS archive), which are searched for files.
+        progress: Show a bar.
+        leave_out: A folder not to look into: the output's, where it lies within a stream's folder.
+
+    Returns:
+        The index.
+
+    Raises:
+        UserError: A path is missing, or there is no waveform at all.
+    """
+    paths = list_files(streams)
+    if leave_out is not None:
+        paths = [path for path in paths if not path.is_relative_to(leave_out.resolve())]
+    index = StreamIndex()
+    segments: dict[tuple[Instrument, str], list[Segment]] = defaultdict(list)
+    for path in tqdm(paths, desc="headers", unit="file", disable=not progress, leave=False):
+        scanned = scan_file(path)
+        if isinstance(scanned, str):
+            index.skipped.append((path, scanned))
+            continue
+        index.n_files += 1
+        for segment in scanned:
+            segments[segment.instrument, segment.component].append(segment)
+    if not index.n_files:
+        path, reason = index.skipped[0] if index.skipped else (None, "")
+        what = f"{path}: {reason}" if path else f"no file in {', '.join(map(str, streams))}"
+        raise UserError(f"no waveform to predict on ({what}); give miniSEED or SAC files, folders or an SDS archive")
+    for (instrument, component), own in segments.items():
+        index.channels.setdefault(instrument, {})[component] = join_segments(own)
+    return index
+
+
+def list_files(streams: Iterable[str | Path]) -> list[Path]:
+    """List the files that paths name; folders are searched, hidden files left out."""
+    paths: list[Path] = []
+    for stream in streams:
+        path = Path(stream)
+        if path.is_dir():
+            found = (p for p in path.rglob("*") if not any(part.startswith(".") for part in p.relative_to(path).parts))
+            paths.extend(sorted(p for p in found if p.is_file()))
+        elif path.is_file():
+            paths.append(path)
+        else:
+            raise UserError(f"{path}: no such file or folder; give miniSEED or SAC files, folders or an SDS archive")
+    return list(dict.fromkeys(path.resolve() for path in paths))
+
+
+def join_segments(segments: Sequence[Segment]) -> list[Piece]:
+    """Give the segments of one channel their places in unbroken stretches.
+
+    A segment continues a stretch where it has the same rate and begins no more than half a sample after its place. One
+    that begins before the stretch's end overlaps it and gets the nearest place.
+    """
+    pieces: list[Piece] = []
+    stretch, rate, length = 0, 0.0, 0
+    for segment in sorted(segments, key=lambda s: (s.start, s.path)):
+        own_rate = float(f"{segment.sampling_rate:.7g}")  # 99.999998 Hz is float32's 100 Hz
+        n_samples = round((segment.end - segment.start) * 1e-9 * segment.sampling_rate) + 1
+        place = (segment.start - stretch) * 1e-9 * rate
+        late = place - length
+        same_rate = rate > 0 and abs(own_rate / rate - 1) <= RATE_TOLERANCE
+        if not same_rate or late > max(0.5, 1e-6 * rate):  # a microsecond is the resolution of miniSEED's times
+            stretch, rate, length, place = segment.start, own_rate, 0, 0.0
+        offset = length if abs(late) <= max(0.5, 1e-6 * rate) and length else round(place)
+        code = segment.instrument.band + segment.component
+        pieces.append(Piece(segment.path, code, segment.start, n_samples, rate, stretch, offset))
+        length = max(length, offset + n_samples)
+    return pieces
+
+
+def format_day(day_ns: int) -> str:
+    """Midnight in ns -> ``"2020.088"``."""
+    return datetime.fromtimestamp(day_ns // 10**9, UTC).strftime("%Y.%j")
+
+
+def format_time(ns: int) -> str:
+    """Nanoseconds since 1970 -> ``"2020-03-28T13:00:00.000Z"``."""
+    ms = (int(ns) + 500_000) // 1_000_000
+    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ms % 1000:03d}Z"
+
+
+def _channel_notes(
+    instrument: Instrument,
+    present: dict[str, list[Piece]],
+    chosen: dict[str, str],
+    components: str | None,
+    single: bool,
+) -> tuple[str, ...]:
+    band, notes = instrument.band, []
+    renamed = [f"{band}{letter} as {asked}" for asked, letter in chosen.items() if asked != letter]
+    if renamed:
+        notes.append(f"took {', '.join(renamed)}")
+    extra = sorted(set(present) - set(chosen.values()))
+    if extra:
+        notes.append(f"did not use {', '.join(band + letter for letter in extra)}")
+    lacking = [c for c in components or "" if c not in chosen]
+    if lacking and not single:
+        notes.append(f"no component {', '.join(lacking)}")
+    return tuple(notes)

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+
+from seisml.config.compose import compose
+from seisml.errors import UserError
+from seisml.run.build import load_method
+from seisml.run.checkpoints import read_checkpoint
+from seisml.run.train import train
+from tests.stores import write_store
+
+SMALL = [
+    "dataset=store",
+    "model_params.backbone_type=SmallResNetEncoder",
+    "dataset.batch_size=8",
+    "dataset.split_procedure=fixed_test",
+    "front_end.nperseg=64",
+    "front_end.noverlap=32",
+    "front_end.size=[32,64]",
+    "trainer_params.gpus=[]",
+    "+trainer_params.enable_progress_bar=false",
+]
+PRETRAIN = [
+    *SMALL,
+    "model_params.proj_hid=64",
+    "model_params.proj_out=64",
+    "augmentations=[{NeighboringCrop:{width:0.18}},RandomAmplitudeJitter,ToTensor]",
+    "trainer_params.max_epochs=2",
+    "exp_params.model_save_ep_period=1",
+]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("training") / "store", n_events=40, unlabelled=8)
+
+
+@pytest.fixture(scope="module")
+def pretrained(store, tmp_path_factory):
+    """A pretraining run: its folder, what it returned, and the encoders it saved."""
+    folder = tmp_path_factory.mktemp("runs") / "2026-01-01_12-00-00_abcdef"
+    encoders = folder.parent / "checkpoints"
+    overrides = [*PRETRAIN, f"dataset.root={store}", f"encoder_folder={encoders}"]
+    metrics = train(compose("configs/ssl.yaml", overrides), folder)
+    return folder, metrics, sorted(encoders.iterdir())
+
+
+def finetune(store, folder, *overrides):
+    return train(
+        compose("configs/finetune.yaml", [*SMALL, f"dataset.root={store}", "trainer_params.max_epochs=8", *overrides]),
+        folder,
+    )
+
+
+def test_a_pretraining_run_leaves_all_its_parts(pretrained):
+    folder, metrics, encoders = pretrained
+    assert {file.name for file in folder.iterdir()} >= {"config.yaml", "metrics.json", "split.csv", "checkpoints"}
+    assert {file.stem for file in (folder / "figures").iterdir()} == {
+        "loss_curves", "confusion_matrix", "embedding_map", "gallery"
+    }  # fmt: skip
+    written = json.loads((folder / "metrics.json").read_text())
+    assert written["split_hash"] == metrics["split_hash"] and len(metrics["split_hash"]) == 64
+    assert {"test/acc", "test/f1_macro", "test/per_class", "test/confusion_matrix"} <= set(written)
+    assert {"versions", "seconds", "probe/knn_acc", "collapse/effective_rank"} <= set(written)
+    assert [path.name for path in encoders] == [
+        f"VNIbCReg-2026-01-01_12-00-00_abcdef-ep{epoch}.ckpt" for epoch in (1, 2)
+    ]
+    split = pd.read_csv(folder / "split.csv")
+    assert set(split["part"]) == {"train", "test"} and (split["trace_category"] == "Unlabeled").sum() == 8
+
+
+def test_encoders_carry_what_they_need(pretrained):
+    values = read_checkpoint(pretrained[2][-1])
+    assert values["epoch"] == 2 and "model.conv1.weight" in values["model_state_dict"]
+    record = values["seisml"]
+    assert record["backbone_type"] == "SmallResNetEncoder" and record["facts"]["sampling_rate"] == 100.0
+    assert len(record["seen_events"]) == 32 + 8 and record["seen_events"].dtype == torch.int64
+    assert torch.isfinite(record["front_end_state"]["floor"])
+
+
+@pytest.mark.parametrize("which", ["encoder", "run"])
+def test_linear_evaluation_keeps_the_encoder_and_its_front_end(pretrained, store, tmp_path, which, capsys):
+    folder, _, encoders = pretrained
+    path = encoders[-1] if which == "encoder" else folder / "checkpoints" / "last.ckpt"
+    metrics = finetune(
+        store, tmp_path / "run", f"load_encoder.ckpt_fname={path}", "exp_params.freeze_encoders=true",
+        "front_end.nperseg=32", "model_params.backbone_type=ResNet18Encoder", "figures=false",
+    )  # fmt: skip
+    assert metrics["pretrained"]["test_events_seen"]["seen"] == 0  # the fixed test part stays out of pretraining
+    said = capsys.readouterr().out
+    assert "front end is the one" in said and "seen 0 of the 8 test events" in said
+    assert "encoder is a SmallResNetEncoder" in said and "not the configuration's ResNet18Encoder" in said
+    method = load_method(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert method.front_end.nperseg == 64
+    loaded, saved = method.encoder.state_dict(), read_checkpoint(encoders[-1])
+    assert all(torch.equal(loaded[name], value) for name, value in saved["model_state_dict"].items())
+    assert torch.equal(method.front_end.floor, saved["seisml"]["front_end_state"]["floor"])
+
+
+def test_fine_tuning_learns_and_its_checkpoint_predicts_alone(pretrained, store, tmp_path):
+    metrics = finetune(store, tmp_path / "run", f"load_encoder.ckpt_fname={pretrained[2][-1]}", "figures=false")
+    assert metrics["test/acc"] >= 0.9  # tones of 5 and 20 Hz: chance is 0.5
+    method = load_method(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert method.facts.classes == ("a", "b") and method.run_record["config"]["seed"] == 0
+    tone = torch.sin(2 * torch.pi * 20 * torch.arange(1000) / 100) * torch.exp(-((torch.arange(1000) / 100 - 3) ** 2))
+    waveform = 20 * tone + torch.randn(4, 3, 1000, generator=torch.Generator().manual_seed(5))
+    number = torch.zeros(4, dtype=torch.int64)
+    with torch.no_grad():
+        log_probability, _ = method.predict_log_probability({"waveform": waveform, "index": number, "epoch": number})
+    assert log_probability.argmax(-1).tolist() == [1] * 4
+
+
+def test_the_same_seed_gives_the_same_run(store, tmp_path):
+    runs = [finetune(store, tmp_path / name, "figures=false", "trainer_params.max_epochs=2") for name in ("a", "b")]
+    first, second = (
+        read_checkpoint(tmp_path / name / "checkpoints" / "last.ckpt")["state_dict"] for name in ("a", "b")
+    )
+    assert runs[0]["split_hash"] == runs[1]["split_hash"]
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_dev_part_chooses_the_model(store, tmp_path, capsys):
+    metrics = finetune(store, tmp_path / "run", "dataset.dev_data_ratio=0.25", "figures=false")
+    assert {"dev/loss", "dev/acc"} <= set(metrics) and metrics["records"]["dev"] == 8
+    assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file() and "best.ckpt" in capsys.readouterr().out
+
+
+def test_original_implementation_stacks_the_traces(store, tmp_path):
+    cfg = compose(
+        "original_implementation/config.yaml",
+        ["dataset=store", f"dataset.root={store}", "dataset.batch_size=8", "backbone_with_clf_type=ResNet18",
+         "front_end.size=[32,64]", "trainer_params.max_epochs=1", "trainer_params.gpus=[]", "figures=false"],
+    )  # fmt: skip
+    metrics = train(cfg, tmp_path / "run")
+    assert metrics["test/n"] == 8
+    load_method(tmp_path / "run" / "checkpoints" / "last.ckpt")
+
+
+def test_overlap_with_pretraining_is_reported(pretrained, store, tmp_path, capsys):
+    """The published split with another ratio tests on events that pretraining saw; it is said and written."""
+    metrics = finetune(
+        store, tmp_path / "run", "dataset.split_procedure=published", "dataset.train_data_ratio=0.4", "figures=false",
+        "trainer_params.max_epochs=1", f"load_encoder.ckpt_fname={pretrained[2][-1]}",
+    )  # fmt: skip
+    seen = metrics["pretrained"]["test_events_seen"]
+    assert 0 < seen["seen"] <= seen["events"] == 8
+    assert f"seen {seen['seen']} of the 8 test events" in capsys.readouterr().out
+
+
+def test_an_encoder_of_unknown_history_stays_so(pretrained, store, tmp_path, capsys):
+    """Fine-tuning a published encoder must not make a later run report that nothing was seen."""
+    state = read_checkpoint(pretrained[2][-1])["model_state_dict"]
+    torch.save({"epoch": 9, "model_state_dict": state}, tmp_path / "published.ckpt")
+    overrides = ["figures=false", "trainer_params.max_epochs=1"]
+    finetune(store, tmp_path / "a", f"load_encoder.ckpt_fname={tmp_path / 'published.ckpt'}", *overrides)
+    first = tmp_path / "a" / "checkpoints" / "last.ckpt"
+    metrics = finetune(store, tmp_path / "b", f"load_encoder.ckpt_fname={first}", *overrides)
+    assert metrics["pretrained"]["test_events_seen"] is None
+    assert capsys.readouterr().out.count("does not say which events it has seen") == 2
+
+
+def test_pretraining_with_a_supervised_batch_is_refused(store, tmp_path):
+    cfg = compose("configs/ssl.yaml", [*PRETRAIN, f"dataset.root={store}", "dataset.is_ssl=false"])
+    with pytest.raises(UserError, match="dataset.is_ssl=true"):
+        train(cfg, tmp_path / "run")
+
+
+def test_a_checkpoint_may_build_networks_only(pretrained, tmp_path):
+    values = read_checkpoint(pretrained[0] / "checkpoints" / "last.ckpt")
+    values["seisml"]["front_end"] = {"_target_": "pathlib.Path"}
+    torch.save(values, tmp_path / "foreign.ckpt")
+    with pytest.raises(UserError, match="not a torch module"):
+        load_method(tmp_path / "foreign.ckpt")
+    with pytest.raises(UserError, match="not that of a whole run"):
+        load_method(pretrained[2][-1])

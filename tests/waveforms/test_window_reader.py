@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from obspy import Stream, Trace, UTCDateTime
+
+from seisml.waveforms.index import Instrument, Segment, scan_file
+from seisml.waveforms.process import Unusable
+from seisml.waveforms.window_reader import WindowReader, side_by_side, spans, without
+
+START = UTCDateTime(2020, 1, 1)
+RATE = 50.0
+OWN = Instrument("XX", "A", "", "HH")
+S = 10**9
+
+
+def write(path, data, start=START, rate=RATE, component="Z"):
+    header = {"network": "XX", "station": "A", "channel": f"HH{component}", "sampling_rate": rate, "starttime": start}
+    Stream([Trace(np.asarray(data), header)]).write(str(path), "MSEED")
+    return scan_file(path)
+
+
+def ramp(n, first=0):
+    """A tone whose phase tells the sample."""
+    return np.sin(2 * np.pi * 4.0 * (np.arange(n) + first) / RATE) * 1000
+
+
+def test_window_joins_files_and_starts_where_asked(tmp_path):
+    segments = write(tmp_path / "a", ramp(1000)) + write(tmp_path / "b", ramp(1000, 1000), START + 20)
+    window = WindowReader(segments, RATE).read(OWN, "Z", (START + 15).ns, 10.0)
+    assert window.shape == (500,) and window.dtype == np.float32
+    np.testing.assert_allclose(window, ramp(500, 750), atol=20)  # the trend of whole periods is small
+
+
+@pytest.mark.parametrize("rate", [20.0, 100.0])
+def test_resampled_window_keeps_time(tmp_path, rate):
+    segments = write(tmp_path / "a", ramp(3000))
+    window = WindowReader(segments, rate).read(OWN, "Z", (START + 21).ns, 10.0)
+    expected = np.sin(2 * np.pi * 4.0 * (21 + np.arange(round(10 * rate)) / rate)) * 1000
+    np.testing.assert_allclose(window, expected, atol=20)
+
+
+def test_one_file_alone_where_two_show_the_same_time(tmp_path):
+    segments = write(tmp_path / "a", ramp(1000)) + write(tmp_path / "b", 5 * ramp(900, 50), START + 1)
+    window = WindowReader(segments, RATE).read(OWN, "Z", (START + 4).ns, 10.0)
+    assert np.abs(window).max() == pytest.approx(1000, rel=0.1)
+
+
+def test_reasons(tmp_path):
+    gap = write(tmp_path / "a", ramp(500)) + write(tmp_path / "b", ramp(500), START + 11)
+    flat = write(tmp_path / "c", np.ones(1000), component="N")
+    nan = write(tmp_path / "d", np.where(np.arange(1000) == 700, np.nan, ramp(1000)), component="E")
+    faster = write(tmp_path / "e", ramp(500), component="1") + write(tmp_path / "f", ramp(1000), START + 10, 100, "1")
+    (tmp_path / "g").write_bytes(b"damaged")
+    damaged = [Segment(tmp_path / "g", OWN, "2", START.ns, (START + 20).ns, RATE)]
+    reader = WindowReader([*gap, *flat, *nan, *faster, *damaged], RATE)
+    for component, start, reason in [
+        ("Z", 5, "gap of 50 samples"),
+        ("Z", 100, "no data of XX.A..HHZ"),
+        ("Z", 16, "lacks 5 s of 10 s"),
+        ("N", 5, "is flat"),
+        ("E", 8, "not numbers"),
+        ("1", 5, "sampling rate"),
+        ("2", 5, "g cannot be read"),
+    ]:
+        with pytest.raises(Unusable, match=reason):
+            reader.read(OWN, component, (START + start).ns, 10.0)
+
+
+def segment(component, start, end, rate=1.0):
+    return Segment(None, OWN, component, round(start * S), round(end * S), rate)
+
+
+def test_spans_are_common_to_the_components():
+    held = [segment("Z", 0, 9), segment("Z", 10, 19), segment("Z", 30, 39), segment("N", 5, 34)]
+    assert spans(held, ["Z"]) == [(0, 20 * S), (30 * S, 40 * S)]  # the last sample counts whole
+    assert spans(held, ["Z", "N"]) == [(5 * S, 20 * S), (30 * S, 35 * S)]
+    assert spans(held, ["Z", "E"]) == []
+
+
+def test_without():
+    assert without((0, 10), [(8, 20), (2, 3), (-5, 1)]) == [(1, 2), (3, 8)]
+    assert without((0, 10), []) == [(0, 10)]
+    assert without((0, 10), [(-1, 11)]) == []
+
+
+def test_windows_side_by_side():
+    starts = side_by_side((100, 145), 10, np.random.default_rng(0))
+    assert len(starts) == 4 and starts[0] >= 100 and starts[-1] + 10 <= 145 and set(np.diff(starts)) == {10}
+    assert side_by_side((0, 9), 10, np.random.default_rng(0)) == []
