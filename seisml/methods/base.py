@@ -1,4 +1,4 @@
-"""What every training recipe has: a front end, an encoder, Adam with a cosine, and its own callbacks."""
+"""What every training recipe has: a front end, an encoder, and Adam with a cosine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 
 from seisml.data.facts import DataFacts
@@ -29,6 +28,8 @@ class Method(pl.LightningModule):
         weight_decay: Weight decay of Adam.
         model_save_ep_period: Save the encoder every so many epochs; -1 saves none.
         gradient_clip_val: Clip the gradient's norm to this; 0 does not clip.
+        knn_acc_record_ep_period: Score the encoder by its 5 nearest neighbours every so many epochs; -1 never.
+        collapse_record_step_period: Log the collapse monitors of the encoder every so many steps; -1 never.
         max_pictures: Pictures that go through the encoder at once when all traces of a batch are looked at.
         seed: Seed of the augmentations.
         name: What the run is called.
@@ -43,6 +44,8 @@ class Method(pl.LightningModule):
         weight_decay: float = 0.0,
         model_save_ep_period: int = -1,
         gradient_clip_val: float = 0.0,
+        knn_acc_record_ep_period: int = -1,
+        collapse_record_step_period: int = -1,
         max_pictures: int = 512,
         seed: int = 0,
         name: str = "",
@@ -53,9 +56,12 @@ class Method(pl.LightningModule):
         self.augmentations = Augmentations(augmentations)
         self.LR, self.weight_decay = LR, weight_decay
         self.model_save_ep_period, self.gradient_clip_val = model_save_ep_period, gradient_clip_val
+        self.knn_acc_record_ep_period = knn_acc_record_ep_period
+        self.collapse_record_step_period = collapse_record_step_period
         self.max_pictures, self.seed = max_pictures, seed
         self.name = name or type(self).__name__
         self.in_channels = 1
+        self.encoder: nn.Module | None = None  # what is saved, probed and watched; a recipe puts its network here
         self.run_record: dict[str, Any] = {}  # plain values that travel in the checkpoint: configuration, facts, split
 
     # -- what a recipe defines -------------------------------------------------------------------------------------
@@ -142,10 +148,6 @@ class Method(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Set the training mode: Lightning keeps whatever mode it finds and never calls ``train`` itself."""
         self.train()
-
-    def configure_callbacks(self) -> list[Callback]:
-        """The recipe's own callbacks."""
-        return []
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the run's configuration, facts and split into the checkpoint, as plain values."""

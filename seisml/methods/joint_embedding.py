@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
-from seisml.evaluation.collapse import collapse_monitors
 from seisml.methods.base import Method
-from seisml.methods.callbacks import KNNProbe
 from seisml.networks.encoder import build_encoder
 from seisml.networks.projector import Projector
 
@@ -28,7 +25,8 @@ class JointEmbedding(Method):
         proj_out: Output width of the projector.
         projector_norm: Normalisation of the projector's output, ``iternorm`` or ``none``.
         backbone_params: Further arguments of the encoder.
-        knn_acc_record_ep_period: Score the 5-nearest-neighbour probe every so many epochs; -1 never.
+        knn_acc_record_ep_period: See :class:`seisml.methods.base.Method`.
+        collapse_record_step_period: See :class:`seisml.methods.base.Method`.
         **kwargs: See :class:`seisml.methods.base.Method`.
     """
 
@@ -42,15 +40,19 @@ class JointEmbedding(Method):
         projector_norm: str = "none",
         backbone_params: dict[str, Any] | None = None,
         knn_acc_record_ep_period: int = 1,
+        collapse_record_step_period: int = 10,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            knn_acc_record_ep_period=knn_acc_record_ep_period,
+            collapse_record_step_period=collapse_record_step_period,
+            **kwargs,
+        )
         self.in_channels = in_channels
         self.backbone_type, self.backbone_params = backbone_type, dict(backbone_params or {})
         self.encoder = build_encoder(backbone_type, in_channels, out_size_enc, **self.backbone_params)
         self.encoder.to(memory_format=torch.channels_last)  # faster convolutions, in bfloat16 above all
         self.projector: nn.Module = Projector(self.encoder.out_size, proj_hid, proj_out, norm=projector_norm)
-        self.knn_acc_record_ep_period = knn_acc_record_ep_period
 
     def pair_loss(self, z: Tensor, z2: Tensor) -> dict[str, Tensor]:
         """Terms of the loss between the projections of two views, each (B, proj_out); ``loss`` is their sum."""
@@ -72,27 +74,17 @@ class JointEmbedding(Method):
         return self.encoder(picture)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Crop views, compute the recipe's loss and watch for collapse."""
+        """Crop views and compute the recipe's loss."""
         pictures = self.views(batch)
         if len(pictures) != 2:
             raise UserError(
                 f"{self.name} needs two views of each event but batches carry {len(pictures)}; set dataset.is_ssl=true"
             )
-        terms, features = self.losses(self.augmentations(pictures, self.random(batch)))
+        terms, _ = self.losses(self.augmentations(pictures, self.random(batch)))
         size = len(batch["index"])
         self.log("train/loss", terms["loss"], prog_bar=True, on_step=False, on_epoch=True, batch_size=size)
         self.log_dict(
             {f"train/{name}": value for name, value in terms.items() if name != "loss"},
             on_step=False, on_epoch=True, batch_size=size,
         )  # fmt: skip
-        if batch_idx % 10 == 0 and size > 1:  # now and then is enough: a singular value decomposition is not free
-            monitors = collapse_monitors(features[0].detach())
-            self.log_dict(
-                {f"collapse/{name}": value for name, value in monitors.items()},
-                on_step=False, on_epoch=True, batch_size=size,
-            )  # fmt: skip
         return terms["loss"]
-
-    def configure_callbacks(self) -> list[Callback]:
-        """The 5-nearest-neighbour probe."""
-        return [KNNProbe(self.knn_acc_record_ep_period)] if self.knn_acc_record_ep_period > 0 else []

@@ -31,6 +31,10 @@ class StackedTraceClassifier(Classifier):
         network = build_classifier(backbone_with_clf_type, 1, self.n_classes).to(memory_format=torch.channels_last)
         self.encoder, self.head = network.encoder, network.head
 
+    def embed(self, picture: Tensor) -> Tensor:
+        """Encoder outputs: (N, 1, F, W) -> (N, D)."""
+        return self.encoder(picture)
+
     def predict_log_probability(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the events and the features of their stacked traces."""
         waveform = batch["waveform"]
@@ -42,5 +46,5 @@ class StackedTraceClassifier(Classifier):
             )
         if mask is None:
             mask = torch.ones(waveform.shape[:2], dtype=torch.bool, device=waveform.device)
-        features = self.encoder(self.front_end(stack_traces(waveform, mask)))  # (B, D)
+        features = self.embed(self.front_end(stack_traces(waveform, mask)))  # (B, D)
         return torch.log_softmax(self.head(features).float(), dim=-1), features

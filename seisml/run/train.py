@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
@@ -23,7 +22,6 @@ from seisml.config.compose import trainer_arguments
 from seisml.data.identity import event_hashes, event_ids
 from seisml.errors import UserError
 from seisml.evaluation.outcome import Outcome, classify, draw
-from seisml.methods.callbacks import SaveEncoder
 from seisml.run.build import (
     ENCODER_KEYS,
     build_method,
@@ -32,6 +30,7 @@ from seisml.run.build import (
     load_pretrained,
     read_pretrained,
 )
+from seisml.run.callbacks import History, SaveEncoder, monitors
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.messages import parts_of, say_data, say_front_end, say_results, seen_report
 from seisml.run.record import versions, write_metrics
@@ -85,9 +84,9 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
     method.run_record = make_record(cfg, method, data, pretrained, run)
 
     history = History()
-    callbacks: list[Callback] = [history, *checkpoint_callbacks(method, data, folder)]
+    callbacks: list[Callback] = [history, *monitors(method), *checkpoint_callbacks(method, data, folder)]
     saver = None
-    if method.model_save_ep_period > 0 and hasattr(method, "encoder"):
+    if method.model_save_ep_period > 0 and method.encoder is not None:
         saver = SaveEncoder(Path(cfg.get("encoder_folder", "checkpoints")), run, method.model_save_ep_period)
         callbacks.append(saver)
     logger = instantiate(cfg.logger, save_dir=str(folder)) if cfg.get("logger") else False
@@ -117,7 +116,7 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
         logger.finalize("success")  # TensorBoard writes from a thread of its own: wait for it
     if hasattr(logger, "log_image"):  # wandb keeps one run open per process; the next job of a sweep is another
         logger.experiment.finish()
-    encoder = saver.saved if saver and saver.saved else (last if hasattr(method, "encoder") else None)
+    encoder = saver.saved if saver and saver.saved else (last if method.encoder is not None else None)
     say_results(folder, metrics, best if best.is_file() else last, encoder)
     return metrics
 
@@ -209,34 +208,6 @@ def build_trainer(cfg: DictConfig, folder: Path, logger: Any, callbacks: list[Ca
 
 
 # -- watching ----------------------------------------------------------------------------------------------------------
-class History(Callback):
-    """Keeps what was logged, one row per epoch, whatever the logger."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
-        self.values: dict[str, float] = {}  # the latest of each
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the values of the epoch before: by now every callback has logged its own."""
-        if trainer.callback_metrics:
-            self._note(trainer, trainer.current_epoch - 1)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the values of the last epoch."""
-        self._note(trainer, trainer.current_epoch - 1 if trainer.current_epoch else 0)
-
-    def _note(self, trainer: pl.Trainer, epoch: int) -> None:
-        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        # values that are not measured every epoch stand there until the next time: note them once
-        fresh = {name: value for name, value in values.items() if "train/" in name or self.values.get(name) != value}
-        self.rows.append({"epoch": epoch, **fresh})
-        self.values = values
-
-    def frame(self) -> pd.DataFrame:
-        """The values, one row per epoch."""
-        return pd.DataFrame(self.rows)
-
-
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Leave out what Lightning says about things that are as they should be here."""

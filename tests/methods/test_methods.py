@@ -14,7 +14,6 @@ from seisml.losses.tnc import diag_loss, tnc_loss
 from seisml.losses.vibcreg import vibcreg_loss
 from seisml.methods.barlow_twins import BarlowTwins
 from seisml.methods.base import Method
-from seisml.methods.callbacks import probe_rows
 from seisml.methods.classifier import ensemble
 from seisml.methods.langet import StackedTraceClassifier
 from seisml.methods.simclr import SimCLR
@@ -52,7 +51,7 @@ def batch(n=6, traces=2, seed=0):
 
 
 @pytest.mark.parametrize("recipe", [VNIbCReg, VIbCReg, VICReg, BarlowTwins, SimCLR])
-def test_pretraining_runs_probes_and_watches_for_collapse(recipe, root):
+def test_pretraining_runs(recipe, root):
     data = StoreDataModule(str(root), batch_size=8, is_ssl=True)
     data.setup()
     method = recipe(facts=data.facts, front_end=front_end(), augmentations=[
@@ -61,8 +60,7 @@ def test_pretraining_runs_probes_and_watches_for_collapse(recipe, root):
     run = trainer()
     run.fit(method, datamodule=data)
     logged = run.callback_metrics
-    assert {"train/loss", "probe/knn_acc", "collapse/effective_rank", "collapse/feature_std"} <= set(logged)
-    assert all(torch.isfinite(value) for value in logged.values())
+    assert "train/loss" in logged and all(torch.isfinite(value) for value in logged.values())
     assert run.optimizers[0].param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)  # the cosine ends with the run
 
 
@@ -219,14 +217,6 @@ def test_stacked_traces_classify(root):
         method.train().predict_log_probability(batch(traces=1))
     (first,) = run.predict(method, data.test_dataloader())
     assert first["log_probability"].shape == (8, 2) and first["embedding"].shape == (8, 512)
-
-
-def test_probe_never_scores_on_what_it_was_fitted_on_nor_on_the_test_part(root):
-    data = StoreDataModule(str(root), batch_size=8, is_ssl=True)
-    data.setup()
-    fit, score = probe_rows(data, seed=0)
-    assert len(fit) and len(score) and not set(fit) & set(score)
-    assert not (set(fit) | set(score)) & set(data.split.test)
 
 
 def test_bfloat16_autocast_keeps_front_end_and_loss_in_float32():
