@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seisml.catalogs.events import CatalogEvent, Pick, first_pick, merge_entries
-from seisml.waveforms.index import EventPart, Instrument, WaveformIndex, choose_sensor
+from seisml.waveforms.components import choose_sensor
+from seisml.waveforms.index import EventPart, Instrument, WaveformIndex
 
 MISSING_COMPONENTS = ("keep", "zeros", "skip")
 _LONGEST_TRAVEL_TIME = 3600.0  # s, more than any P or S wave takes

@@ -16,7 +16,7 @@ from obspy.core.event import Catalog, Comment, Event, Pick, ResourceIdentifier, 
 from seisml.inference.detections import Detection
 from seisml.waveforms.continuous import runs
 from seisml.waveforms.index import Instrument
-from seisml.waveforms.streams import format_time
+from seisml.waveforms.times import format_time
 
 DETECTION_COLUMNS = (
     "network", "station", "location", "channel", "start", "end", "peak_time", "class", "probability",

@@ -24,10 +24,11 @@ from seisml.inference.detections import Detection, DetectionRule, Detector
 from seisml.inference.output import read_probabilities, write_atomically
 from seisml.inference.scan import PRECISIONS, Scanner
 from seisml.inference.station_day import DayReport, ScanSettings, day_files, finished
-from seisml.inference.window_grid import DAY_NS, WindowGrid
+from seisml.inference.window_grid import WindowGrid
 from seisml.run.build import load_method
 from seisml.waveforms.continuous import GridOptions
 from seisml.waveforms.streams import StationDay, index_streams
+from seisml.waveforms.times import DAY_NS
 
 LEAST_THRESHOLD = 0.2  # for bfloat16: twice what it leaves to float32
 EXAMPLE = "seisml predict runs/convnetquake/checkpoints/best.ckpt archive/2020 --out detections --step 1"

@@ -16,11 +16,12 @@ from scipy import signal
 from seisml import __version__
 from seisml.inference.output import write_atomically, write_probabilities
 from seisml.inference.scan import Scanner
-from seisml.inference.window_grid import DAY_NS, WindowGrid, whole_windows
+from seisml.inference.window_grid import WindowGrid, whole_windows
 from seisml.run.build import load_method
 from seisml.transforms.waveform import WaveformFrontEnd
 from seisml.waveforms.continuous import DayReader, FileCache, GridOptions, runs
 from seisml.waveforms.streams import StationDay
+from seisml.waveforms.times import DAY_NS
 
 ENVELOPE_BINS = 86_400  # extremes kept of a day's first component, for its picture
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from seisml.errors import UserError
 
-DAY_NS = 86_400 * 10**9
 PIECE_SECONDS = 3600.0  # windows that begin within this time are read and scanned together
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import string
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +26,7 @@ from seisml.store.folder import (
     remove_leftovers,
 )
 from seisml.store.tables import UNLABELED
+from seisml.waveforms.components import component_letters
 
 FLUSH_BYTES = 32 * 2**20
 _FIRST_COLUMNS = (
@@ -198,12 +198,6 @@ class StoreWriter:
         group = self._file.create_group("data_format")
         for key, value in values.items():
             group.create_dataset(key, data=value)
-
-
-def component_letters(n: int) -> str:
-    """One character per trace where the channel codes do not give distinct ones (SeisBench maps single characters)."""
-    letters = string.ascii_uppercase + string.ascii_lowercase + string.digits
-    return letters[:n] + "".join(chr(0x100 + i) for i in range(n - len(letters)))
 
 
 def _first_reason(skipped: list[dict[str, str]]) -> str:

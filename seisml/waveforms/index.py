@@ -7,14 +7,12 @@ import hashlib
 import warnings
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from obspy import read
 
-# How one sensor names its three directions. With 1, 2, 3 the first is the vertical (borehole and SEISAN practice).
-SENSORS = ("ZNE", "Z12", "123")
 _JOIN_SECONDS = 2.0  # parts of one record in separate files begin and end this close together
 
 
@@ -171,33 +169,6 @@ def build_index(scans: Iterable[tuple[Path, list[Segment] | str]], longest_event
     index.event_parts.sort(key=lambda part: (part.paths[0], part.instrument))
     index.close()
     return index
-
-
-def choose_sensor(components: Iterable[str], order: str, picked: Mapping[str, int]) -> dict[str, str]:
-    """Decide which channels stand for the components asked for.
-
-    An instrument may carry two sensors (``ZNE`` and ``123``), one of them perhaps not even connected: of those with
-    most components the one on which the catalogue's picks were read is taken, else the first of ZNE, Z12, 123.
-
-    Args:
-        components: Component letters at hand.
-        order: Components asked for, such as ``ZNE``; letters other than Z, N, E must be there literally.
-        picked: Number of the catalogue's picks on each letter at this station.
-
-    Returns:
-        Asked component -> letter at hand, in the order asked; only those at hand.
-    """
-    present = set(components)
-
-    def chosen(sensor: str) -> dict[str, str]:
-        names = dict(zip("ZNE", sensor, strict=True))
-        return {asked: letter for asked in order if (letter := names.get(asked, asked)) in present}
-
-    def rank(sensor: str) -> tuple[int, int]:
-        letters = chosen(sensor).values()
-        return len(letters), sum(picked.get(letter, 0) for letter in letters)
-
-    return chosen(max(SENSORS, key=rank))  # the first of equals
 
 
 def _join_parts(parts: list[EventPart]) -> list[EventPart]:

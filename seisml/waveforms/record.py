@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from seisml.waveforms.components import component_letters
 from seisml.waveforms.process import RATE_TOLERANCE, Unusable, bandpass, cut_or_pad, detrend, join_pieces, resample
 
 if TYPE_CHECKING:
@@ -166,8 +167,6 @@ def describe_traces(traces: list[Any]) -> dict[str, str]:
         ``trace_component_order`` (component codes where they are distinct, else letters A, B, C...), ``trace_channels``
         (";"-joined ids), and station, network and location where all traces share them.
     """
-    from seisml.store.writer import component_letters
-
     codes = [trace.component for trace in traces]
     distinct = all(codes) and len(set(codes)) == len(codes)
     names = ["" if not trace.identity.strip(".") else trace.identity for trace in traces]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tqdm import tqdm
 
 from seisml.errors import UserError
-from seisml.inference.window_grid import DAY_NS
-from seisml.waveforms.index import Instrument, Segment, choose_sensor, scan_file
+from seisml.waveforms.components import choose_sensor
+from seisml.waveforms.index import Instrument, Segment, scan_file
 from seisml.waveforms.process import RATE_TOLERANCE
+from seisml.waveforms.times import DAY_NS, format_day
 
 
 @dataclass(frozen=True)
@@ -207,17 +207,6 @@ def join_segments(segments: Sequence[Segment]) -> list[Piece]:
         pieces.append(Piece(segment.path, code, segment.start, n_samples, rate, stretch, offset))
         length = max(length, offset + n_samples)
     return pieces
-
-
-def format_day(day_ns: int) -> str:
-    """Midnight in ns -> ``"2020.088"``."""
-    return datetime.fromtimestamp(day_ns // 10**9, UTC).strftime("%Y.%j")
-
-
-def format_time(ns: int) -> str:
-    """Nanoseconds since 1970 -> ``"2020-03-28T13:00:00.000Z"``."""
-    ms = (int(ns) + 500_000) // 1_000_000
-    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ms % 1000:03d}Z"
 
 
 def _channel_notes(

@@ -11,7 +11,7 @@ from obspy.core.inventory import Inventory, Network, Station
 from seisml.catalogs.events import CatalogEvent, Pick, merge_entries, unite_events
 from seisml.catalogs.stations import read_stations
 from seisml.prepare.catalog_jobs import in_order
-from seisml.waveforms.index import choose_sensor
+from seisml.waveforms.components import choose_sensor
 
 START = UTCDateTime(2020, 1, 1, 12)
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from seisml.errors import UserError
-from seisml.inference.window_grid import DAY_NS, WindowGrid, whole_windows, window_view
+from seisml.inference.window_grid import WindowGrid, whole_windows, window_view
+from seisml.waveforms.times import DAY_NS
 
 
 def test_windows_begin_every_step_from_midnight():

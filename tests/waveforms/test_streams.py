@@ -1,10 +1,8 @@
-import numpy as np
 import pytest
 from obspy import UTCDateTime
 
 from seisml.errors import UserError
-from seisml.inference.window_grid import DAY_NS
-from seisml.waveforms.streams import format_day, format_time, index_streams, join_segments, list_files
+from seisml.waveforms.streams import index_streams, join_segments, list_files
 from tests.continuous_records import START, make_record, make_stream
 
 
@@ -105,9 +103,3 @@ def test_a_clock_that_drifts_starts_a_new_stretch():
     for piece in pieces:
         placed = piece.stretch + piece.offset * 10**7
         assert abs(placed - piece.start) <= 5 * 10**6
-
-
-def test_times_as_text():
-    assert format_day(18349 * DAY_NS) == "2020.088"
-    assert format_time(18349 * DAY_NS + 1_234_567_890) == "2020-03-28T00:00:01.235Z"
-    assert np.int64 and format_time(np.int64(18349 * DAY_NS)) == "2020-03-28T00:00:00.000Z"

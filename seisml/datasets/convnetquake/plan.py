@@ -14,8 +14,9 @@ from seisml.catalogs.event_tables import epicentral_distance
 from seisml.catalogs.events import CatalogEvent, first_pick, merge_entries
 from seisml.catalogs.stations import StationPlace, StationTable
 from seisml.errors import UserError
-from seisml.waveforms.index import Instrument, WaveformIndex, choose_sensor
-from seisml.waveforms.window_reader import side_by_side, spans, without
+from seisml.waveforms.components import choose_sensor
+from seisml.waveforms.index import Instrument, WaveformIndex
+from seisml.waveforms.intervals import side_by_side, spans, without
 
 NOISE = "noise"
 HOUR = 3600 * 10**9  # ns

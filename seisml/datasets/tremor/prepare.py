@@ -25,12 +25,13 @@ from seisml.prepare.catalog_jobs import scan
 from seisml.prepare.folder import walk
 from seisml.store.folder import fingerprint
 from seisml.waveforms.index import Instrument, WaveformIndex
+from seisml.waveforms.intervals import side_by_side, spans, without
 from seisml.waveforms.process import Unusable
-from seisml.waveforms.window_reader import WindowReader, side_by_side, spans, without
+from seisml.waveforms.times import DAY_NS
+from seisml.waveforms.window_reader import WindowReader
 
 EXAMPLE = "seisml prepare tremor SDS --events large.csv --stations stations.xml --out data/tremor_20hz.h5"
 
-DAY = 86_400 * 10**9  # ns
 PREPARED = "prepare.json"  # data set that says what the file was made from
 MARGIN = 60.0  # s read on either side of a window for the filter
 STALE = 24 * 3600.0  # s without a write after which a half-written file is that of a killed writer
@@ -137,7 +138,8 @@ def plan(
                 continue
             start = event.time.ns + round(distance / KILOMETRES_PER_SECOND * 1e9)
             starts.append((start, event.source_id))
-            loud += [(day * DAY, (day + 1) * DAY) for day in range(event.time.ns // DAY, (start + length) // DAY + 1)]
+            days = range(event.time.ns // DAY_NS, (start + length) // DAY_NS + 1)
+            loud += [(day * DAY_NS, (day + 1) * DAY_NS) for day in days]
         for component in options["components"]:
             held = spans(index.segments[instrument], [component])
             for start, event_id in starts:
@@ -148,12 +150,12 @@ def plan(
                     name = f"{event_id} {instrument}"[:-1] + component
                     skipped.append((name, "data cover only a part of the window"))
             for stretch in held:
-                days = range(stretch[0] // DAY, stretch[1] // DAY + 1)
+                days = range(stretch[0] // DAY_NS, stretch[1] // DAY_NS + 1)
                 for day in days:
-                    part = (max(stretch[0], day * DAY), min(stretch[1], (day + 1) * DAY))
+                    part = (max(stretch[0], day * DAY_NS), min(stretch[1], (day + 1) * DAY_NS))
                     if part[1] <= part[0] or without(part, loud) != [part]:
                         continue
-                    name = f"quiet{UTCDateTime(ns=day * DAY).strftime('%Y%j')}"
+                    name = f"quiet{UTCDateTime(ns=day * DAY_NS).strftime('%Y%j')}"
                     for start in side_by_side(part, length, random):
                         quiet.append(PlannedWindow(start, instrument, component, name, 0))
     wanted = min(len(quiet), round(options["negatives"] * len(positives)))
