@@ -61,4 +61,4 @@ def test_convnetquake(tmp_path):
     metrics = run(tmp_path / "run", "convnetquake", tmp_path / "store", "trainer_params.max_steps=3")
     assert metrics["classes"] == ["noise", "cluster_1", "cluster_2"] and "train/l2" in metrics
     method = load_method(tmp_path / "run" / "checkpoints" / "last.ckpt")
-    assert method.noise_class == "noise" and method.encoder.n_samples == 1000
+    assert method.task.noise_class == "noise" and method.encoder.n_samples == 1000

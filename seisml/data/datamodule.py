@@ -13,11 +13,15 @@ import torch
 from torch.utils.data import DataLoader
 
 from seisml.data.facts import DataFacts
+from seisml.data.identity import event_ids
 from seisml.data.sampling import EpochSampler, StoreDataset, keep_batch
 from seisml.data.splits import Split, make_split
 from seisml.errors import UserError
 from seisml.store.folder import recover_interrupted
 from seisml.store.store import Store
+from seisml.tasks.base import LabelSettings, Task
+from seisml.tasks.classification import Classification
+from seisml.tasks.unlabelled import Unlabelled
 
 
 class StoreDataModule(pl.LightningDataModule):
@@ -92,6 +96,7 @@ class StoreDataModule(pl.LightningDataModule):
         self.in_channels, self.n_samples = in_channels, n_samples
         self.label_column, self.unlabeled = label_column, unlabeled
         self.classes, self.zero_weight_classes = classes, tuple(zero_weight_classes)
+        self.task: Task = Unlabelled() if is_ssl else Classification()  # a run sets that of its method
         self.seed = seed
         self.store: Store | None = None
 
@@ -105,27 +110,16 @@ class StoreDataModule(pl.LightningDataModule):
             return
         store = self.open_store()
         metadata = store.metadata
-        if self.label_column != "trace_category" or "trace_category" not in metadata:
-            if self.label_column not in metadata and not self.is_ssl:
-                raise UserError(
-                    f"{store.root}/metadata.csv has no column {self.label_column!r}; name the column that holds the "
-                    f"class: dataset.label_column=... (columns: {', '.join(metadata.columns)})"
-                )
-            metadata["trace_category"] = metadata.get(self.label_column, self.unlabeled)
-        metadata["trace_category"] = metadata["trace_category"].fillna(self.unlabeled).astype(str)
-        labelled = metadata["trace_category"] != self.unlabeled
-        names = tuple(self.classes or sorted(metadata.loc[labelled, "trace_category"].unique()))
-        if not names and not self.is_ssl:
-            raise UserError(f"{store.root}: no record carries a label; only pretraining (sslearn.py) can use it")
-        code = {name: number for number, name in enumerate(names)}
-        self.labels = metadata["trace_category"].map(code).fillna(-1).to_numpy(np.int64)
-        unknown = set(metadata.loc[labelled & (self.labels < 0), "trace_category"])
-        if unknown:
-            raise UserError(f"dataset.classes lacks {', '.join(sorted(unknown))}, which {store.root} has; add it")
+        classes = tuple(self.classes) if self.classes else None
+        settings = LabelSettings(self.label_column, self.unlabeled, classes, self.zero_weight_classes)
+        labels = self.task.read(metadata, settings, str(store.root))
+        self.labels, self._known = labels.values, labels.known
         self._check_traces(store)
-        self.facts = DataFacts(names, self._sampling_rate(store), self._length(store), self._class_weights(names))
-        self.split: Split = self.make_split(metadata)
+        sampling_rate, n_samples = self._sampling_rate(store), self._length(store)
+        self.split: Split = self.make_split(metadata, self.task.strata(labels, event_ids(metadata), self.unlabeled))
         self.split.check_events(metadata)
+        of_labels = self.task.facts(labels, self.labelled(self.split.train), settings)
+        self.facts = DataFacts(sampling_rate=sampling_rate, n_samples=n_samples, **of_labels)
         self.store = store
 
     def open_store(self) -> Store:
@@ -193,7 +187,11 @@ class StoreDataModule(pl.LightningDataModule):
 
     def labelled(self, rows: np.ndarray) -> np.ndarray:
         """Those of ``rows`` that carry a label."""
-        return rows[self.labels[rows] >= 0]
+        return rows[self._known[rows]]
+
+    def training_labels(self) -> torch.Tensor:
+        """The labels that an epoch of training meets, each as often as it does, (N,)."""
+        return torch.from_numpy(self.labels[self.labelled(self.split.train)])
 
     def _loader(self, rows: np.ndarray, n_draws: int | None, shuffle: bool, drop_last: bool) -> DataLoader:
         rank, world_size = 0, 1
@@ -242,12 +240,3 @@ class StoreDataModule(pl.LightningDataModule):
                 "pad them to one length, or prepare it again with --length"
             )
         return int(lengths[0])
-
-    def _class_weights(self, names: tuple[str, ...]) -> tuple[float, ...]:
-        """Balanced weights n / (k * n_c) over all labelled records, the zero-weight classes left out of n and k."""
-        counts = np.bincount(self.labels[self.labels >= 0], minlength=len(names)).astype(float)
-        counts[[name in self.zero_weight_classes for name in names]] = 0
-        learnt = counts > 0
-        weights = np.zeros(len(names))
-        weights[learnt] = counts.sum() / (learnt.sum() * counts[learnt])
-        return tuple(weights.tolist())

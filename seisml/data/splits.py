@@ -75,6 +75,7 @@ class Split:
 
 def make_split(
     metadata: pd.DataFrame,
+    strata: np.ndarray | None = None,
     *,
     train_data_ratio: float = 0.8,
     test_data_ratio: float = 0.2,
@@ -102,6 +103,8 @@ def make_split(
     Args:
         metadata: One row per record, with ``trace_category`` and, where the procedure needs them,
             ``trace_source_file``, ``source_id``, ``station_code``, ``trace_start_time`` or ``split``.
+        strata: (N,) strings by which the parts resemble each other, ``unlabeled`` where a record has no label; by
+            default the classes, ``trace_category``.
         train_data_ratio: Share of all labelled events (records) that trains, in (0, 1].
         test_data_ratio: Share of all labelled events (records) that tests, in (0, 1).
         dev_data_ratio: Share of the training part that is set aside for choosing models, in [0, 1).
@@ -121,7 +124,7 @@ def make_split(
         if value not in get_args(choices):
             raise UserError(f"dataset.{name}={value} is not known: {nearest(value, get_args(choices))}")
     _check_ratios(train_data_ratio, test_data_ratio, dev_data_ratio)
-    labels = text_column(metadata, "trace_category")
+    labels = text_column(metadata, "trace_category") if strata is None else np.array(strata, dtype=object)
     labels[labels == ""] = unlabeled
     labelled, free = np.flatnonzero(labels != unlabeled), np.flatnonzero(labels == unlabeled)
     if not len(labelled) and not (is_ssl and len(free)):

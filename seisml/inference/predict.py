@@ -25,6 +25,7 @@ from seisml.inference.output import read_probabilities, write_atomically
 from seisml.inference.scan import PRECISIONS, Scanner
 from seisml.inference.station_day import DayReport, ScanSettings, day_files, finished
 from seisml.inference.window_grid import WindowGrid
+from seisml.methods.classifier import Classifier
 from seisml.run.build import load_method
 from seisml.waveforms.continuous import GridOptions
 from seisml.waveforms.streams import StationDay, index_streams
@@ -82,7 +83,12 @@ def predict(
     """
     out = Path(out).resolve()  # workers may have another working folder
     method = load_method(checkpoint)
-    own_noise = getattr(method, "noise_class", None)  # what the checkpoint was trained to call noise
+    if not isinstance(method, Classifier):
+        raise UserError(
+            f"checkpoint {checkpoint} gives {method.task.gives}, and continuous records want class probabilities; "
+            "give one that finetune.py trained on classes"
+        )
+    own_noise = method.task.noise_class  # what the checkpoint was trained to call noise
     rule = DetectionRule.of(
         method.facts.classes,
         options.noise_class or (own_noise if own_noise in method.facts.classes else None),

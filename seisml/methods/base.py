@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from seisml.data.facts import DataFacts
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
+from seisml.tasks.base import Task
+from seisml.tasks.unlabelled import Unlabelled
 from seisml.transforms.picture import Picture
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
@@ -33,7 +35,13 @@ class Method(pl.LightningModule):
         max_pictures: Pictures that go through the encoder at once when all traces of a batch are looked at.
         seed: Seed of the augmentations.
         name: What the run is called.
+
+    Attributes:
+        task: What a label is to this recipe. The class's reads the data; a recipe whose settings refine it (a noise
+            class, a number of bins) sets another of the same kind in its constructor.
     """
+
+    task: Task = Unlabelled()
 
     def __init__(
         self,
@@ -68,6 +76,21 @@ class Method(pl.LightningModule):
     def embed(self, picture: Tensor) -> Tensor:
         """Features of pictures: (N, in_channels, F, W) -> (N, D)."""
         raise NotImplementedError
+
+    def encoder_settings(self) -> dict[str, Any]:
+        """What it takes to build the encoder again (``backbone_type``...); nothing where it cannot be taken apart."""
+        return {}
+
+    def constant_losses(self, label: Tensor) -> dict[str, float]:
+        """What logged losses come to for an answer that ignores its input; no loss that is not known is named.
+
+        Args:
+            label: (N,) labels that an epoch of training meets.
+
+        Returns:
+            Name of the logged value (``train/loss``) and what the best constant answer would give.
+        """
+        return {}
 
     # -- shared steps ----------------------------------------------------------------------------------------------
     def random(self, batch: Batch) -> SampleRandom:

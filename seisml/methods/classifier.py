@@ -12,6 +12,7 @@ from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.losses.cross_entropy import weighted_cross_entropy
 from seisml.methods.base import Method
+from seisml.tasks.classification import Classification
 
 
 class Classifier(Method):
@@ -24,6 +25,7 @@ class Classifier(Method):
         **kwargs: See :class:`seisml.methods.base.Method`.
     """
 
+    task: Classification = Classification()
     class_weight: Tensor
 
     def __init__(
@@ -53,9 +55,9 @@ class Classifier(Method):
         log_probability, features = self.predict_log_probability(batch)
         label = batch["label"]
         loss = weighted_cross_entropy(log_probability, label, self.class_weight, self.label_smoothing)
-        accuracy = (log_probability.argmax(-1) == label).float().mean()
+        watched = {"loss": loss, **self.task.batch_metrics(log_probability, label, self.facts)}
         self.log_dict(
-            {f"{part}/loss": loss, f"{part}/acc": accuracy},
+            {f"{part}/{name}": value for name, value in watched.items()},
             prog_bar=True, on_step=False, on_epoch=True, batch_size=len(label),
         )  # fmt: skip
         return loss, log_probability, features
@@ -69,10 +71,10 @@ class Classifier(Method):
         self._step(batch, "dev")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Everything that evaluation needs of a batch: log-probability, embedding, label and index."""
+        """Everything that evaluation needs of a batch: log-probability (output), embedding, label and index."""
         log_probability, features = self.predict_log_probability(batch)
         return {
-            "log_probability": log_probability.float(),
+            "output": log_probability.float(),
             "embedding": features.float(),
             "label": batch["label"],
             "index": batch["index"],

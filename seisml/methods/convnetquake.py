@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from seisml.evaluation.detection import detection_and_location
 from seisml.methods.waveform_classifier import WaveformClassifier
-
-if TYPE_CHECKING:
-    from seisml.evaluation.outcome import Outcome
+from seisml.tasks.classification import Classification
 
 
 class ConvNetQuake(WaveformClassifier):
@@ -31,9 +28,4 @@ class ConvNetQuake(WaveformClassifier):
         **kwargs: Any,
     ) -> None:
         super().__init__(backbone_type=backbone_type, in_channels=in_channels, l2=l2, **kwargs)
-        self.noise_class = noise_class
-
-    def extra_metrics(self, outcome: Outcome) -> dict[str, Any]:
-        """Detection and location accuracy on the test part, with the prefix ``test/``."""
-        values = detection_and_location(outcome.predicted, outcome.label, self.facts.classes, self.noise_class)
-        return {f"test/{name}": value for name, value in values.items()}
+        self.task = Classification(noise_class)

@@ -69,6 +69,14 @@ class JointEmbedding(Method):
         features = tuple(self.encoder(view) for view in views[:2])
         return self.pair_loss(self.projector(features[0]), self.projector(features[1])), features
 
+    def encoder_settings(self) -> dict[str, Any]:
+        """Backbone, its arguments and its channels."""
+        return {
+            "backbone_type": self.backbone_type,
+            "backbone_params": self.backbone_params,
+            "in_channels": self.in_channels,
+        }
+
     def embed(self, picture: Tensor) -> Tensor:
         """Encoder outputs of whole pictures: (N, in_channels, F, W) -> (N, D)."""
         return self.encoder(picture)

@@ -73,6 +73,14 @@ class Supervised(Classifier):
         self.pretrained = False  # set where an encoder is loaded
         self.memory = FeatureMemory()
 
+    def encoder_settings(self) -> dict[str, Any]:
+        """Backbone, its arguments and its channels."""
+        return {
+            "backbone_type": self.backbone_type,
+            "backbone_params": self.backbone_params,
+            "in_channels": self.in_channels,
+        }
+
     def embed(self, picture: Tensor) -> Tensor:
         """Encoder outputs: (N, in_channels, F, W) -> (N, D)."""
         with torch.no_grad() if self.freeze_encoders else nullcontext():

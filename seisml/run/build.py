@@ -57,6 +57,11 @@ def front_end_config(cfg: DictConfig, record: dict[str, Any]) -> dict[str, Any]:
     return record.get("front_end") or OmegaConf.to_container(cfg.front_end, resolve=True)
 
 
+def method_class(cfg: DictConfig) -> type[Method]:
+    """The class of the configuration's method; its ``task`` says how labels are read."""
+    return get_class(cfg.model_params._target_)
+
+
 def build_method(cfg: DictConfig, facts: DataFacts, record: dict[str, Any] | None = None) -> Method:
     """Build the network and its recipe, with fresh weights.
 

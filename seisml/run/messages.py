@@ -34,7 +34,7 @@ def say_data(data: StoreDataModule) -> None:
         f"{part} {len(rows)} records of {len(np.unique(events[rows]))} events" for part, rows in parts_of(data).items()
     )
     say(
-        f"Data: {data.root}, {len(data.ready_store)} records, {len(facts.classes)} classes, {facts.n_samples} samples "
+        f"Data: {data.root}, {len(data.ready_store)} records, {data.task.describe(facts)}, {facts.n_samples} samples "
         f"at {facts.sampling_rate:.10g} Hz\nSplit: {data.split_procedure}, {parts} ({split.hash[:12]})"
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
@@ -21,13 +22,13 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from seisml.config.compose import trainer_arguments
 from seisml.data.identity import event_hashes, event_ids
 from seisml.errors import UserError
-from seisml.evaluation.outcome import Outcome, classify, draw
+from seisml.evaluation import figures
 from seisml.run.build import (
-    ENCODER_KEYS,
     build_method,
     fit_front_end,
     front_end_config,
     load_pretrained,
+    method_class,
     read_pretrained,
 )
 from seisml.run.callbacks import History, SaveEncoder, monitors
@@ -38,6 +39,7 @@ from seisml.run.record import versions, write_metrics
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
     from seisml.methods.base import Method
+    from seisml.tasks.base import Predictions
 
 EXPECTED = (  # what Lightning warns of though it is as it should be
     ".*does not have many workers.*",  # one process reads whole batches faster than workers could hand them over
@@ -69,6 +71,7 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
         OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
 
     data: StoreDataModule = instantiate(cfg.dataset, _convert_="all")
+    data.task = method_class(cfg).task
     data.prepare_data()
     data.setup()
     say_data(data)
@@ -104,14 +107,14 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
         if best.is_file():  # chosen on the dev part
             method.load_state_dict(read_checkpoint(best)["state_dict"])
         test_started = time.perf_counter()
-        outcome = classify(trainer, method, data)
+        predictions = method.task.predict(trainer, method, data)
         seconds = {"fit": fit_seconds, "test": time.perf_counter() - test_started}
         seconds["total"] = time.perf_counter() - started
-        metrics = gather_metrics(method, data, outcome, history, pretrained) | {"seconds": seconds}
+        metrics = gather_metrics(method, data, predictions, history, pretrained) | {"seconds": seconds}
         write_metrics(folder, metrics)  # before anything is drawn: pictures may fail, numbers stay
         log_results(logger, metrics, trainer.global_step)
         if cfg.get("figures", True):
-            log_figures(logger, draw(folder / "figures", outcome, history.frame(), method, data))
+            log_figures(logger, draw(folder / "figures", predictions, history.frame(), method, data))
     if logger:
         logger.finalize("success")  # TensorBoard writes from a thread of its own: wait for it
     if hasattr(logger, "log_image"):  # wandb keeps one run open per process; the next job of a sweep is another
@@ -122,14 +125,18 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
 
 
 def gather_metrics(
-    method: Method, data: StoreDataModule, outcome: Outcome | None, history: History, pretrained: dict[str, Any] | None
+    method: Method,
+    data: StoreDataModule,
+    predictions: Predictions | None,
+    history: History,
+    pretrained: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Everything that ``metrics.json`` says about a run, but how long it took."""
     metrics: dict[str, Any] = dict(history.values)
-    if outcome is not None:
-        metrics["test/classifier"] = outcome.classifier
-        metrics |= outcome.metrics(data.facts.classes)
-        metrics |= method.extra_metrics(outcome) if hasattr(method, "extra_metrics") else {}
+    if predictions is not None:
+        scores = method.task.compare(predictions, data.training_labels(), data.facts)
+        metrics["test/predicted_by"] = predictions.made_by
+        metrics |= {f"test/{name}": value for name, value in scores.items()}
     events = event_ids(data.ready_store.metadata)
     return metrics | {
         "classes": list(data.facts.classes),
@@ -139,6 +146,27 @@ def gather_metrics(
         "pretrained": seen_report(pretrained, data),
         "versions": versions(),
     }
+
+
+def draw(
+    folder: Path, predictions: Predictions | None, history: pd.DataFrame, method: Method, data: StoreDataModule
+) -> dict[str, Path]:
+    """Draw the run's figures.
+
+    Args:
+        folder: Where they go; made where missing.
+        predictions: Of the test part.
+        history: Logged values, one row per epoch.
+        method: The fitted method.
+        data: Its data module.
+
+    Returns:
+        The file of each figure.
+    """
+    made = {"loss_curves": figures.loss_curves(history)} if len(history) else {}
+    if predictions is not None:
+        made |= method.task.figures(predictions, method, data)
+    return {name: figures.save(figure, folder / f"{name}.png") for name, figure in made.items()}
 
 
 def run_name(folder: Path) -> str:
@@ -161,7 +189,7 @@ def make_record(
         "facts": data.facts.to_dict(),
         "data": data.preprocessing(),
         "front_end": front_end_config(cfg, record),
-        **({key: getattr(method, key) for key in ENCODER_KEYS} if hasattr(method, "backbone_type") else {}),
+        **method.encoder_settings(),
         "split_hash": data.split.hash,
         "seen_events": None if seen is None else torch.from_numpy(np.asarray(seen)),
         "versions": versions(),
@@ -172,12 +200,14 @@ def checkpoint_callbacks(method: Method, data: StoreDataModule, folder: Path) ->
     """Keep the model that is best on the dev part, where there is one, and the last state now and then."""
     callbacks: list[Callback] = []
     where = folder / "checkpoints"
-    if len(data.split.dev) and hasattr(method, "predict_log_probability"):
+    watched = method.task.monitor
+    if len(data.split.dev) and watched is not None:
         callbacks.append(
             ModelCheckpoint(
-                where, "best", monitor="dev/loss", save_weights_only=True, enable_version_counter=False
+                where, "best", monitor=watched.name, mode=watched.mode, save_weights_only=True,
+                enable_version_counter=False,
             )
-        )
+        )  # fmt: skip
     if method.model_save_ep_period > 0:
         callbacks.append(
             ModelCheckpoint(

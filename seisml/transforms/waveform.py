@@ -26,6 +26,7 @@ class WaveformFrontEnd(nn.Module):
     """
 
     fitted = True
+    frequencies = None  # its rows have none
 
     def __init__(
         self, normalize: Literal["std", "peak"] | None = "std", demean: bool = True, sampling_rate: float = 1.0

@@ -216,7 +216,7 @@ def test_stacked_traces_classify(root):
     with pytest.raises(UserError, match="return_single_spectrogram_train=false"):
         method.train().predict_log_probability(batch(traces=1))
     (first,) = run.predict(method, data.test_dataloader())
-    assert first["log_probability"].shape == (8, 2) and first["embedding"].shape == (8, 512)
+    assert first["output"].shape == (8, 2) and first["embedding"].shape == (8, 512)
 
 
 def test_bfloat16_autocast_keeps_front_end_and_loss_in_float32():

@@ -8,13 +8,13 @@ import torch
 from seisml.data.facts import DataFacts
 from seisml.datasets.tremor.data_module import TremorDataModule
 from seisml.errors import UserError
-from seisml.evaluation.outcome import Outcome
 from seisml.losses.deep_clustering import deep_clustering_loss
 from seisml.losses.squared_weights import squared_weights
 from seisml.methods.convnetquake import ConvNetQuake
 from seisml.methods.tremor_clustering import TremorClustering, svm_weights
 from seisml.methods.waveform_classifier import WaveformClassifier
 from seisml.networks.convnetquake import ConvNetQuake as ConvNetQuakeNetwork
+from seisml.tasks.base import Predictions
 from seisml.transforms.noise import GaussianNoise
 from seisml.transforms.waveform import WaveformFrontEnd
 from tests.datasets.test_tremor import write_file
@@ -60,7 +60,7 @@ def data(tmp_path):
 
 def accuracy(run, method, data):
     outputs = run.predict(method, data.test_dataloader())
-    found = torch.cat([output["log_probability"].argmax(-1) == output["label"] for output in outputs])
+    found = torch.cat([output["output"].argmax(-1) == output["label"] for output in outputs])
     return found.float().mean().item()
 
 
@@ -130,9 +130,10 @@ def test_convnetquake_sees_noise_in_training_only():
 
 def test_convnetquake_reports_detection_and_location():
     log_probability = torch.eye(7)[[0, 1, 2, 0]].log_softmax(-1)
-    outcome = Outcome(log_probability, torch.tensor([0, 1, 1, 2]), torch.arange(4), torch.zeros(4, 2))
-    values = quake().extra_metrics(outcome)
-    assert values["test/detection_acc"] == 3 / 4 and values["test/location_acc"] == 1 / 3
+    label, rows = torch.tensor([0, 1, 1, 2]), torch.arange(4)
+    predictions = Predictions(log_probability, label, rows, rows.numpy().astype(str), torch.zeros(4, 2))
+    values = quake().task.metrics(predictions, quake().facts)
+    assert values["detection_acc"] == 3 / 4 and values["location_acc"] == 1 / 3
 
 
 @pytest.mark.parametrize("loss", ["deep_clustering", "whitened_kmeans"])

@@ -1,0 +1,159 @@
+"""Classes: one of several names for each record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from seisml.errors import UserError
+from seisml.evaluation import figures
+from seisml.evaluation.detection import detection_and_location
+from seisml.evaluation.metrics import classification_metrics
+from seisml.tasks.base import Labels, LabelSettings, Monitor, Predictions, Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from seisml.data.datamodule import StoreDataModule
+    from seisml.data.facts import DataFacts
+    from seisml.methods.base import Method
+
+NO_CLASS = -1  # the label of a record without one
+GALLERY_SIZE = 12
+MAP_SIZE = 1000  # points of the embedding map; t-SNE of more takes many seconds
+
+
+@dataclass(frozen=True)
+class Classification(Task):
+    """Outputs are log-probabilities of the classes, labels their numbers (int64), -1 where there is none.
+
+    Attributes:
+        noise_class: Class that means "no event", where detection and location are to be scored too.
+    """
+
+    noise_class: str | None = None
+
+    gives: ClassVar[str] = "class probabilities"
+    monitor: ClassVar[Monitor | None] = Monitor("dev/loss", "min")
+    headline: ClassVar[tuple[str, ...]] = (
+        "test/acc", "test/f1_macro", "test/constant_acc", "test/detection_acc", "test/location_acc", "dev/acc",
+        "train/acc",
+    )  # fmt: skip
+    compared: ClassVar[tuple[str, ...]] = ("acc", "f1_macro")
+    needs_labels: ClassVar[bool] = True
+
+    # -- data ------------------------------------------------------------------------------------------------------
+    def read(self, metadata: pd.DataFrame, settings: LabelSettings, place: str) -> Labels:
+        """Number the classes of the column; the metadata's ``trace_category`` becomes what it says."""
+        column, unlabeled = settings.column, settings.unlabeled
+        if column not in metadata:
+            if self.needs_labels:
+                raise UserError(
+                    f"{place}/metadata.csv has no column {column!r}; name the column that holds the "
+                    f"class: dataset.label_column=... (columns: {', '.join(metadata.columns)})"
+                )
+            metadata["trace_category"] = unlabeled
+        else:
+            metadata["trace_category"] = metadata[column].fillna(unlabeled).astype(str)
+        names = metadata["trace_category"]
+        labelled = names != unlabeled
+        classes = tuple(settings.classes or sorted(names[labelled].unique()))
+        if not classes and self.needs_labels:
+            raise UserError(f"{place}: no record carries a label; only pretraining (sslearn.py) can use it")
+        code = {name: number for number, name in enumerate(classes)}
+        values = names.map(code).fillna(NO_CLASS).to_numpy(np.int64)
+        unknown = set(names[labelled & (values < 0)])
+        if unknown:
+            raise UserError(f"dataset.classes lacks {', '.join(sorted(unknown))}, which {place} has; add it")
+        return Labels(values, values != NO_CLASS, classes)
+
+    def strata(self, labels: Labels, groups: np.ndarray, unlabeled: str) -> np.ndarray:
+        """The class names."""
+        return np.array([*labels.classes, unlabeled], dtype=object)[labels.values]
+
+    def facts(self, labels: Labels, train: np.ndarray, settings: LabelSettings) -> dict[str, Any]:
+        """Class names, and balanced weights n / (k n_c) over all labelled records.
+
+        Classes come from the data set, not from the part at hand. Those of weight 0 are left out of n and k.
+        """
+        counts = np.bincount(labels.values[labels.known], minlength=len(labels.classes)).astype(float)
+        counts[[name in settings.zero_weight_classes for name in labels.classes]] = 0
+        learnt = counts > 0
+        weights = np.zeros(len(labels.classes))
+        weights[learnt] = counts.sum() / (learnt.sum() * counts[learnt])
+        return {"classes": labels.classes, "class_weights": tuple(weights.tolist())}
+
+    def describe(self, facts: DataFacts) -> str:
+        """The number of classes."""
+        return f"{len(facts.classes)} classes"
+
+    # -- training --------------------------------------------------------------------------------------------------
+    def n_outputs(self, facts: DataFacts) -> int:
+        """One for each class."""
+        return len(facts.classes)
+
+    def loss_target(self, label: Tensor, facts: DataFacts) -> Tensor:
+        """The class numbers."""
+        return label
+
+    def predicted(self, output: Tensor, facts: DataFacts) -> Tensor:
+        """The most likely class, (N,)."""
+        return output.argmax(-1)
+
+    def batch_metrics(self, output: Tensor, label: Tensor, facts: DataFacts) -> dict[str, Tensor]:
+        """``acc``."""
+        return {"acc": (output.argmax(-1) == label).float().mean()}
+
+    # -- evaluation ------------------------------------------------------------------------------------------------
+    def metrics(self, predictions: Predictions, facts: DataFacts) -> dict[str, Any]:
+        """Accuracy, F1, precision and recall; detection and location too where a class means noise."""
+        values = classification_metrics(predictions.output, predictions.label, facts.classes)
+        if self.noise_class is not None:
+            predicted = self.predicted(predictions.output, facts)
+            values |= detection_and_location(predicted, predictions.label, facts.classes, self.noise_class)
+        return values
+
+    def constant_output(self, label: Tensor, facts: DataFacts) -> Tensor | None:
+        """Logarithm of the classes' shares: its largest is the most common class."""
+        count = torch.bincount(label[label != NO_CLASS], minlength=len(facts.classes)).float()
+        return (count / count.sum()).log() if count.sum() > 0 else None
+
+    def figures(self, predictions: Predictions, method: Method, data: StoreDataModule) -> dict[str, Figure]:
+        """Confusion matrix, map of the embeddings, and a gallery of events."""
+        classes, label = data.facts.classes, predictions.label
+        matrix = classification_metrics(predictions.output, label, classes)["confusion_matrix"]
+        title = f"Embeddings of the {len(label)} test events"
+        return {
+            "confusion_matrix": figures.confusion_matrix(matrix, classes),
+            "embedding_map": figures.embedding_map(
+                predictions.embedding.numpy(), label.numpy(), classes, title, MAP_SIZE
+            ),
+            "gallery": _gallery(predictions, self.predicted(predictions.output, data.facts), method, data),
+        }
+
+
+def _gallery(predictions: Predictions, predicted: Tensor, method: Method, data: StoreDataModule) -> Figure:
+    """Test events of all classes, wrongly predicted ones among them, one trace of each."""
+    label, answer = predictions.label.numpy(), predicted.numpy()
+    chosen = np.asarray(figures.gallery_rows(label, answer, min(GALLERY_SIZE, data.batch_size)))
+    batch = next(iter(data.evaluation_loader(predictions.row.numpy()[chosen], single=True)))
+    waveform = batch["waveform"][:, :1].to(method.device)
+    with torch.no_grad():
+        picture = method.front_end(waveform)[:, 0].float().cpu().numpy()
+    frequencies = method.front_end.frequencies
+    return figures.gallery(
+        waveform[:, 0].cpu().numpy(),
+        picture if picture.ndim == 3 else None,
+        label[chosen],
+        answer[chosen],
+        data.facts.classes,
+        data.facts.sampling_rate,
+        probability=predictions.output.exp().amax(-1).numpy()[chosen],
+        frequency_range=(frequencies[0], frequencies[-1]) if frequencies else None,
+        title=f"{len(chosen)} of {len(label)} test events; {(label != answer).sum()} of all are wrong",
+    )

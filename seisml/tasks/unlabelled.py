@@ -1,0 +1,51 @@
+"""Pretraining: labels train nothing, but where there are classes they tell what the encoder is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import torch
+
+from seisml.data.identity import event_ids
+from seisml.evaluation.embedding import embed_rows
+from seisml.evaluation.probes import knn_votes
+from seisml.tasks.base import Monitor, Predictions
+from seisml.tasks.classification import Classification
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from seisml.data.datamodule import StoreDataModule
+    from seisml.methods.base import Method
+
+
+@dataclass(frozen=True)
+class Unlabelled(Classification):
+    """No label is needed. The test part is predicted by a vote of the nearest neighbours among training embeddings.
+
+    Nothing is monitored: the losses of pretraining say little about the encoder, and choosing an epoch by the probe
+    would be choosing it by labels.
+    """
+
+    gives: ClassVar[str] = "embeddings"
+    monitor: ClassVar[Monitor | None] = None
+    headline: ClassVar[tuple[str, ...]] = (
+        "test/acc", "test/f1_macro", "test/constant_acc", "probe/knn_acc", "train/loss",
+    )  # fmt: skip
+    needs_labels: ClassVar[bool] = False
+
+    def predict(self, trainer: pl.Trainer, method: Method, data: StoreDataModule) -> Predictions | None:
+        """Let the 5 nearest neighbours of one trace's embedding vote, fitted on the training part."""
+        train = data.labelled(data.split.train)
+        if not len(data.split.test) or not len(train):
+            return None
+        train_x, train_y = embed_rows(method, data, train)
+        test_x, test_y = embed_rows(method, data, data.split.test)
+        votes = knn_votes(train_x, train_y, test_x, len(data.facts.classes))
+        share = (votes.float() + 1e-3) / (votes + 1e-3).sum(-1, keepdim=True)
+        rows = torch.from_numpy(np.asarray(data.split.test))
+        event = event_ids(data.ready_store.metadata)[data.split.test]
+        made_by = "5 nearest neighbours of one trace's embedding"
+        return Predictions(share.log(), test_y, rows, event, test_x, made_by)
