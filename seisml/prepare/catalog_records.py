@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import glob
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from obspy import Stream, UTCDateTime, read
+from obspy import UTCDateTime
 from obspy.geodetics import gps2dist_azimuth
 
 from seisml.catalogs.association import RecordPlan
@@ -18,7 +16,8 @@ from seisml.catalogs.stations import StationPlace
 from seisml.prepare.pick_windows import WindowOptions, place_windows, window_samples
 from seisml.store.tables import UNLABELED
 from seisml.waveforms.process import RATE_TOLERANCE, Unusable, bandpass, cut_or_pad, detrend, join_pieces, resample
-from seisml.waveforms.record import ReadOptions, Record, read_stream
+from seisml.waveforms.read import RawTrace, read_waveforms
+from seisml.waveforms.record import ReadOptions, Record
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def read_job(job: Job, options: RecordOptions) -> list[Outcome]:
 def _make(
     outcome: Outcome,
     plan: RecordPlan,
-    streams: Mapping[Path, Stream | str],
+    streams: Mapping[Path, list[RawTrace] | str],
     quiet_from: int,
     place: StationPlace | None,
     options: RecordOptions,
@@ -145,22 +144,21 @@ def _make(
         outcome.records.append(Record(part, {**columns, **times}, int((np.ptp(part, axis=1) == 0).sum())))
 
 
-def _read_span(path: Path, plans: Sequence[RecordPlan]) -> Stream | str:
+def _read_span(path: Path, plans: Sequence[RecordPlan]) -> list[RawTrace] | str:
     """Read a file, only the time that the plans need where these are windows; or the reason why not."""
+    span = None
+    if all(plan.is_window for plan in plans):
+        span = min(plan.start for plan in plans) - 10**9, max(plan.end for plan in plans) + 10**9
     try:
-        if not all(plan.is_window for plan in plans):
-            return read_stream(path)[0]
-        start, end = min(plan.start for plan in plans), max(plan.end for plan in plans)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            span = {"starttime": UTCDateTime(ns=start) - 1, "endtime": UTCDateTime(ns=end) + 1}
-            return read(glob.escape(str(path.absolute())), check_compression=False, **span)
-    except Exception as error:  # Unusable, and whatever ObsPy's readers raise
-        lines = str(error).strip().splitlines()
-        return lines[0][:120] if lines else type(error).__name__
+        file = read_waveforms(path, span)
+    except Unusable as reason:
+        return str(reason)
+    return file.lost or file.traces
 
 
-def _channel(plan: RecordPlan, letter: str, streams: Mapping[Path, Stream | str], reading: ReadOptions) -> _Channel:
+def _channel(
+    plan: RecordPlan, letter: str, streams: Mapping[Path, list[RawTrace] | str], reading: ReadOptions
+) -> _Channel:
     """Join the pieces of one channel, within the window where the record is one."""
     own = plan.instrument
     identity = f"{own.network}.{own.station}.{own.location}.{own.band}{letter}"
@@ -170,10 +168,10 @@ def _channel(plan: RecordPlan, letter: str, streams: Mapping[Path, Stream | str]
         if isinstance(stream, str):
             raise Unusable(stream if len(plan.paths) == 1 else f"{path.name}: {stream}")
         for trace in stream:
-            if trace.id != identity or not len(trace):
+            if trace.id != identity:
                 continue
-            rate = float(f"{trace.stats.sampling_rate:.7g}")  # 99.999998 Hz is float32's 100 Hz
-            start, samples = trace.stats.starttime.ns, np.asarray(trace.data, dtype=float)
+            rate = float(f"{trace.sampling_rate:.7g}")  # 99.999998 Hz is float32's 100 Hz
+            start, samples = trace.start, np.asarray(trace.samples, dtype=float)
             if plan.is_window:
                 first = max(0, round((plan.start - start) * 1e-9 * rate))
                 samples = samples[first : max(first, round((plan.end - start) * 1e-9 * rate) + 1)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-import warnings
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -11,9 +9,9 @@ from math import ceil, floor
 from pathlib import Path
 
 import numpy as np
-from obspy import UTCDateTime, read
 
-from seisml.waveforms.process import RATE_TOLERANCE, bandpass, resample
+from seisml.waveforms.process import RATE_TOLERANCE, Unusable, bandpass, resample
+from seisml.waveforms.read import read_waveforms
 from seisml.waveforms.streams import Piece, StationDay
 
 CACHE_BYTES = 256 * 2**20  # decoded samples kept, so that a day file is decoded once for all its hours
@@ -61,8 +59,7 @@ class FileCache:
                 # packed files decode to several times their size
                 if 4 * max(state.st_size, 2 * piece.n_samples) > self.limit:
                     if self.part[0] != (key, start, end):  # the next component asks for the same
-                        times = (UTCDateTime(ns=start), UTCDateTime(ns=end))
-                        self.part = (key, start, end), self._read(piece.path, *times)
+                        self.part = (key, start, end), self._read(piece.path, (start, end))
                     return self.part[1].get(channel_id, [])
                 self._keep(key, self._read(piece.path))
             except OSError as error:
@@ -77,18 +74,14 @@ class FileCache:
         while self.held > self.limit and len(self.files) > 1:
             self.held -= _n_bytes(self.files.popitem(last=False)[1])
 
-    def _read(self, path: Path, *times: UTCDateTime) -> dict[str, list[tuple[int, np.ndarray]]]:
+    def _read(self, path: Path, span: tuple[int, int] | None = None) -> dict[str, list[tuple[int, np.ndarray]]]:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                stream = read(glob.escape(str(path)), None, False, *times, check_compression=False)
-        except Exception as error:  # ObsPy's readers raise whatever they meet
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise OSError(f"{path.name} cannot be read ({lines[0][:100]})") from error
+            file = read_waveforms(path, span)
+        except Unusable as reason:
+            raise OSError(f"{path.name} cannot be read ({reason})") from reason
         traces: dict[str, list[tuple[int, np.ndarray]]] = defaultdict(list)
-        for trace in stream:
-            if len(trace.data) and trace.data.dtype.kind in "fiu":
-                traces[trace.id].append((trace.stats.starttime.ns, np.ma.filled(trace.data, 0)))
+        for trace in file.traces:
+            traces[trace.id].append((trace.start, trace.samples))
         return dict(traces)
 
 

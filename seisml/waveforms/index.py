@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
-import warnings
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from obspy import read
+from seisml.waveforms.process import Unusable
+from seisml.waveforms.read import read_headers
 
 _JOIN_SECONDS = 2.0  # parts of one record in separate files begin and end this close together
 
@@ -95,29 +94,15 @@ def scan_file(path: Path) -> list[Segment] | str:
         Its stretches, or the reason why there is none.
     """
     try:
-        with path.open("rb") as file:
-            head = file.read(100)
-        if not head:
-            return "empty file"
-        if b"obspy.core.stream" in head:  # ObsPy would unpickle it, and a pickle may run any code
-            return "a pickled ObsPy stream, which is not read because it could run code; save it as miniSEED"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # Escaped and absolute, because ObsPy takes a name for a pattern or an address where it looks like one.
-            stream = read(glob.escape(str(path.absolute())), headonly=True, check_compression=False)
-    except Exception as error:  # ObsPy's readers raise whatever they meet
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        if isinstance(error, TypeError) and "Unknown format" in lines[0]:
-            return "not a waveform format that ObsPy reads"
-        return f"damaged or not a waveform file ({lines[0][:100]})"
+        headers = read_headers(path)
+    except Unusable as reason:
+        return str(reason)
     segments = []
-    for trace in stream:
-        stats = trace.stats
-        if stats.npts > 0 and stats.sampling_rate > 0:
-            instrument = Instrument(stats.network, stats.station, stats.location, stats.channel[:-1])
-            times = (stats.starttime.ns, stats.endtime.ns)
-            segments.append(Segment(path, instrument, stats.channel[-1:], *times, float(stats.sampling_rate)))
-    return segments or "no samples"
+    for header in headers:
+        instrument = Instrument(header.network, header.station, header.location, header.channel[:-1])
+        times = (header.start, header.end)
+        segments.append(Segment(path, instrument, header.channel[-1:], *times, header.sampling_rate))
+    return segments
 
 
 def drop_repeated(paths: Sequence[Path]) -> tuple[list[Path], int]:

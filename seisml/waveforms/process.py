@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from scipy import signal
 
+LARGEST_FACTOR = 100_000  # of resampling, up or down: the filter has 64 taps for each
 RATE_TOLERANCE = 1e-4  # relative; the same as SeisBench's
 
 
@@ -20,6 +21,7 @@ def join_pieces(
     sampling_rate: float,
     fill: Literal["zero", "interpolate"] | None = None,
     name: str = "trace",
+    longest_gap: float = float("inf"),
 ) -> tuple[int, np.ndarray, bool]:
     """Join pieces of one trace that follow each other in time.
 
@@ -28,12 +30,13 @@ def join_pieces(
         sampling_rate: In Hz.
         fill: What to put in gaps; None refuses them.
         name: Names the trace in the reason.
+        longest_gap: Longest gap to fill, in s.
 
     Returns:
         Start in nanoseconds, samples, and whether a gap was filled.
 
     Raises:
-        Unusable: There is a gap and ``fill`` is None, or pieces overlap with different samples.
+        Unusable: There is a gap that is not to be filled, or pieces overlap with different samples.
     """
     pieces = sorted(pieces, key=lambda piece: piece[0])
     start, joined = pieces[0]
@@ -43,9 +46,11 @@ def join_pieces(
         late = (begin - start) * 1e-9 * sampling_rate - n_samples
         missing = 0 if abs(late) <= max(0.5, 1e-6 * sampling_rate) else round(late)
         if missing > 0:
+            seconds = missing / sampling_rate
             if fill is None:
-                seconds = missing / sampling_rate
                 raise Unusable(f"gap of {missing} samples ({seconds:.4g} s) in {name}; --fill-gaps would keep it")
+            if seconds > longest_gap:
+                raise Unusable(f"gap of {seconds:.4g} s in {name}, over the {longest_gap:g} s of --longest-gap")
             filled = True
             ends = (0.0, 0.0) if fill == "zero" else (float(parts[-1][-1]), float(samples[0]))
             parts.append(np.linspace(*ends, missing + 2)[1:-1])
@@ -77,7 +82,7 @@ def resample(x: np.ndarray, sampling_rate: float, target: float) -> np.ndarray:
     if abs(target / sampling_rate - 1) < RATE_TOLERANCE:
         return x
     ratio = Fraction(target / sampling_rate).limit_denominator(10_000)
-    if not ratio.numerator:
+    if not ratio.numerator or max(ratio.numerator, ratio.denominator) > LARGEST_FACTOR:
         raise Unusable(f"{sampling_rate:.10g} Hz is too far from {target:.10g} Hz to resample")
     # SciPy's own filter is 6 dB down at the new Nyquist frequency and its phases differ in gain by 1e-3, which turns an
     # offset into a tone; this one is 80 dB down there, and even to 1e-4.

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import glob
-import re
-import struct
-import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from seisml.waveforms.components import component_letters
 from seisml.waveforms.process import RATE_TOLERANCE, Unusable, bandpass, cut_or_pad, detrend, join_pieces, resample
-
-if TYPE_CHECKING:
-    from obspy import Stream
-
-# What ObsPy says about every SEG-2 file; nothing a user can act on.
-_SILENCED = ("Many companies use custom defined SEG2", "Non-zero value found in Trace's 'DELAY'", "unclosed file")
+from seisml.waveforms.read import Bounds, RawTrace, read_waveforms
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,11 @@ class _Trace:
         return self.identity.rsplit(".", 1)[-1][-1:]
 
 
-def read_record(path: str | Path, options: ReadOptions = ReadOptions()) -> Record:  # noqa: B008 (frozen)
+def read_record(
+    path: str | Path,
+    options: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
+) -> Record:
     """Read one file and make it a record.
 
     Traces are joined where they continue each other, detrended, resampled, filtered, and cut to one window that starts
@@ -86,6 +82,7 @@ def read_record(path: str | Path, options: ReadOptions = ReadOptions()) -> Recor
     Args:
         path: A waveform file of any format ObsPy reads.
         options: What to do to it.
+        bounds: What is too much to be meant.
 
     Returns:
         The record; all traces of the file in the file's order, or the chosen components.
@@ -95,13 +92,17 @@ def read_record(path: str | Path, options: ReadOptions = ReadOptions()) -> Recor
     """
     from obspy import UTCDateTime  # slow to import, and not needed by who only reads the help
 
-    stream, notes = read_stream(path)
-    traces, filled = _continuous_traces(stream, options.fill_gaps)
-    notes += ["gaps filled"] if filled else []
+    file = read_waveforms(path, bounds=bounds)
+    if file.lost:
+        raise Unusable(file.lost)
+    traces, filled = _continuous_traces(file.traces, options.fill_gaps, bounds)
+    notes = file.remarks + (["gaps filled"] if filled else [])
     if options.components:
         traces = _choose_components(traces, options.components)
     _check_samples(traces)
     rate = _common_rate(traces, options.sampling_rate)
+    longest = max(len(trace.samples) / trace.sampling_rate for trace in traces)
+    bounds.check(max(longest, options.length or 0.0) * rate * len(traces))
     for trace in traces:
         _process(trace, rate, options)
     waveform, start, padded, trimmed = _one_window(traces, rate, options.length)
@@ -109,52 +110,6 @@ def read_record(path: str | Path, options: ReadOptions = ReadOptions()) -> Recor
     begin = str(UTCDateTime(ns=start))
     metadata = {"trace_start_time": begin, "trace_sampling_rate_hz": rate, **describe_traces(traces)}
     return Record(waveform, metadata, sum(trace.dead for trace in traces), padded, notes)
-
-
-def read_stream(path: str | Path) -> tuple[Stream, list[str]]:
-    """Read a file with ObsPy, its format detected.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The stream as ObsPy gives it, and what ObsPy warned about (without its standing remarks on SEG-2).
-
-    Raises:
-        Unusable: With the reason.
-    """
-    import obspy
-
-    path = Path(path)
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(4096)
-    except OSError as error:
-        raise Unusable(f"cannot be opened ({error.strerror})") from error
-    if not size:
-        raise Unusable("empty file")
-    if b"obspy.core.stream" in head[:100]:  # ObsPy would unpickle it, and a pickle may run any code
-        raise Unusable("a pickled ObsPy stream, which is not read because it could run code; save it as miniSEED")
-    seg2 = head[:2] in (b"\x55\x3a", b"\x3a\x55")
-    if seg2 and not _seg2_is_whole(path, head):  # ObsPy may take what is there for a shorter trace
-        raise Unusable("truncated SEG-2 file")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            # Escaped and absolute, because ObsPy takes a name for a pattern or an address where it looks like one.
-            stream = obspy.read(glob.escape(str(path.absolute())), check_compression=False)
-        except Exception as error:  # whatever a format's reader raises on a damaged file
-            if isinstance(error, TypeError) and "Unknown format" in str(error):
-                raise Unusable("not a waveform format that ObsPy reads") from error
-            cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise Unusable("damaged SEG-2 file" if seg2 else f"damaged or not a waveform file ({cause})") from error
-    if not stream:
-        raise Unusable("no waveform in the file")
-    _check_miniseed(stream, size)
-    messages = (str(warning.message).strip().splitlines() for warning in caught)
-    texts = {re.sub(r"\d+", "#", lines[0]) for lines in messages if lines and not lines[0].startswith(_SILENCED)}
-    return stream, sorted(texts)
 
 
 def describe_traces(traces: list[Any]) -> dict[str, str]:
@@ -180,32 +135,27 @@ def describe_traces(traces: list[Any]) -> dict[str, str]:
     return columns
 
 
-def _continuous_traces(stream: Stream, fill: Literal["zero", "interpolate"] | None) -> tuple[list[_Trace], bool]:
+def _continuous_traces(
+    raw: Sequence[RawTrace], fill: Literal["zero", "interpolate"] | None, bounds: Bounds
+) -> tuple[list[_Trace], bool]:
     """Join the pieces of each id; traces without an id (SEG-2) each stand for themselves."""
-    groups: dict[Any, list[Any]] = {}
-    for number, trace in enumerate(stream):
-        data = trace.data
-        if data.dtype.kind not in "fiu" or not data.size:  # log channels are text
-            continue
-        if np.ma.is_masked(data):
-            raise Unusable(f"masked samples in {trace.id}")
-        if not (np.isfinite(trace.stats.sampling_rate) and trace.stats.sampling_rate > 0):
-            raise Unusable(f"no sampling rate in {trace.id}")
+    groups: dict[Any, list[RawTrace]] = {}
+    for number, trace in enumerate(raw):
         groups.setdefault(trace.id if trace.id.strip(".") else number, []).append(trace)
     traces, filled = [], False
     for pieces in groups.values():
         identity = pieces[0].id
-        rate = float(f"{pieces[0].stats.sampling_rate:.7g}")  # 99.999998 Hz is float32's 100 Hz
-        spans = {(piece.stats.starttime.ns, len(piece)) for piece in pieces}
+        rate = float(f"{pieces[0].sampling_rate:.7g}")  # 99.999998 Hz is float32's 100 Hz
+        spans = {(piece.start, piece.n_samples) for piece in pieces}
         if len(spans) == 1 and len(pieces) > 1:  # several sensors under one id
-            pieces = [p for i, p in enumerate(pieces) if not any(np.array_equal(p.data, q.data) for q in pieces[:i])]
-            for piece in pieces:
-                traces.append(_Trace(identity, piece.stats.starttime.ns, rate, np.asarray(piece.data, dtype=float)))
+            samples = [piece.samples for piece in pieces]
+            distinct = [x for i, x in enumerate(samples) if not any(np.array_equal(x, y) for y in samples[:i])]
+            traces += [_Trace(identity, pieces[0].start, rate, np.asarray(x, dtype=float)) for x in distinct]
             continue
-        if any(abs(piece.stats.sampling_rate / rate - 1) > RATE_TOLERANCE for piece in pieces):
+        if any(abs(piece.sampling_rate / rate - 1) > RATE_TOLERANCE for piece in pieces):
             raise Unusable(f"the sampling rate of {identity} changes within the file")
-        parts = [(piece.stats.starttime.ns, np.asarray(piece.data, dtype=float)) for piece in pieces]
-        start, samples, here = join_pieces(parts, rate, fill, identity)
+        parts = [(piece.start, np.asarray(piece.samples, dtype=float)) for piece in pieces]
+        start, samples, here = join_pieces(parts, rate, fill, identity, bounds.longest_gap)
         traces.append(_Trace(identity, start, rate, samples))
         filled |= here
     if not traces:
@@ -269,30 +219,3 @@ def _one_window(traces: list[_Trace], rate: float, length: float | None) -> tupl
     padded = max(0, n_samples - min(left)) / rate
     trimmed = length is None and (max(firsts) > 0 or max(left) > min(left))
     return np.stack(rows).astype(np.float32), start, padded, trimmed
-
-
-def _seg2_is_whole(path: Path, head: bytes) -> bool:
-    """Whether a SEG-2 file reaches as far as its last trace's descriptor says (SEG-2 standard, Pullan 1990)."""
-    order = "<" if head[:2] == b"\x55\x3a" else ">"
-    try:
-        _, n_traces = struct.unpack_from(f"{order}HH", head, 4)
-        pointers = struct.unpack_from(f"{order}{n_traces}I", head, 32)
-        size = path.stat().st_size
-        if not pointers:
-            return False
-        with path.open("rb") as file:
-            for pointer in pointers:
-                file.seek(pointer)
-                _, descriptor, data = struct.unpack(f"{order}HHI", file.read(8))
-                if pointer + descriptor + data > size:
-                    return False
-    except (struct.error, OSError):
-        return False
-    return True
-
-
-def _check_miniseed(stream: Stream, size: int) -> None:
-    """A miniSEED file is made of whole records; ObsPy drops a last one that is cut without a word."""
-    lengths = {trace.stats.mseed.record_length for trace in stream if "mseed" in trace.stats}
-    if len(lengths) == 1 and size % lengths.pop():
-        raise Unusable("truncated miniSEED file (its last record is cut)")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import glob
-import warnings
 from collections import OrderedDict
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from obspy import Stream, read
 
 from seisml.waveforms.index import Instrument, Segment
 from seisml.waveforms.process import Unusable, bandpass, detrend, join_pieces, resample
+from seisml.waveforms.read import RawTrace, read_waveforms
 
 FILES_KEPT = 6  # read files kept in memory: three components of two successive days
 
@@ -38,7 +36,7 @@ class WindowReader:
         self._segments: dict[tuple[Instrument, str], list[Segment]] = {}
         for segment in segments:
             self._segments.setdefault((segment.instrument, segment.component), []).append(segment)
-        self._files: OrderedDict[Path, Stream | str] = OrderedDict()
+        self._files: OrderedDict[Path, list[RawTrace] | str] = OrderedDict()
 
     def read(self, instrument: Instrument, component: str, start: int, length: float) -> np.ndarray:
         """Read a window of one channel.
@@ -62,17 +60,17 @@ class WindowReader:
         held = self._held(instrument, component, start, end)
         pieces, rates = [], set()
         for path in dict.fromkeys(segment.path for segment in held):
-            for trace in self._stream(path):
-                codes = (trace.stats.network, trace.stats.station, trace.stats.location, trace.stats.channel)
+            for trace in self._traces(path):
+                codes = (trace.network, trace.station, trace.location, trace.channel)
                 own = (instrument.network, instrument.station, instrument.location, instrument.band + component)
-                if codes != own or trace.stats.endtime.ns < start or trace.stats.starttime.ns >= end:
+                if codes != own or trace.end < start or trace.start >= end:
                     continue
-                rate = float(f"{trace.stats.sampling_rate:.7g}")
+                rate = float(f"{trace.sampling_rate:.7g}")
                 rates.add(rate)
-                first = max(0, int((start - margin - trace.stats.starttime.ns) * 1e-9 * rate))
-                last = int(np.ceil((end + margin - trace.stats.starttime.ns) * 1e-9 * rate)) + 1
-                begin = trace.stats.starttime.ns + round(first / rate * 1e9)
-                pieces.append((begin, np.asarray(trace.data[first:last], dtype=float)))
+                first = max(0, int((start - margin - trace.start) * 1e-9 * rate))
+                last = int(np.ceil((end + margin - trace.start) * 1e-9 * rate)) + 1
+                begin = trace.start + round(first / rate * 1e9)
+                pieces.append((begin, np.asarray(trace.samples[first:last], dtype=float)))
         if not pieces:
             raise Unusable(f"no data of {name}")
         if len(rates) > 1:
@@ -110,19 +108,16 @@ class WindowReader:
         whole = [s for s in held if s.start <= start and s.end + 1e9 / s.sampling_rate >= end]
         return whole[:1] or held
 
-    def _stream(self, path: Path) -> Stream:
+    def _traces(self, path: Path) -> list[RawTrace]:
         if path not in self._files:
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    self._files[path] = read(glob.escape(str(path.absolute())))
-            except Exception as error:  # ObsPy's readers raise whatever they meet
-                cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-                self._files[path] = f"{path.name} cannot be read ({cause})"
+                self._files[path] = read_waveforms(path).traces
+            except Unusable as reason:
+                self._files[path] = f"{path.name} cannot be read ({reason})"
             if len(self._files) > FILES_KEPT:
                 self._files.popitem(last=False)
         self._files.move_to_end(path)
-        stream = self._files[path]
-        if isinstance(stream, str):
-            raise Unusable(stream)
-        return stream
+        traces = self._files[path]
+        if isinstance(traces, str):
+            raise Unusable(traces)
+        return traces

@@ -1,0 +1,375 @@
+"""The one way to read a waveform file: ObsPy behind a guard, plain arrays out, or a short reason why not.
+
+Nothing that a file says is run, opened or allocated before it is checked: the format is decided by content from a list
+without ObsPy's pickles, archives are not unpacked, names are neither patterns nor addresses, and rates, times and
+numbers of samples must be believable. A damaged file can still crash the C code below ObsPy: call these functions in a
+process of their own (:mod:`seisml.waveforms.pool`).
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+import struct
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from seisml.waveforms.process import Unusable
+
+if TYPE_CHECKING:
+    from obspy import Stream, Trace
+
+# ObsPy's waveform formats in the order in which it looks for them. Not PICKLE: even asking whether a file is one
+# unpickles it, which runs what the file says. Plugins of other packages are not asked either.
+FORMATS = (
+    "MSEED", "SAC", "GSE2", "SEISAN", "SACXY", "GSE1", "Q", "SH_ASC", "SLIST", "TSPAIR", "Y", "SEGY", "SU", "SEG2",
+    "WAV", "WIN", "CSS", "NNSA_KB_CORE", "AH", "PDAS", "KINEMETRICS_EVT", "GCF", "DMX", "ALSEP_PSE", "ALSEP_WTN",
+    "ALSEP_WTH", "CYBERSHAKE", "KNET", "REFTEK130", "RG16",
+)  # fmt: skip
+_ELSEWHERE = {"CSS": 148, "NNSA_KB_CORE": 149, "Q": None}  # samples lie in other files; column of the folder's name
+_SELF_CHECKED = ("MSEED", "SAC", "SEG2", "SEGY", "SU")  # sizes are checked here or by ObsPy, without a second reading
+
+RATES = (1e-4, 1e8)  # Hz that are believed; acoustic emissions are recorded at 1e7
+TIMES = (-170 * 365 * 86_400 * 10**9, 230 * 365 * 86_400 * 10**9)  # ns since 1970 that are believed: 1800 to 2200
+LARGEST_AMPLITUDE = 1e22  # no sensor counts that far, but a flipped bit of an exponent does
+_SAMPLES_PER_BYTE = 2  # the densest packing of any format (WIN's half bytes; Steim-2 has 1.6)
+
+# What ObsPy says about every SEG-2 file; nothing a user can act on.
+_SILENCED = ("Many companies use custom defined SEG2", "Non-zero value found in Trace's 'DELAY'", "unclosed file")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is too much to be meant; checked before it is allocated.
+
+    Attributes:
+        longest_gap: Longest gap that is filled, in s.
+        largest_record: Most that one recording may take up, in GiB of float32.
+    """
+
+    longest_gap: float = 3600.0
+    largest_record: float = 1.0
+
+    @property
+    def n_samples(self) -> int:
+        """Most samples of one recording, over all its traces."""
+        return int(self.largest_record * 2**30 / 4)
+
+    def check(self, n_samples: float, what: str = "it") -> None:
+        """Refuse more samples than a recording may have.
+
+        Raises:
+            Unusable: With the size and the option that allows it.
+        """
+        if not n_samples <= self.n_samples:
+            size = n_samples * 4 / 2**30
+            raise Unusable(f"{what} would take {size:.4g} GiB; --largest-record would allow more than "
+                           f"{self.largest_record:g} GiB")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TraceHeader:
+    """Header of one trace: its codes, the times of its first and last sample in ns since 1970, its rate in Hz."""
+
+    network: str
+    station: str
+    location: str
+    channel: str
+    start: int
+    end: int
+    sampling_rate: float
+    n_samples: int
+
+    @property
+    def id(self) -> str:
+        """NET.STA.LOC.CHA, ``"..."`` where unknown."""
+        return f"{self.network}.{self.station}.{self.location}.{self.channel}"
+
+
+@dataclass(frozen=True)
+class RawTrace(TraceHeader):
+    """A trace as recorded; ``samples`` (T,) in the file's own type of number."""
+
+    samples: np.ndarray = field(repr=False, compare=False)
+
+
+@dataclass
+class WaveformFile:
+    """What a file holds.
+
+    Attributes:
+        traces: In the file's order; those of samples that are not numbers (log channels) are left out.
+        remarks: What ObsPy warned about, each once.
+        lost: What the file lost without a trace of it in the samples; empty where all is there.
+    """
+
+    traces: list[RawTrace]
+    remarks: list[str] = field(default_factory=list)
+    lost: str = ""
+
+
+def read_headers(path: str | Path) -> list[TraceHeader]:
+    """Read the headers of a waveform file.
+
+    Returns:
+        Header of every trace that has samples and a sampling rate.
+
+    Raises:
+        Unusable: With the reason.
+    """
+    path = Path(path).absolute()
+    size, head = _open(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stream = _read(path, _format(path, head), headonly=True)
+        headers = _headers(stream, size)
+    if not headers:
+        raise Unusable("no samples in the file")
+    return headers
+
+
+def read_waveforms(
+    path: str | Path,
+    span: tuple[int, int] | None = None,
+    bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
+) -> WaveformFile:
+    """Read a waveform file.
+
+    Args:
+        path: The file, of any of :data:`FORMATS`.
+        span: First and last time wanted, in ns since 1970; None for the whole file. Of a part it is not checked whether
+            the file lost something.
+        bounds: What is too much to be decoded.
+
+    Returns:
+        Its traces; none where nothing lies in the span.
+
+    Raises:
+        Unusable: With the reason: it cannot be opened, is no waveform file, is damaged, promises the unbelievable.
+    """
+    path = Path(path).absolute()
+    size, head = _open(path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        kind = _format(path, head)
+        promised = None
+        if kind not in _SELF_CHECKED or size * _SAMPLES_PER_BYTE > bounds.n_samples:
+            promised = _headers(_read(path, kind, headonly=True), size)
+            bounds.check(_wanted(promised, span if kind == "MSEED" else None))
+        stream = _read(path, kind, span=span)
+        traces = _traces(stream, size)
+    if span is None:
+        if not len(stream):
+            raise Unusable("no waveform in the file")
+        if promised is not None and kind not in _SELF_CHECKED:
+            _check_promise(promised, traces)
+    messages = (str(warning.message).strip().splitlines() for warning in caught)
+    texts = {re.sub(r"\d+", "#", lines[0]) for lines in messages if lines and not lines[0].startswith(_SILENCED)}
+    lost = _lost(kind, path, size, stream) if span is None else ""
+    return WaveformFile(traces, sorted(texts), lost)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an exception's message, short, or its name."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if len(lines) > 1 and lines[0].endswith(":"):  # libmseed's messages stand below a heading
+        lines = lines[1:]
+    return lines[0].strip()[:100]
+
+
+def _open(path: Path) -> tuple[int, bytes]:
+    try:
+        if not path.is_file():  # a pipe would block
+            raise Unusable("not a file" if path.exists() else "cannot be opened (No such file or directory)")
+        with path.open("rb") as file:
+            head = file.read(4096)
+        size = path.stat().st_size
+    except OSError as error:
+        raise Unusable(f"cannot be opened ({error.strerror})") from error
+    if not size:
+        raise Unusable("empty file")
+    if b"obspy.core.stream" in head[:100]:
+        raise Unusable("a pickled ObsPy stream, which is not read because it could run code; save it as miniSEED")
+    return size, head
+
+
+def _format(path: Path, head: bytes) -> str:
+    """Find the format by content.
+
+    Raises:
+        Unusable: It is none, or a damaged file of one.
+    """
+    from obspy.core.util.base import ENTRY_POINTS  # slow to import, and not needed by who only reads the help
+    from obspy.core.util.misc import buffered_load_entry_point
+
+    seg2 = head[:2] in (b"\x55\x3a", b"\x3a\x55")
+    if seg2 and not _seg2_is_whole(path, head):  # ObsPy may take what is there for a shorter trace
+        raise Unusable("truncated SEG-2 file")
+    for name in FORMATS:
+        point = ENTRY_POINTS["waveform"].get(name)
+        if point is None:  # another release of ObsPy
+            continue
+        is_format = buffered_load_entry_point(point.dist.name, f"obspy.plugin.waveform.{name}", "isFormat")
+        try:
+            found = is_format(str(path))
+        except Exception:  # what one format's reader stumbles over may be another format
+            continue
+        if found:
+            break
+    else:
+        raise Unusable("damaged SEG-2 file" if seg2 else "not a waveform format that ObsPy reads")
+    if _ELSEWHERE.get(name):
+        _check_places(path, _ELSEWHERE[name])
+    return name
+
+
+def _read(path: Path, kind: str, headonly: bool = False, span: tuple[int, int] | None = None) -> Stream:
+    import obspy
+
+    times = {}
+    if span is not None:
+        times = {"starttime": obspy.UTCDateTime(ns=span[0]), "endtime": obspy.UTCDateTime(ns=span[1])}
+    try:
+        # Escaped and absolute, because ObsPy takes a name for a pattern or an address where it looks like one.
+        name = glob.escape(str(path))
+        return obspy.read(name, format=kind, headonly=headonly, check_compression=False, **times)
+    except Exception as error:  # whatever a format's reader raises on a damaged file
+        if kind == "SEG2":
+            raise Unusable("damaged SEG-2 file") from error
+        raise Unusable(f"damaged or not a waveform file ({first_line(error)})") from error
+
+
+def _headers(stream: Iterable[Trace], size: int) -> list[TraceHeader]:
+    """Headers of the traces that have samples and a rate, all of them believable."""
+    headers = [_header(trace) for trace in stream if trace.stats.npts > 0 and trace.stats.sampling_rate != 0]
+    total = sum(header.n_samples for header in headers)
+    own_samples = not any(trace.stats._format in _ELSEWHERE for trace in stream)
+    if own_samples and total > size * _SAMPLES_PER_BYTE:
+        raise Unusable(f"its header promises {total} samples, which {size} bytes cannot hold")
+    return headers
+
+
+def _header(trace: Trace) -> TraceHeader:
+    stats = trace.stats
+    rate = float(stats.sampling_rate)
+    if not RATES[0] <= rate <= RATES[1]:
+        raise Unusable(f"a sampling rate of {rate:.10g} Hz in {trace.id} is not believable (damaged header)")
+    try:
+        start, end = stats.starttime.ns, stats.endtime.ns
+    except (OverflowError, ValueError) as error:
+        raise Unusable(f"the times of {trace.id} are not believable (damaged header)") from error
+    if not TIMES[0] <= start <= end <= TIMES[1]:
+        raise Unusable(f"the times of {trace.id} are not believable (damaged header)")
+    return TraceHeader(stats.network, stats.station, stats.location, stats.channel, start, end, rate, int(stats.npts))
+
+
+def _wanted(headers: Sequence[TraceHeader], span: tuple[int, int] | None) -> float:
+    """Number of samples that reading a span decodes."""
+    total = 0.0
+    for header in headers:
+        start, end = (header.start, header.end) if span is None else span
+        seconds = (min(end, header.end) - max(start, header.start)) * 1e-9
+        total += max(0.0, seconds * header.sampling_rate + 1)
+    return total
+
+
+def _traces(stream: Stream, size: int) -> list[RawTrace]:
+    numeric = [trace for trace in stream if trace.data.dtype.kind in "fiu" and trace.data.size]
+    for trace in numeric:
+        if trace.data.size != trace.stats.npts:
+            raise Unusable(f"its header promises {trace.stats.npts} samples, the file holds {trace.data.size}")
+        if np.ma.is_masked(trace.data):
+            raise Unusable(f"masked samples in {trace.id}")
+        if not trace.stats.sampling_rate > 0:
+            raise Unusable(f"no sampling rate in {trace.id}")
+        if trace.data.dtype.kind == "f":
+            with np.errstate(invalid="ignore"):
+                largest = np.abs(trace.data, where=np.isfinite(trace.data), out=np.zeros_like(trace.data)).max()
+            if largest >= LARGEST_AMPLITUDE:
+                raise Unusable(f"a sample of {largest:.3g} in {trace.id} is not believable (damaged samples)")
+    headers = _headers(numeric, size)
+    return [RawTrace(**vars(header), samples=trace.data) for header, trace in zip(headers, numeric, strict=True)]
+
+
+def _check_promise(promised: Sequence[TraceHeader], traces: Sequence[RawTrace]) -> None:
+    wanted, here = (sum(trace.n_samples for trace in own) for own in (promised, traces))
+    if wanted != here:
+        raise Unusable(f"its header promises {wanted} samples, the file holds {here}")
+
+
+def _lost(kind: str, path: Path, size: int, stream: Stream) -> str:
+    """What is missing of a whole file, found in other ways than ObsPy's."""
+    if kind == "MSEED":
+        return _lost_records(path, size, stream)
+    if kind in ("GSE2", "GSE1"):
+        text = path.read_bytes()
+        number = kind[-1].encode()
+        counts = {len(re.findall(rb"^" + word + number, text, re.MULTILINE)) for word in (b"WID", b"DAT", b"CHK")}
+        if counts != {len(stream)}:
+            return f"one of its traces is damaged ({max(counts)} are named, {len(stream)} found)"
+    return ""
+
+
+def _lost_records(path: Path, size: int, stream: Stream) -> str:
+    """A miniSEED file is made of whole records; ObsPy drops those that are cut or damaged.
+
+    The fixed header of a record (SEED manual, chapter 8): sequence number, quality (D, R, Q, M), at byte 20 the year,
+    at byte 30 the number of samples, at byte 32 the rate, which is 0 for logs.
+    """
+    lengths = {trace.stats.mseed.get("record_length") for trace in stream if "mseed" in trace.stats}
+    if len(lengths) != 1 or None in lengths:
+        return ""
+    length = lengths.pop()
+    if size % length:
+        return "truncated miniSEED file (its last record is cut)"
+    records = np.memmap(path, np.uint8, "r", shape=(size // length, length))[:, :48].copy()
+    data = np.isin(records[:, 6], np.frombuffer(b"DRQM", np.uint8))
+    other = np.isin(records[:, 6], np.frombuffer(b"VAST", np.uint8)) | (records == ord(" ")).all(axis=1)  # full SEED
+    damaged = int((~data & ~other).sum())
+    if damaged:
+        return f"{damaged} of {len(records)} miniSEED records are damaged"
+    if not data.any():
+        return ""
+    words = records[data][:, 20:].copy()
+    order = ">" if 1800 <= int.from_bytes(words[0, :2].tobytes(), "big") <= 2200 else "<"
+    counts, rates = words[:, 10:12].copy().view(f"{order}u2"), words[:, 12:14].copy().view(f"{order}i2")
+    promised = int(counts[rates != 0].sum())
+    n_samples = sum(trace.stats.npts for trace in stream if trace.stats.sampling_rate)
+    if promised != n_samples:
+        return f"its miniSEED records promise {promised} samples, {n_samples} could be read"
+    return ""
+
+
+def _seg2_is_whole(path: Path, head: bytes) -> bool:
+    """Whether a SEG-2 file reaches as far as its last trace's descriptor says (SEG-2 standard, Pullan 1990)."""
+    order = "<" if head[:2] == b"\x55\x3a" else ">"
+    try:
+        _, n_traces = struct.unpack_from(f"{order}HH", head, 4)
+        pointers = struct.unpack_from(f"{order}{n_traces}I", head, 32)
+        size = path.stat().st_size
+        if not pointers:
+            return False
+        with path.open("rb") as file:
+            for pointer in pointers:
+                file.seek(pointer)
+                _, descriptor, data = struct.unpack(f"{order}HHI", file.read(8))
+                if pointer + descriptor + data > size:
+                    return False
+    except (struct.error, OSError):
+        return False
+    return True
+
+
+def _check_places(path: Path, column: int) -> None:
+    """The files that a CSS table names must lie in its folder or below (folder in 64 columns, file in the next 32)."""
+    folder = path.parent.resolve()
+    for line in path.read_bytes().splitlines():
+        named = line[column : column + 64].strip(), line[column + 65 : column + 97].strip()
+        place = folder.joinpath(*(part.decode(errors="replace") for part in named)).resolve()
+        if not place.is_relative_to(folder):
+            raise Unusable("names files outside its folder, which are not read")
