@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 
 from seisml.data.datamodule import StoreDataModule
-from seisml.run.record import closing_table
 from seisml.store.writer import StoreWriter
+from seisml.text_table import text_table
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.spectrogram import SpectrogramFrontEnd
@@ -133,7 +133,7 @@ def main() -> None:
     ]
     kind = arguments.file.suffix.lstrip(".") if arguments.file else "miniSEED"
     ratio = rows[0]["ms per event"] / rows[1]["ms per event"]
-    print(closing_table(rows, f"{kind} files, {arguments.threads} threads, best of {arguments.repeats}"))
+    print(text_table(rows, f"{kind} files, {arguments.threads} threads, best of {arguments.repeats}"))
     print(f"ratio: {ratio:.0f}")
 
 

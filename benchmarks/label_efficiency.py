@@ -19,8 +19,8 @@ import pandas as pd
 
 from seisml.config.compose import compose
 from seisml.evaluation import figures
-from seisml.run.record import closing_table
 from seisml.run.train import train
+from seisml.text_table import text_table
 
 METHODS = {  # name: is the encoder frozen, is it the pretrained one
     "linear, pretrained": (True, True),
@@ -96,7 +96,7 @@ def main() -> None:
         events=("n_train_events", "mean"), records=("n_train", "mean"),
     )  # fmt: skip
     title = f"{arguments.experiment}, {arguments.seeds} seeds"
-    print("\n" + closing_table(table.reset_index().to_dict("records"), title))
+    print("\n" + text_table(table.reset_index().to_dict("records"), title))
     figures.save(figures.method_comparison(frame), arguments.out / "label_efficiency.png")
     print(f"figure  {arguments.out / 'label_efficiency.png'}")
 

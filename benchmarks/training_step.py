@@ -15,7 +15,7 @@ import torch
 
 from seisml.data.facts import DataFacts
 from seisml.methods.vnibcreg import VNIbCReg
-from seisml.run.record import closing_table
+from seisml.text_table import text_table
 from seisml.transforms.spectrogram import SpectrogramFrontEnd
 
 FACTS = DataFacts(("a", "b"), 1000.0, 16000)
@@ -24,9 +24,7 @@ FACTS = DataFacts(("a", "b"), 1000.0, 16000)
 def build(backbone: str, projector: int, memory_format: torch.memory_format) -> tuple[VNIbCReg, torch.optim.Optimizer]:
     torch.manual_seed(0)
     front_end = SpectrogramFrontEnd(floor=1.0, sampling_rate=1000.0)
-    method = VNIbCReg(
-        facts=FACTS, front_end=front_end, backbone_type=backbone, proj_hid=projector, proj_out=projector
-    )
+    method = VNIbCReg(facts=FACTS, front_end=front_end, backbone_type=backbone, proj_hid=projector, proj_out=projector)
     method.encoder.to(memory_format=memory_format)
     return method, torch.optim.Adam(method.parameters())
 
@@ -62,7 +60,7 @@ def main() -> None:
     best = {name: min(values[1:]) for name, values in times.items()}
     rows = [{"step": name, "s": value, "ratio": best["float32"] / value} for name, value in best.items()]
     size = f"batch {arguments.batch_size}, {arguments.threads} threads, best of {arguments.repeats}"
-    print(closing_table(rows, f"{arguments.backbone}, {size}"))
+    print(text_table(rows, f"{arguments.backbone}, {size}"))
 
 
 if __name__ == "__main__":

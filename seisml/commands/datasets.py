@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from seisml.config.sources import config_dir
+from seisml.text_table import text_table
 
 EXAMPLE = "seisml datasets"
 
@@ -16,10 +17,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(_: Namespace) -> int:
     """List the files of ``configs/dataset`` with their first comment; returns the exit code."""
-    lines = [(path.stem, _first_comment(path)) for path in sorted((Path(config_dir()) / "dataset").glob("*.yaml"))]
-    width = max((len(name) for name, _ in lines), default=0)
-    for name, comment in lines:
-        print(f"{name.ljust(width)}  {comment}".rstrip())
+    files = sorted((Path(config_dir()) / "dataset").glob("*.yaml"))
+    print(text_table([{"dataset": path.stem, "what it is": _first_comment(path)} for path in files]))
     print("use one with dataset=NAME; any store of your own with dataset=store dataset.root=STORE")
     return 0
 

@@ -36,8 +36,9 @@ def demonstrate(out: Path, seed: int = 0, overrides: tuple[str, ...] = ()) -> di
     # here, so that `seisml --help` does not wait for them
     from seisml.config.compose import compose
     from seisml.evaluation import figures
-    from seisml.run.record import closing_table, write_metrics
+    from seisml.run.record import write_metrics
     from seisml.run.train import train
+    from seisml.text_table import text_table
 
     started = time.perf_counter()
     folder = _new_folder(out)
@@ -67,7 +68,7 @@ def demonstrate(out: Path, seed: int = 0, overrides: tuple[str, ...] = ()) -> di
         {"": name, "accuracy": result["test/acc"], "macro F1": result["test/f1_macro"]}
         for name, result in results.items()
     ]
-    print(f"\n{closing_table(rows, title)}\n")
+    print(f"\n{text_table(rows, title)}\n")
     print(f"took        {time.perf_counter() - started:.0f} s")
     print(f"figure      {folder / 'accuracy.png'}")
     print(f"runs        {folder}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
+
+from seisml.progress import follow
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
@@ -33,7 +34,7 @@ def embed_rows(method: Method, data: StoreDataModule, rows: np.ndarray) -> tuple
     features, labels = [], []
     loader = data.evaluation_loader(rows, single=True)
     shown = method.trainer.progress_bar_callback is not None and len(loader) > SHORT
-    for batch in tqdm(loader, desc="embedding", leave=False, disable=not shown):
+    for batch in follow(loader, "embedding", "batch", shown=shown):
         batch = {name: value.to(method.device) for name, value in batch.items()}
         with method.trainer.precision_plugin.forward_context():
             embedding, _ = method.encode_traces(batch)  # (B, 1, D)

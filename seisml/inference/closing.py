@@ -16,6 +16,7 @@ from seisml.inference.output import (
     write_table,
 )
 from seisml.inference.station_day import DayReport
+from seisml.text_table import text_table
 from seisml.waveforms.streams import StationDay, StreamIndex
 
 
@@ -45,7 +46,7 @@ def write_results(
         write_atomically(out / "detections.xml", lambda part: catalog.write(str(part), format="QUAKEML"))
 
 
-def closing_table(result: dict[str, Any], out: str | Path, seconds: float) -> str:
+def summary(result: dict[str, Any], out: str | Path, seconds: float) -> str:
     """What was found and what was not looked at, in lines of text."""
     counts: dict[str, dict[str, int]] = {}
     labels = sorted({detection.label for _, detection in result["detections"]})
@@ -55,13 +56,13 @@ def closing_table(result: dict[str, Any], out: str | Path, seconds: float) -> st
     days: dict[str, list[DayReport]] = {}
     for name, report in result["reports"].items():
         days.setdefault(name.rsplit(".", 2)[0], []).append(report)
-    lines = [["stream", "days", "windows", *labels]]
+    rows = []
     for stream in sorted(days):
-        own = counts.get(stream, {})
+        found = counts.get(stream, {})
         windows = sum(report.n_windows for report in days[stream])
-        lines.append([stream, str(len(days[stream])), str(windows), *(str(own.get(label, 0)) for label in labels)])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+        own = {label: found.get(label, 0) for label in labels}
+        rows.append({"stream": stream, "days": len(days[stream]), "windows": windows, **own})
+    text = [text_table(rows)] if rows else []
     reports = result["reports"]
     for status, words in (("empty", "without a window to predict"), ("failed", "failed")):
         own = [report for report in reports.values() if report.status == status]

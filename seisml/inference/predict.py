@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from seisml.errors import UserError, nearest
 from seisml.evaluation.figures.style import save
 from seisml.inference.archive import work_off
-from seisml.inference.closing import closing_table, write_results
+from seisml.inference.closing import summary, write_results
 from seisml.inference.dayplot import day_plot
 from seisml.inference.detections import Detection, DetectionRule, Detector
 from seisml.inference.output import read_probabilities, write_atomically
@@ -26,6 +25,7 @@ from seisml.inference.scan import PRECISIONS, Scanner
 from seisml.inference.station_day import DayReport, ScanSettings, day_files, finished
 from seisml.inference.window_grid import WindowGrid
 from seisml.methods.classifier import Classifier
+from seisml.progress import Progress, follow
 from seisml.run.build import load_method
 from seisml.waveforms.continuous import GridOptions
 from seisml.waveforms.streams import StationDay, index_streams
@@ -110,11 +110,10 @@ def predict(
             reports[task.name] = done
         else:
             waiting.append(task)
-    bar = tqdm(total=len(waiting), desc="station-days", unit="day", disable=not options.progress)
-    with bar:
+    with Progress("predicting", "station-day", len(waiting), shown=options.progress) as progress:
         for task, report in work_off(waiting, settings, out, options.scheduler, options.workers):
             reports[task.name] = report
-            bar.update()
+            progress.update()
     found = collect(tasks, reports, settings, rule, out)
     write_results(out, index, refused, tasks, reports, found, str(checkpoint), options.quakeml)
     if options.plots:
@@ -173,7 +172,7 @@ def draw(
         drawn = json.loads(ledger.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         drawn = {}
-    for task in tqdm(tasks, desc="figures", unit="day", disable=not progress):
+    for task in follow(tasks, "drawing", "station-day", shown=progress):
         files, path = day_files(out, task), out / "figures" / f"{task.name}.png"
         if reports[task.name].status == "failed" or not files["envelope"].exists():
             continue
@@ -285,5 +284,5 @@ def run(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     started = time.perf_counter()
     result = predict(arguments.checkpoint, arguments.streams, arguments.out, options)
-    print(closing_table(result, arguments.out, time.perf_counter() - started))
+    print(summary(result, arguments.out, time.perf_counter() - started))
     return 1 if any(report.status == "failed" for report in result["reports"].values()) else 0

@@ -9,8 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from seisml.catalogs.association import MISSING_COMPONENTS, associate
 from seisml.catalogs.events import read_catalog, unite_events
 from seisml.catalogs.stations import StationTable, read_stations
@@ -21,6 +19,7 @@ from seisml.prepare.catalog_report import CatalogReport
 from seisml.prepare.files import PrepareOptions
 from seisml.prepare.folder import add_reading_arguments, add_store_arguments, reading_options, store_options, walk
 from seisml.prepare.pick_windows import WindowOptions
+from seisml.progress import Progress
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.writer import StoreWriter
 
@@ -142,7 +141,7 @@ def _write(
     began = time.monotonic()
     n_plans = sum(len(job.plans) for job in jobs)
     with StoreWriter(how.out, options, sources, how.overwrite, how.unit, how.measurement) as writer:
-        with tqdm(total=n_plans, unit="record", desc="reading", disable=None, leave=False) as progress:
+        with Progress("reading", "record", n_plans) as progress:
             for outcomes in read_jobs(jobs, records, how.workers):
                 for outcome in outcomes:
                     report.add(outcome)

@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from seisml.catalogs.association import Association, RecordPlan
 from seisml.catalogs.events import CatalogEvent
 from seisml.catalogs.stations import StationPlace, StationTable
@@ -20,6 +18,7 @@ from seisml.prepare.catalog_records import Job, Outcome, RecordOptions, read_job
 from seisml.prepare.files import CRASHED
 from seisml.prepare.files import _pool as worker_pool
 from seisml.prepare.pick_windows import WindowOptions
+from seisml.progress import follow
 from seisml.waveforms.index import WaveformIndex, build_index, drop_repeated, scan_file
 
 _ITEMS_PER_WORKER = 32  # fewer are done sooner than a process starts
@@ -36,7 +35,7 @@ def scan(files: Sequence[Path], longest_event_file: float, workers: int) -> Wave
     """
     kept, repeated = drop_repeated(files)
     headers = in_order(scan_file, kept, workers, crashed=lambda _: CRASHED)
-    shown = tqdm(headers, total=len(kept), unit="file", desc="scanning", disable=None, leave=False)
+    shown = follow(headers, "reading headers", "file", len(kept))
     index = build_index(zip(kept, shown, strict=True), longest_event_file)
     index.repeated = repeated
     return index

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from tqdm import tqdm
-
 from seisml.errors import UserError
+from seisml.progress import Progress, follow
 
 ATTEMPTS = 5  # in a row without a byte
 _TIMEOUT = (15, 60)  # seconds to connect, and between two packets
@@ -102,7 +101,7 @@ def unpack(archive: Path, folder: Path) -> None:
             for leftover in folder.glob(".unpacking-*"):  # of a run that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as partial:
-                for member in tqdm(members, unit="file", desc="unpacking", disable=None, leave=False):
+                for member in follow(members, "unpacking", "file"):
                     target = Path(partial, _plain(member.filename))
                     if member.is_dir():
                         target.mkdir(parents=True, exist_ok=True)
@@ -145,14 +144,14 @@ def _fetch_once(requests: Any, url: str, part: Path) -> bool:
 
 
 def _receive(answer: Any, part: Path, have: int, total: int | None) -> bool:
-    bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc="downloading", disable=None, leave=False)
-    with bar, part.open("r+b" if part.exists() else "wb") as file:
+    progress = Progress("downloading", "B", total, have)
+    with progress, part.open("r+b" if part.exists() else "wb") as file:
         file.seek(have)
         file.truncate()
         for block in answer.iter_content(_BLOCK):
             file.write(block)
             have += len(block)
-            bar.update(len(block))
+            progress.update(len(block))
     return total is None or have == total
 
 

@@ -15,9 +15,8 @@ from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from seisml.prepare.report import PrepareReport
+from seisml.progress import follow
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.writer import StoreWriter
 from seisml.waveforms.process import Unusable
@@ -112,7 +111,7 @@ def prepare_files(listing: Listing, how: PrepareOptions, reading: ReadOptions, o
             writer.skip(name, reason)
             report.skip(label, name, reason)
         results = read_all(files, reading, how.workers)
-        for file, result in tqdm(results, total=len(files), unit="file", desc="reading", disable=None, leave=False):
+        for file, result in follow(results, "reading", "file", len(files)):
             if isinstance(result, str):
                 writer.skip(file.name, result)
                 report.skip(file.label, file.name, result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from seisml.text_table import text_table
 from seisml.waveforms.record import Record
 
 MAX_LINES = 200
@@ -67,25 +68,11 @@ class PrepareReport:
         Args:
             detrended: Whether traces were detrended, so that zeros appended to them make no step.
         """
-        rows = [("class", "records", "traces", "sampling rate (Hz)", "length (s)", "dead traces", "skipped files")]
-        for name in sorted(self._counts):
-            c = self._counts[name]
-            spans = (_span(c.traces), _span(c.rates), _span(c.lengths))
-            rows.append((name, str(c.records), *spans, str(c.dead), str(c.skipped)))
-        total = self._counts.values()
-        rows.append(
-            (
-                "all",
-                str(sum(c.records for c in total)),
-                "",
-                "",
-                "",
-                str(sum(c.dead for c in total)),
-                str(len(self._skipped)),
-            )
-        )
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = ["  ".join(_cell(i, text, widths[i]) for i, text in enumerate(row)).rstrip() for row in rows]
+        rows = [_row(name, self._counts[name], self._counts[name].skipped) for name in sorted(self._counts)]
+        counts = self._counts.values()
+        every = _ClassCount(records=sum(c.records for c in counts), dead=sum(c.dead for c in counts))
+        rows.append(_row("all", every, len(self._skipped)))
+        lines = [text_table(rows)]
         lines += [f"no records of class {name!r}" for name in sorted(self._counts) if not self._counts[name].records]
         if self._padded:
             cure = "" if detrended else " (--detrend constant keeps the zeros from making a step)"
@@ -114,5 +101,13 @@ def _span(values: set[float] | set[int]) -> str:
     return f"{low:.10g}" if low == high else f"{low:.10g} {'and' if len(values) == 2 else 'to'} {high:.10g}"
 
 
-def _cell(column: int, text: str, width: int) -> str:
-    return text.ljust(width) if column == 0 else text.rjust(width)
+def _row(label: str, count: _ClassCount, skipped: int) -> dict[str, str | int]:
+    return {
+        "class": label,
+        "records": count.records,
+        "traces": _span(count.traces),
+        "sampling rate (Hz)": _span(count.rates),
+        "length (s)": _span(count.lengths),
+        "dead traces": count.dead,
+        "skipped files": skipped,
+    }

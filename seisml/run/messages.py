@@ -12,7 +12,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seisml.data.identity import event_ids, overlap
 from seisml.run.build import front_end_config
-from seisml.run.record import closing_table
+from seisml.text_table import text_table
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
@@ -80,7 +80,7 @@ def say_results(folder: Path, metrics: dict[str, Any], checkpoint: Path, encoder
         "probe/knn_acc", "dev/acc", "train/acc", "train/loss",
     )  # fmt: skip
     say()
-    say(closing_table([{name: metrics[name] for name in shown if name in metrics}]))
+    say(text_table([{name: metrics[name] for name in shown if name in metrics}]))
     say(f"metrics     {folder / 'metrics.json'}")
     say(f"figures     {folder / 'figures'}")
     say(f"checkpoint  {checkpoint}")

@@ -1,4 +1,4 @@
-"""What a run leaves behind in words and numbers: metrics.json, versions, closing tables."""
+"""What a run leaves behind in numbers: metrics.json and the versions they depend on."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 import seisml
 
@@ -58,37 +56,6 @@ def versions() -> dict[str, str | None]:
         "seisml": seisml.__version__,
         "git": _git_commit(Path(seisml.__file__).resolve().parents[1]),
     }
-
-
-def closing_table(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> str:
-    """Lay out a small table for the terminal, numbers to the right and text to the left.
-
-    Args:
-        rows: A mapping per row; the keys are the column heads, in order of first appearance.
-        title: A line above.
-
-    Returns:
-        Lines without a final newline; missing values, None and NaN are shown as ``-``, floats with three decimals.
-        An empty table gives its title alone.
-    """
-    heads = list(dict.fromkeys(str(key) for row in rows for key in row))
-    cells = [[_cell({str(key): value for key, value in row.items()}.get(head)) for head in heads] for row in rows]
-    right = [all(isinstance(row.get(head), int | float | np.number | None) for row in rows) for head in heads]
-    widths = [max(len(head), *(len(row[i]) for row in cells)) for i, head in enumerate(heads)]
-    lines = [title] if title else []
-    rule = ["-" * width for width in widths]
-    for row in [heads, rule, *cells] if heads else []:
-        padded = [text.rjust(w) if r else text.ljust(w) for text, w, r in zip(row, widths, right, strict=True)]
-        lines.append("  ".join(padded).rstrip())
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
-        return "-"
-    if isinstance(value, float | np.floating):
-        return f"{value:.3f}" if abs(value) < 1e5 and (abs(value) >= 1e-3 or value == 0) else f"{value:.3g}"
-    return " ".join(str(value).split())  # a line break would tear the table
 
 
 def _plain(value: Any, key: str) -> Any:

@@ -35,6 +35,7 @@ from seisml.run.callbacks import History, SaveEncoder, monitors
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.messages import parts_of, say_data, say_front_end, say_results, seen_report
 from seisml.run.record import versions, write_metrics
+from seisml.run.training_progress import training_progress
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
@@ -231,6 +232,8 @@ def build_trainer(cfg: DictConfig, folder: Path, logger: Any, callbacks: list[Ca
         **trainer_arguments(arguments.pop("gpus", None)),
         **arguments,
     }
+    if arguments.get("enable_progress_bar", True):
+        callbacks = [*callbacks, training_progress()]
     try:
         return pl.Trainer(logger=logger, callbacks=callbacks, **arguments)
     except (ValueError, TypeError, MisconfigurationException) as error:  # right types, but values it does not know

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tqdm import tqdm
-
 from seisml.errors import UserError
+from seisml.progress import follow
 from seisml.waveforms.components import choose_sensor
 from seisml.waveforms.index import Instrument, Segment, scan_file
 from seisml.waveforms.process import RATE_TOLERANCE
@@ -154,7 +153,7 @@ def index_streams(streams: Iterable[str | Path], progress: bool = False, leave_o
         paths = [path for path in paths if not path.is_relative_to(leave_out.resolve())]
     index = StreamIndex()
     segments: dict[tuple[Instrument, str], list[Segment]] = defaultdict(list)
-    for path in tqdm(paths, desc="headers", unit="file", disable=not progress, leave=False):
+    for path in follow(paths, "reading headers", "file", shown=progress):
         scanned = scan_file(path)
         if isinstance(scanned, str):
             index.skipped.append((path, scanned))

@@ -12,7 +12,7 @@ import torch
 
 import seisml
 from seisml.run import record
-from seisml.run.record import closing_table, versions, write_metrics
+from seisml.run.record import versions, write_metrics
 
 
 def test_metrics_are_plain_sorted_and_null_safe(tmp_path: Path) -> None:
@@ -82,20 +82,3 @@ def test_git_commit_only_of_a_checkout(tmp_path: Path) -> None:
     assert record._git_commit(tmp_path) == f"{commit}-dirty"
     (tmp_path / "inside").mkdir()
     assert record._git_commit(tmp_path / "inside") is None
-
-
-def test_closing_table() -> None:
-    rows = [
-        {"encoder": "random", "accuracy": 0.41234, "events": 160},
-        {"encoder": "pretrained\n(VNIbCReg)", "accuracy": float("nan"), "events": None},
-        {"encoder": "x", "seconds": 1e-5},
-    ]
-    assert closing_table(rows, "Test accuracy").splitlines() == [
-        "Test accuracy",
-        "encoder                accuracy  events  seconds",
-        "---------------------  --------  ------  -------",
-        "random                    0.412     160        -",
-        "pretrained (VNIbCReg)         -       -        -",
-        "x                             -       -    1e-05",
-    ]
-    assert closing_table([]) == "" and closing_table([], "nothing") == "nothing"

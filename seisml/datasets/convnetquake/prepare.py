@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from obspy import UTCDateTime
-from tqdm import tqdm
 
 from seisml.catalogs.event_tables import EventTable, read_events, read_station_table
 from seisml.catalogs.stations import StationTable
@@ -21,9 +20,11 @@ from seisml.evaluation.figures.style import save
 from seisml.prepare.catalog_jobs import scan
 from seisml.prepare.files import PrepareOptions
 from seisml.prepare.folder import add_store_arguments, store_options, walk
+from seisml.progress import follow
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
+from seisml.text_table import text_table
 from seisml.waveforms.index import WaveformIndex
 from seisml.waveforms.process import Unusable
 from seisml.waveforms.window_reader import WindowReader
@@ -162,7 +163,7 @@ def _write(
     reader = WindowReader([segment for held in index.segments.values() for segment in held], rate, band)
     kept: list[PlannedWindow] = []
     with StoreWriter(how.out, options, sources, how.overwrite, how.unit, how.measurement) as writer:
-        for window in tqdm(windows, unit="window", desc="reading", disable=None, leave=False):
+        for window in follow(windows, "reading", "window"):
             try:
                 channels = [
                     reader.read(window.instrument, letter, window.start, options["length"])
@@ -213,17 +214,19 @@ def _metadata(window: PlannedWindow, rate: float, reader: WindowReader, root: Pa
 
 
 def _report(kept: list[PlannedWindow], skipped: list[tuple[str, str]]) -> str:
-    rows = [("class", "windows", "events", "stations", "by P picks")]
+    rows = []
     for label in sorted({window.label for window in kept}, key=lambda name: (name != NOISE, len(name), name)):
         own = [window for window in kept if window.label == label]
-        events = "" if label == NOISE else str(len({window.source_id for window in own}))
-        stations = str(len({window.instrument.station for window in own}))
-        picked = "" if label == NOISE else str(sum(window.is_picked for window in own))
-        rows.append((label, str(len(own)), events, stations, picked))
-    widths = [max(len(row[k]) for row in rows) for k in range(5)]
-    lines = ["  ".join(t.ljust(w) if k == 0 else t.rjust(w) for k, (t, w) in enumerate(zip(r, widths, strict=True)))
-             for r in rows]  # fmt: skip
-    few = [row[0] for row in rows[1:] if row[2] and int(row[2]) < 5]
+        row = {
+            "class": label,
+            "windows": len(own),
+            "events": None if label == NOISE else len({window.source_id for window in own}),
+            "stations": len({window.instrument.station for window in own}),
+            "by P picks": None if label == NOISE else sum(window.is_picked for window in own),
+        }
+        rows.append(row)
+    lines = [text_table(rows)]
+    few = [row["class"] for row in rows if row["events"] is not None and row["events"] < 5]
     if few:
         lines.append(f"few events in {', '.join(few)}: fewer --clusters would give each more to learn and test on")
     if skipped:

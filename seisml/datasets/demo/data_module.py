@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.datasets.demo.events import CHANNELS, CLASSES, SAMPLING_RATE, synthesize
 from seisml.errors import UserError
+from seisml.progress import follow
 from seisml.store.store import UNLABELED, StoreWriter, is_current
 
 EXAMPLE = "seisml prepare demo --out data/demo"
@@ -57,7 +57,7 @@ def prepare_demo(
     events += [(UNLABELED, names[number % len(names)], number) for number in range(n_unlabeled)]
     try:
         with StoreWriter(out, options, overwrite=overwrite) as writer:
-            for category, kind, number in tqdm(events, desc="making demo", unit="event", disable=not progress):
+            for category, kind, number in follow(events, "making demo", "event", shown=progress):
                 writer.add(*_record(category, kind, number, seed))
     except UserError:
         if not is_current(out, options):  # another process may have finished the same store meanwhile

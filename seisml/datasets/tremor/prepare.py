@@ -15,7 +15,6 @@ from typing import Any
 import h5py
 import numpy as np
 from obspy import UTCDateTime
-from tqdm import tqdm
 
 from seisml import __version__
 from seisml.catalogs.event_tables import EventTable, epicentral_distance, read_events, read_station_table
@@ -23,6 +22,7 @@ from seisml.catalogs.stations import StationTable
 from seisml.errors import UserError
 from seisml.prepare.catalog_jobs import scan
 from seisml.prepare.folder import walk
+from seisml.progress import follow
 from seisml.store.folder import fingerprint
 from seisml.waveforms.index import Instrument, WaveformIndex
 from seisml.waveforms.intervals import side_by_side, spans, without
@@ -226,7 +226,7 @@ def _write(
         with h5py.File(partial, "w") as file:
             shape = (max(1, len(windows)), n_samples)
             data = file.create_dataset("X", shape, np.float32, maxshape=(None, n_samples), chunks=(1, n_samples))
-            for window in tqdm(windows, unit="window", desc="reading", disable=None, leave=False):
+            for window in follow(windows, "reading", "window"):
                 try:
                     samples = reader.read(window.instrument, window.component, window.start, length)
                 except Unusable as reason:
