@@ -1,7 +1,8 @@
 """The one place that reads the published flat layout of a YAML file.
 
 A flat file has no ``defaults`` list. It is laid over the native config of its entry point: ``model_params.name``
-chooses the method's file in ``configs/model_params``; every other key replaces the native config's value.
+chooses the method's file in ``configs/model_params``; every other key replaces the native config's value. What the file
+leaves unsaid, and the published code does otherwise than the native config, is in ``configs/layout/published.yaml``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from seisml.errors import UserError, nearest
+
+LAYOUT = {"layout": "published"}  # first, so that a data set's choice of split stands
 
 
 def is_flat(config: DictConfig) -> bool:
@@ -43,7 +46,7 @@ def over_native(flat: DictConfig, base: DictConfig, methods: Path) -> DictConfig
     if name is not None:
         chosen = {"model_params": _method_file(str(name), methods)}
         defaults = [chosen if isinstance(entry, dict) and "model_params" in entry else entry for entry in defaults]
-    return OmegaConf.merge({"defaults": defaults}, body, values)
+    return OmegaConf.merge({"defaults": [LAYOUT, *defaults]}, body, values)
 
 
 def _nested(value: Any) -> Any:

@@ -93,6 +93,7 @@ class BalancedDataModule(StoreDataModule):
             batch_size=self.batch_size,
             sampler=BalancedSampler(groups, self.seed, sampler.rank, sampler.world_size),
             num_workers=loader.num_workers,
+            drop_last=loader.drop_last,
             collate_fn=loader.collate_fn,
             persistent_workers=loader.persistent_workers,
             pin_memory=torch.cuda.is_available(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from seisml.data.facts import DataFacts
 from seisml.data.identity import event_ids
 from seisml.data.sampling import EpochSampler, StoreDataset, keep_batch
-from seisml.data.splits import Split, make_split
+from seisml.data.splits import Grouping, Procedure, Split, make_split
 from seisml.errors import UserError
 from seisml.store.folder import recover_interrupted
 from seisml.store.store import Store
@@ -33,15 +33,17 @@ class StoreDataModule(pl.LightningDataModule):
         test_data_ratio: Share of the labelled events to test on.
         dev_data_ratio: Share of the training part set aside for model selection.
         train_test_split_rand_seed: Seed of the split.
-        split_procedure: ``published`` (scikit-learn's stratified split, another test part for another train ratio),
-            ``fixed_test`` (one test part per seed, from which label fractions never take) or ``column`` (the store's
-            own ``split`` column).
+        split_procedure: ``stratified`` (scikit-learn's stratified split, another test part for another train ratio),
+            ``fixed_test`` (one test part per seed, from which label fractions never take), ``column`` (the store's
+            own ``split`` column) or ``published``; see :func:`seisml.data.splits.make_split`.
         split_by: What stays together: ``record``, ``event``, ``station`` or ``time``.
         batch_size: Events per batch.
         num_workers: Worker processes that read batches.
         return_single_spectrogram_train: Train on one randomly drawn trace per event; all its traces where false.
         return_single_spectrogram_test: Test on one drawn trace per event; the ensemble over all where false.
-        is_ssl: Two drawn traces per event, unlabelled events included, incomplete batches dropped.
+        is_ssl: Two drawn traces per event, unlabelled events included.
+        drop_last: Leave out the last batch of a training epoch where it is incomplete; by default in pretraining only.
+            Supervised training on less than one batch keeps it.
         in_channels: Traces in one view: 1, or 3 where the network sees three components at once.
         n_samples: Length of the waveforms, in samples; needed where the store's records differ in length.
         label_column: Column of the metadata that holds the class.
@@ -62,13 +64,14 @@ class StoreDataModule(pl.LightningDataModule):
         test_data_ratio: float = 0.2,
         dev_data_ratio: float = 0.0,
         train_test_split_rand_seed: int = 0,
-        split_procedure: Literal["published", "fixed_test", "column"] = "published",
-        split_by: Literal["record", "event", "station", "time"] = "record",
+        split_procedure: Procedure = "stratified",
+        split_by: Grouping = "record",
         batch_size: int = 64,
         num_workers: int = 0,
         return_single_spectrogram_train: bool = True,
         return_single_spectrogram_test: bool = False,
         is_ssl: bool = False,
+        drop_last: bool | None = None,
         in_channels: int = 1,
         n_samples: int | None = None,
         label_column: str = "trace_category",
@@ -91,6 +94,7 @@ class StoreDataModule(pl.LightningDataModule):
             unlabeled=unlabeled,
         )
         self.split_procedure, self.is_ssl = split_procedure, is_ssl
+        self.drop_last = is_ssl if drop_last is None else drop_last
         self.batch_size, self.num_workers = batch_size, num_workers
         self.single_train, self.single_test = return_single_spectrogram_train, return_single_spectrogram_test
         self.in_channels, self.n_samples = in_channels, n_samples
@@ -160,12 +164,12 @@ class StoreDataModule(pl.LightningDataModule):
         else:
             n_draws = 1 if self.single_train else None
         rows = self.split.train
-        if self.is_ssl and len(rows) < self.batch_size:
+        if self.is_ssl and self.drop_last and len(rows) < self.batch_size:
             raise UserError(
                 f"dataset.batch_size is {self.batch_size} but there are only {len(rows)} training events, "
                 f"and pretraining drops incomplete batches; set dataset.batch_size={max(2, len(rows) // 2)} or less"
             )
-        return self._loader(rows, n_draws, shuffle=True, drop_last=self.is_ssl)
+        return self._loader(rows, n_draws, shuffle=True, drop_last=self.drop_last and len(rows) >= self.batch_size)
 
     def val_dataloader(self) -> DataLoader | list:
         """Batches of the dev part, as in the test; none where there is no dev part."""

@@ -2,7 +2,7 @@
 
 Every procedure is a pure function of the metadata, the ratios and a seed; rows may stand in any order. Records marked
 ``Unlabeled`` never test; they join the training part only for self-supervision, and only where nothing of theirs
-(event, station or time, as the split is made) tests.
+(event, station or time, as the split is made) tests; the published procedure takes a share of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from seisml.errors import UserError, nearest
 
 __all__ = ["Split", "event_hashes", "event_ids", "make_split", "overlap", "record_ids"]
 
-Procedure = Literal["published", "fixed_test", "column"]
+Procedure = Literal["stratified", "fixed_test", "column", "published"]
 Grouping = Literal["record", "event", "station", "time"]
 PARTS = ("train", "dev", "test")
 
@@ -81,20 +81,24 @@ def make_split(
     test_data_ratio: float = 0.2,
     dev_data_ratio: float = 0.0,
     seed: int = 0,
-    procedure: Procedure = "published",
+    procedure: Procedure = "stratified",
     by: Grouping = "record",
     is_ssl: bool = False,
     unlabeled: str = "Unlabeled",
 ) -> Split:
     """Split a data set.
 
-    - ``published`` (Lee et al.; by record): rows sorted by (class, file name), then scikit-learn's stratified
-      ``train_test_split``, whose membership it reproduces. Another train ratio gives another test part. With ``by``
-      other than ``record`` nothing was published, and the procedure is ``fixed_test``.
+    - ``stratified`` (by record): labelled rows sorted by (class, file name), then scikit-learn's stratified
+      ``train_test_split``, whose membership it reproduces. For pretraining all unlabelled rows join the training part.
+      Another train ratio gives another test part, which an encoder pretrained with the first may have seen.
+    - ``published`` (Lee et al.; by record): the same for supervised training. Pretraining splits all rows in that way,
+      unlabelled ones as a class of their own: only ``train_data_ratio`` of them train, the others go unused.
     - ``fixed_test``: the test part is drawn once per seed and never moves. The training part is what is left, and
       ``train_data_ratio / (1 - test_data_ratio)`` of its events (0.8 with 0.2: all of them; records with
       ``by="record"``) train: stratified, at least one per class, and nested (5 % lies within 10 %).
     - ``column``: SeisBench's ``split`` column gives the parts; the training part is thinned as under ``fixed_test``.
+
+    With ``by`` other than ``record``, ``stratified`` and ``published`` are ``fixed_test``.
 
     Grouped, ``event`` keeps the records of a source_id together, stratified by the set of classes that the event
     carries. ``station`` tests on stations that never train; an event seen on both sides keeps its records on one side
@@ -136,8 +140,14 @@ def make_split(
     elif procedure == "column":
         parts = _column_parts(metadata, labelled)
         parts["train"] = draw.thinned(parts["train"], fraction)
-    elif procedure == "published" and by == "record":
-        parts = _published_parts(metadata, labels, labelled, seed, (train_data_ratio, test_data_ratio, dev_data_ratio))
+    elif procedure in ("stratified", "published") and by == "record":
+        ratios = (train_data_ratio, test_data_ratio, dev_data_ratio)
+        if is_ssl and procedure == "published":
+            parts = _stratified_parts(metadata, labels, np.arange(len(labels)), seed, ratios)
+            free = np.intersect1d(free, parts["train"])
+            parts = {part: np.intersect1d(labelled, rows) for part, rows in parts.items()}
+        else:
+            parts = _stratified_parts(metadata, labels, labelled, seed, ratios)
     else:
         cut = {"time": draw.last_in_time, "station": draw.stations}.get(by, draw.groups)
         test, rest = cut(labelled, test_data_ratio, TEST)
@@ -155,16 +165,16 @@ def make_split(
     return Split(**parts, hash=hashlib.sha256("".join(lines).encode()).hexdigest())
 
 
-def _published_parts(
-    metadata: pd.DataFrame, labels: np.ndarray, labelled: np.ndarray, seed: int, ratios: tuple[float, float, float]
+def _stratified_parts(
+    metadata: pd.DataFrame, labels: np.ndarray, rows: np.ndarray, seed: int, ratios: tuple[float, float, float]
 ) -> dict[str, np.ndarray]:
     """Reproduce scikit-learn's membership on rows sorted by (class, file name), labels encoded alphabetically."""
     train_ratio, test_ratio, dev_ratio = ratios
     files = [
-        path.replace("\\", "/").rsplit("/", 1)[-1] for path in text_column(metadata, "trace_source_file")[labelled]
+        path.replace("\\", "/").rsplit("/", 1)[-1] for path in text_column(metadata, "trace_source_file")[rows]
     ]
-    order = pd.DataFrame({"label": labels[labelled], "file": files, "record": record_ids(metadata)[labelled]})
-    rows = labelled[order.sort_values(["label", "file", "record"], kind="stable").index]
+    order = pd.DataFrame({"label": labels[rows], "file": files, "record": record_ids(metadata)[rows]})
+    rows = rows[order.sort_values(["label", "file", "record"], kind="stable").index]
     train, test = _train_test(rows, labels, train_ratio, test_ratio, seed)
     dev = rows[:0]
     if dev_ratio > 0:

@@ -22,7 +22,7 @@ class VNIbCReg(VIbCReg):
         rho: Weight of the temporal neighbourhood term (Tonekaboni et al. 2021).
         use_diag_loss: Add the cosine terms between the three encoder outputs.
         w: Share of non-neighbours treated as neighbours (positive-unlabelled learning).
-        augmentations: By default the neighbouring crop with amplitude jitter.
+        augmentations: By default the neighbouring crop alone, as published.
         **kwargs: See :class:`seisml.methods.vibcreg.VIbCReg`.
     """
 
@@ -34,7 +34,7 @@ class VNIbCReg(VIbCReg):
         rho: float = 13.0,
         use_diag_loss: bool = True,
         w: float = 0.0,
-        augmentations: Sequence[str | dict[str, Any]] = ("NeighboringCrop", "RandomAmplitudeJitter"),
+        augmentations: Sequence[str | dict[str, Any]] = ("NeighboringCrop",),
         **kwargs: Any,
     ) -> None:
         super().__init__(lambda_, mu, nu, augmentations=augmentations, **kwargs)

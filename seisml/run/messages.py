@@ -56,10 +56,11 @@ def seen_report(pretrained: dict[str, Any] | None, data: StoreDataModule) -> dic
     """Which events of the test part the pretrained encoder has seen without labels."""
     if pretrained is None:
         return None
-    if data.split_procedure == "published":
+    if data.split_procedure in ("stratified", "published"):
         say(
-            "Note: with the published split another train_data_ratio gives another test part, which the pretrained "
-            "encoder may have seen; dataset.split_procedure=fixed_test keeps one test part for all label fractions."
+            f"Note: with the {data.split_procedure} split another train_data_ratio gives another test part, which the "
+            "pretrained encoder may have seen; dataset.split_procedure=fixed_test keeps one test part for all label "
+            "fractions."
         )
     seen = pretrained["record"].get("seen_events")
     report: dict[str, Any] = {"checkpoint": str(pretrained["path"])}

@@ -139,6 +139,29 @@ def test_flat_yaml_runs_unedited(name: str, default: str) -> None:
             assert cfg[section] == values
 
 
+def test_flat_yaml_gets_the_published_procedures_and_native_files_the_default(tmp_path: Path) -> None:
+    flat = str(FIXTURES / "published_ssl.yaml")
+    chosen = compose(flat, default=SSL).dataset
+    assert (chosen.split_procedure, chosen.drop_last) == ("published", True)
+    assert compose(flat, GIVEN, default=SSL).dataset.split_procedure == "published"
+    assert compose(flat, ["dataset.split_procedure=fixed_test"], SSL).dataset.split_procedure == "fixed_test"
+    tremor = compose(str(FIXTURES / "published_finetune.yaml"), ["dataset=triggered_tremor"], FINETUNE)
+    assert tremor.dataset.split_procedure == "fixed_test"  # the data set's choice stands
+    for config in (SSL, FINETUNE, ORIGINAL):
+        native = compose(config).dataset
+        assert "split_procedure" not in native and native.drop_last  # stratified
+        assert "drop_last" not in compose(config, GIVEN).dataset
+    (tmp_path / "flat.yaml").write_text("dataset: {split_procedure: column, drop_last: false}\n")
+    own = compose("flat.yaml", default=SSL).dataset
+    assert (own.split_procedure, own.drop_last) == ("column", False)
+
+
+def test_native_defaults_are_the_published_ones() -> None:
+    assert compose(SSL).augmentations == ["NeighboringCrop"]
+    for config in (SSL, FINETUNE, ORIGINAL):
+        assert compose(config).exp_params.model_save_ep_period == 50
+
+
 def test_flat_yaml_chooses_the_method_by_name(tmp_path: Path) -> None:
     (tmp_path / "flat.yaml").write_text("model_params: {name: Barlow-Twins}\nexp_params: {LR: 1e-4}\n")
     cfg = compose("flat.yaml", default=SSL)

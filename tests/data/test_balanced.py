@@ -50,6 +50,14 @@ def test_batches_hold_as_many_of_each_class(tmp_path):
     assert seen == set(data.split.train.tolist())
 
 
+def test_the_last_incomplete_batch_is_left_out_on_request(tmp_path):
+    root = str(write_store(tmp_path / "store", n_events=31))
+    for drop_last, sizes in ((False, [16, 8]), (True, [16])):
+        data = BalancedDataModule(root, batch_size=16, drop_last=drop_last)
+        data.setup()
+        assert [len(batch["index"]) for batch in data.train_dataloader()] == sizes
+
+
 def test_refusals(tmp_path):
     root = str(write_store(tmp_path / "store"))
     data = BalancedDataModule(root, batch_size=7)

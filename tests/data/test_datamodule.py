@@ -46,6 +46,28 @@ def test_pretraining_draws_two_traces_and_uses_unlabelled_events(root):
     assert not set(data.split.test) & set(data.split.train)
 
 
+@pytest.mark.parametrize(
+    ("settings", "sizes"),
+    [({}, [12, 12, 8]), ({"drop_last": True}, [12, 12]), ({"drop_last": True, "batch_size": 40}, [32]),
+     ({"is_ssl": True}, [12, 12, 12]), ({"is_ssl": True, "drop_last": False}, [12, 12, 12, 4])],
+)  # fmt: skip
+def test_the_last_incomplete_batch(root, settings, sizes):
+    loader = module(root, **{"batch_size": 12, **settings}).train_dataloader()
+    assert [len(batch["index"]) for batch in loader] == sizes
+
+
+def test_published_numbers_of_steps(tmp_path):
+    """1,818 labelled events at 80, 10 and 5 %: 22, 2 and 1 batches of 64 an epoch, 2,200, 200 and 100 in all."""
+    with StoreWriter(tmp_path / "store", {}, None) as writer:
+        for number in range(1818):
+            row = {"trace_category": "ab"[number % 2], "source_id": str(number), "trace_sampling_rate_hz": 100.0}
+            writer.add(np.ones((1, 2), np.float32), row)
+    for ratio, steps, kept in ((0.8, 22, 23), (0.1, 2, 3), (0.05, 1, 2)):
+        data = module(tmp_path / "store", train_data_ratio=ratio, batch_size=64, drop_last=True)
+        assert len(data.train_dataloader()) == steps
+        assert len(module(tmp_path / "store", train_data_ratio=ratio, batch_size=64).train_dataloader()) == kept
+
+
 def test_supervised_batches(root):
     data = module(root)
     batch = next(iter(data.train_dataloader()))

@@ -65,25 +65,49 @@ def classes(metadata: pd.DataFrame, rows: np.ndarray) -> set[str]:
     return set(metadata["trace_category"].iloc[rows])
 
 
-@pytest.mark.parametrize("ratio", [0.8, 0.05, 0.1])
-@pytest.mark.parametrize("seed", [0, 7])
-def test_published_membership_is_scikit_learns(aknes, ratio, seed):
+def scikit_learns(metadata: pd.DataFrame, names: set[str], ratio: float, seed: int) -> tuple[set[str], set[str]]:
+    """Files of the training and test parts of the published code, over the rows of some classes."""
     table = sorted(
         (label, file.rsplit("/", 1)[1], file)
-        for label, file in zip(aknes["trace_category"], aknes["trace_source_file"], strict=True)
-        if label != "Unlabeled"
+        for label, file in zip(metadata["trace_category"], metadata["trace_source_file"], strict=True)
+        if label in names
     )
-    codes = [sorted(set(AKNES) - {"Unlabeled"}).index(label) for label, _, _ in table]
-    train, test = train_test_split(
+    codes = [sorted(names).index(label) for label, _, _ in table]
+    parts = train_test_split(
         np.arange(len(table)), train_size=ratio, test_size=0.2, stratify=codes, random_state=seed
     )
-    split = make_split(aknes, train_data_ratio=ratio, test_data_ratio=0.2, seed=seed)
-    assert files(aknes, split.train) == {table[i][2] for i in train}
-    assert files(aknes, split.test) == {table[i][2] for i in test}
-    assert len(split.dev) == 0
+    train, test = ({table[i][2] for i in part} for part in parts)
+    return train, test
 
 
-def test_published_ssl_adds_unlabelled_to_train_only(aknes):
+@pytest.mark.parametrize("procedure", ["stratified", "published"])
+@pytest.mark.parametrize("ratio", [0.8, 0.05, 0.1])
+@pytest.mark.parametrize("seed", [0, 7])
+def test_supervised_membership_is_scikit_learns(aknes, procedure, ratio, seed):
+    train, test = scikit_learns(aknes, set(AKNES) - {"Unlabeled"}, ratio, seed)
+    split = make_split(aknes, procedure=procedure, train_data_ratio=ratio, test_data_ratio=0.2, seed=seed)
+    assert (files(aknes, split.train), files(aknes, split.test), len(split.dev)) == (train, test, 0)
+
+
+@pytest.mark.parametrize(("ratio", "count"), [(0.8, 2743), (0.1, 342), (0.05, 171)])
+@pytest.mark.parametrize("seed", [0, 7])
+def test_published_pretraining_splits_all_rows(aknes, ratio, count, seed):
+    """Unlabelled rows are a class of their own; those of the test part go unused."""
+    train, test = scikit_learns(aknes, set(AKNES), ratio, seed)
+    split = make_split(aknes, procedure="published", is_ssl=True, train_data_ratio=ratio, seed=seed)
+    assert files(aknes, split.train) == train and len(train) == count
+    assert files(aknes, split.test) == {file for file in test if not file.startswith("Unlabeled")}
+
+
+def test_published_pretraining_with_a_dev_part(aknes):
+    whole = make_split(aknes, procedure="published", is_ssl=True)
+    split = make_split(aknes, procedure="published", is_ssl=True, dev_data_ratio=0.25)
+    np.testing.assert_array_equal(split.test, whole.test)
+    assert set(split.train) | set(split.dev) < set(whole.train) and not set(split.train) & set(split.dev)
+    assert "Unlabeled" in classes(aknes, split.train) and "Unlabeled" not in classes(aknes, split.dev)
+
+
+def test_pretraining_takes_unlabelled_rows_to_train_on(aknes):
     supervised, ssl = make_split(aknes), make_split(aknes, is_ssl=True)
     unlabelled = np.flatnonzero(aknes["trace_category"] == "Unlabeled")
     np.testing.assert_array_equal(ssl.test, supervised.test)
@@ -92,7 +116,7 @@ def test_published_ssl_adds_unlabelled_to_train_only(aknes):
     assert ssl.hash != supervised.hash
 
 
-def test_published_dev_comes_out_of_train(aknes):
+def test_dev_comes_out_of_train(aknes):
     whole, split = make_split(aknes), make_split(aknes, dev_data_ratio=0.25)
     np.testing.assert_array_equal(np.sort(np.concatenate([split.train, split.dev])), whole.train)
     np.testing.assert_array_equal(split.test, whole.test)

@@ -108,7 +108,7 @@ def quake(**kwargs):
 def test_convnetquake_has_the_published_size_and_names():
     method = quake()
     assert sum(parameter.numel() for parameter in method.parameters()) == 22_951
-    assert method.l2 == 1e-3 and method.in_channels == 3
+    assert (method.l2, method.l2_convolutions_only, method.LR, method.in_channels) == (5e-4, True, 1e-4, 3)
     network = ConvNetQuakeNetwork(n_classes=7)
     state = {k: v for k, v in method.state_dict().items() if k.startswith(("encoder.", "classifier."))}
     network.load_state_dict(state)
@@ -117,6 +117,18 @@ def test_convnetquake_has_the_published_size_and_names():
     assert features.shape == (4, 128)
     expected = network(front_end()(x["waveform"])).log_softmax(-1)
     torch.testing.assert_close(log_probability, expected)
+
+
+def test_convnetquake_starts_with_logits_that_depend_on_the_waveform():
+    """With PyTorch's default weights eight layers leave logits that differ by 2e-4, and nothing is learnt."""
+    torch.manual_seed(0)
+    features = quake().encoder(torch.randn(64, 3, 1000))
+    assert 0.3 < features.square().mean().sqrt() < 3  # the size of the input is handed on
+    for module in quake().modules():
+        if isinstance(module, torch.nn.Conv1d | torch.nn.Linear):
+            expected = (2 / module.weight[0].numel()) ** 0.5
+            assert module.weight.std().item() == pytest.approx(expected, rel=0.1)
+            assert module.weight.abs().max() <= 2 * 1.3**0.5 * expected and not module.bias.any()
 
 
 def test_convnetquake_sees_noise_in_training_only():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from seisml.data.balanced import BalancedDataModule
+from seisml.data.splits import Grouping, Procedure
 from seisml.errors import UserError, nearest
 from seisml.store.store import Store
 
@@ -33,8 +34,8 @@ class ConvNetQuakeDataModule(BalancedDataModule):
         noise_class: str = "noise",
         in_channels: int = 3,
         batch_size: int = 128,
-        split_procedure: Literal["published", "fixed_test", "column"] = "fixed_test",
-        split_by: Literal["record", "event", "station", "time"] = "event",
+        split_procedure: Procedure = "fixed_test",
+        split_by: Grouping = "event",
         balanced: bool = True,
         **kwargs: Any,
     ) -> None:

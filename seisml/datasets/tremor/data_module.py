@@ -29,7 +29,7 @@ class TremorDataModule(BalancedDataModule):
         root: str,
         train_data_ratio: float = 0.7,
         test_data_ratio: float = 0.3,
-        split_procedure: Literal["published", "fixed_test"] = "fixed_test",
+        split_procedure: Literal["stratified", "fixed_test"] = "fixed_test",
         split_by: Literal["record", "event"] = "event",
         sampling_rate: float | None = None,
         station_part: str = STATION_PART,
