@@ -12,7 +12,7 @@ from obspy.geodetics import gps2dist_azimuth
 from seisml.catalogs.events import CatalogEvent, read_catalog, unite_events
 from seisml.catalogs.stations import StationPlace, StationTable, read_stations
 from seisml.errors import UserError
-from seisml.prepare.folder import walk
+from seisml.waveforms.listing import walk
 
 # Names that catalogues give their columns; those of the ANSS (USGS) and the FDSN text format among them.
 EVENT_COLUMNS = {

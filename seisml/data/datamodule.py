@@ -13,11 +13,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from seisml.data.facts import DataFacts
-from seisml.data.identity import event_ids
 from seisml.data.sampling import EpochSampler, StoreDataset, keep_batch
 from seisml.data.splits import Grouping, Procedure, Split, make_split
 from seisml.errors import UserError
 from seisml.store.folder import recover_interrupted
+from seisml.store.identity import event_ids
 from seisml.store.store import Store
 from seisml.tasks.base import LabelSettings, Task
 from seisml.tasks.classification import Classification

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from seisml.data.identity import event_ids, record_ids, start_times, text_column
 from seisml.errors import UserError
+from seisml.store.identity import event_ids, record_ids, start_times, text_column
 
 TEST, DEV, TRAIN, STATION_EVENTS = range(4)  # streams of random numbers, so that one draw never moves another
 

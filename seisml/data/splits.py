@@ -17,8 +17,8 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from seisml.data.grouping import DEV, TEST, GroupDraw
-from seisml.data.identity import event_hashes, event_ids, overlap, record_ids, start_times, text_column
 from seisml.errors import UserError, nearest
+from seisml.store.identity import event_hashes, event_ids, overlap, record_ids, start_times, text_column
 
 __all__ = ["Split", "event_hashes", "event_ids", "make_split", "overlap", "record_ids"]
 

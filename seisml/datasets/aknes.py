@@ -24,9 +24,9 @@ from seisml.prepare.folder import (
     class_folders,
     reading_options,
     store_options,
-    walk,
 )
 from seisml.store.tables import UNLABELED
+from seisml.waveforms.listing import walk
 
 EXAMPLE = "seisml prepare aknes data/aknes_archive --download --out data/aknes"
 

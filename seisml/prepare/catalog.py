@@ -17,11 +17,12 @@ from seisml.prepare.catalog_jobs import plan_jobs, read_jobs, scan
 from seisml.prepare.catalog_records import Job, RecordOptions
 from seisml.prepare.catalog_report import CatalogReport
 from seisml.prepare.files import PrepareOptions
-from seisml.prepare.folder import add_reading_arguments, add_store_arguments, reading_options, store_options, walk
+from seisml.prepare.folder import add_reading_arguments, add_store_arguments, reading_options, store_options
 from seisml.prepare.pick_windows import WindowOptions
 from seisml.progress import Progress
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.writer import StoreWriter
+from seisml.waveforms.listing import walk
 
 EXAMPLE = "seisml prepare catalog WAV REA --stations STATION0.HYP --out data/mine --sampling-rate 100 --windows"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from seisml.errors import UserError
 from seisml.prepare.files import Listing, PrepareOptions, SourceFile, prepare_files
+from seisml.waveforms.listing import is_store, walk
 from seisml.waveforms.record import ReadOptions
 
 EXAMPLE = "seisml prepare folder recordings --out data/mine --sampling-rate 100 --length 30 --detrend constant"
@@ -147,29 +147,11 @@ def class_folders(source: Path, out: Path) -> dict[str, Path]:
     found = {
         entry.name: entry
         for entry in sorted(source.iterdir())
-        if entry.is_dir() and not entry.name.startswith(".") and not _is_store(entry, out)
+        if entry.is_dir() and not entry.name.startswith(".") and not is_store(entry, out)
     }
     if not found:
         raise UserError(f"{source}: has no class folders; put the files into {source}/<class>/")
     return found
-
-
-def walk(folder: Path, out: Path) -> Iterator[Path]:
-    """Yield the files below a class folder; hidden files, stores and links that lead in a circle are passed over."""
-    seen = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:
-            folders[:] = []
-            continue
-        seen.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".") and not _is_store(Path(root, name), out)]
-        yield from (Path(root, name) for name in names if not name.startswith("."))
-
-
-def _is_store(folder: Path, out: Path) -> bool:
-    """A store that lies among the recordings is not a class of them."""
-    return os.path.realpath(folder) == os.path.realpath(out) or (folder / "waveforms.hdf5").is_file()
 
 
 def _event_pattern(text: str | None) -> re.Pattern[str] | None:

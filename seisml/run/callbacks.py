@@ -12,11 +12,11 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from seisml.data.identity import event_ids
 from seisml.evaluation.collapse import collapse_monitors
 from seisml.evaluation.embedding import embed_rows
 from seisml.evaluation.probes import knn_accuracy
 from seisml.run.checkpoints import save_encoder
+from seisml.store.identity import event_ids
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule

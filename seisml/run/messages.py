@@ -10,8 +10,8 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from seisml.data.identity import event_ids, overlap
 from seisml.run.build import front_end_config
+from seisml.store.identity import event_ids, overlap
 from seisml.text_table import text_table
 
 if TYPE_CHECKING:

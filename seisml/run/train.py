@@ -20,7 +20,6 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from seisml.config.compose import trainer_arguments
-from seisml.data.identity import event_hashes, event_ids
 from seisml.errors import UserError
 from seisml.evaluation import figures
 from seisml.run.build import (
@@ -36,6 +35,7 @@ from seisml.run.checkpoints import read_checkpoint
 from seisml.run.messages import parts_of, say_data, say_front_end, say_results, seen_report
 from seisml.run.record import versions, write_metrics
 from seisml.run.training_progress import training_progress
+from seisml.store.identity import event_hashes, event_ids
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from seisml.data.identity import event_ids
+from seisml.store.identity import event_ids
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import torch
 
-from seisml.data.identity import event_ids
 from seisml.evaluation.embedding import embed_rows
 from seisml.evaluation.probes import knn_votes
+from seisml.store.identity import event_ids
 from seisml.tasks.base import Monitor, Predictions
 from seisml.tasks.classification import Classification
 

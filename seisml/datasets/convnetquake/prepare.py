@@ -19,13 +19,14 @@ from seisml.evaluation.figures.clusters import cluster_map
 from seisml.evaluation.figures.style import save
 from seisml.prepare.catalog_jobs import scan
 from seisml.prepare.files import PrepareOptions
-from seisml.prepare.folder import add_store_arguments, store_options, walk
+from seisml.prepare.folder import add_store_arguments, store_options
 from seisml.progress import follow
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
 from seisml.text_table import text_table
 from seisml.waveforms.index import WaveformIndex
+from seisml.waveforms.listing import walk
 from seisml.waveforms.process import Unusable
 from seisml.waveforms.window_reader import WindowReader
 

@@ -21,11 +21,11 @@ from seisml.catalogs.event_tables import EventTable, epicentral_distance, read_e
 from seisml.catalogs.stations import StationTable
 from seisml.errors import UserError
 from seisml.prepare.catalog_jobs import scan
-from seisml.prepare.folder import walk
 from seisml.progress import follow
 from seisml.store.folder import fingerprint
 from seisml.waveforms.index import Instrument, WaveformIndex
 from seisml.waveforms.intervals import side_by_side, spans, without
+from seisml.waveforms.listing import walk
 from seisml.waveforms.process import Unusable
 from seisml.waveforms.times import DAY_NS
 from seisml.waveforms.window_reader import WindowReader
