@@ -13,8 +13,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from seisml.data.facts import DataFacts
-from seisml.data.sampling import EpochSampler, StoreDataset, keep_batch
+from seisml.data.sampling import EpochSampler, StoreDataset, make_loader
 from seisml.data.splits import Grouping, Procedure, Split, make_split
+from seisml.data.windows import Windows, window_samples
 from seisml.errors import UserError
 from seisml.store.folder import recover_interrupted
 from seisml.store.identity import event_ids
@@ -46,6 +47,9 @@ class StoreDataModule(pl.LightningDataModule):
             Supervised training on less than one batch keeps it.
         in_channels: Traces in one view: 1, or 3 where the network sees three components at once.
         n_samples: Length of the waveforms, in samples; needed where the store's records differ in length.
+        window_length: Cut records into windows of so many seconds; null takes each record as one window.
+        window_overlap: Share of a window that the next one repeats, in [0, 1).
+        random_starts: Move each training window at random within its share of the record, anew in every epoch.
         label_column: Column of the metadata that holds the class.
         unlabeled: Class name that means "no label".
         classes: Class names in the order of the labels; by default those of the store, alphabetically.
@@ -74,6 +78,9 @@ class StoreDataModule(pl.LightningDataModule):
         drop_last: bool | None = None,
         in_channels: int = 1,
         n_samples: int | None = None,
+        window_length: float | None = None,
+        window_overlap: float = 0.0,
+        random_starts: bool = False,
         label_column: str = "trace_category",
         unlabeled: str = "Unlabeled",
         classes: Sequence[str] | None = None,
@@ -98,6 +105,7 @@ class StoreDataModule(pl.LightningDataModule):
         self.batch_size, self.num_workers = batch_size, num_workers
         self.single_train, self.single_test = return_single_spectrogram_train, return_single_spectrogram_test
         self.in_channels, self.n_samples = in_channels, n_samples
+        self.window_length, self.window_overlap, self.random_starts = window_length, window_overlap, random_starts
         self.label_column, self.unlabeled = label_column, unlabeled
         self.classes, self.zero_weight_classes = classes, tuple(zero_weight_classes)
         self.task: Task = Unlabelled() if is_ssl else Classification()  # a run sets that of its method
@@ -119,7 +127,8 @@ class StoreDataModule(pl.LightningDataModule):
         labels = self.task.read(metadata, settings, str(store.root))
         self.labels, self._known = labels.values, labels.known
         self._check_traces(store)
-        sampling_rate, n_samples = self._sampling_rate(store), self._length(store)
+        sampling_rate = self._sampling_rate(store)
+        n_samples = self._length(store, sampling_rate)
         self.split: Split = self.make_split(metadata, self.task.strata(labels, event_ids(metadata), self.unlabeled))
         self.split.check_events(metadata)
         of_labels = self.task.facts(labels, self.labelled(self.split.train), settings)
@@ -163,13 +172,19 @@ class StoreDataModule(pl.LightningDataModule):
             n_draws: int | None = 2
         else:
             n_draws = 1 if self.single_train else None
-        rows = self.split.train
-        if self.is_ssl and self.drop_last and len(rows) < self.batch_size:
+        sampler = self.train_sampler()
+        n = len(sampler)
+        if self.is_ssl and self.drop_last and n < self.batch_size:
             raise UserError(
-                f"dataset.batch_size is {self.batch_size} but there are only {len(rows)} training events, "
-                f"and pretraining drops incomplete batches; set dataset.batch_size={max(2, len(rows) // 2)} or less"
+                f"dataset.batch_size is {self.batch_size} but there are only {n} training events, "
+                f"and pretraining drops incomplete batches; set dataset.batch_size={max(2, n // 2)} or less"
             )
-        return self._loader(rows, n_draws, shuffle=True, drop_last=self.drop_last and len(rows) >= self.batch_size)
+        drop_last = self.drop_last and n >= self.batch_size
+        return make_loader(self.dataset(n_draws), sampler, self.batch_size, self.num_workers, drop_last)
+
+    def train_sampler(self) -> EpochSampler:
+        """The order in which training goes through its windows."""
+        return self._sampler(self.windows(self.split.train), shuffle=True, random_starts=self.random_starts)
 
     def val_dataloader(self) -> DataLoader | list:
         """Batches of the dev part, as in the test; none where there is no dev part."""
@@ -179,15 +194,57 @@ class StoreDataModule(pl.LightningDataModule):
         """Batches of the test part: all traces, or one drawn trace each."""
         return self.evaluation_loader(self.split.test)
 
-    def evaluation_loader(self, rows: np.ndarray, single: bool | None = None) -> DataLoader:
-        """Batches of chosen rows in their order.
+    def evaluation_loader(
+        self, rows: np.ndarray, single: bool | None = None, starts: np.ndarray | None = None
+    ) -> DataLoader:
+        """Batches of the windows of chosen rows, in their order.
 
         Args:
             rows: Row numbers, shape (N,).
             single: One drawn trace each instead of all; by default as ``return_single_spectrogram_test`` says.
+            starts: First samples, (N,), where one window of each row is wanted and not all of them.
         """
         single = self.single_test if single is None else single
-        return self._loader(rows, 1 if single else None, shuffle=False, drop_last=False)
+        windows = self.windows(rows) if starts is None else Windows.at(rows, starts)
+        dataset = self.dataset(1 if single else None)
+        return make_loader(dataset, self._sampler(windows, shuffle=False), self.batch_size, self.num_workers)
+
+    def dataset(self, n_draws: int | None) -> StoreDataset:
+        """What reads batches; a data set whose target changes along a record returns one of its own kind.
+
+        Args:
+            n_draws: Draws of one view from each event; ``None`` hands out all its traces.
+        """
+        facts = self.facts
+        return StoreDataset(self.ready_store, self.labels, facts.n_samples, self.seed, n_draws, self.in_channels)
+
+    def windows(self, rows: np.ndarray) -> Windows:
+        """Windows of chosen rows (N,): whole records, or what ``window_length`` cuts from their stretches."""
+        if self.window_length is None:
+            return Windows.at(rows)
+        length = self.facts.n_samples
+        step = max(1, round(length * (1 - self.window_overlap)))
+        return Windows.within(*self.stretches(np.asarray(rows, np.int64)), length, step)
+
+    def stretches(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Parts of records that windows may lie in: whole records, here.
+
+        A data set with places that no window may cross (the failures of a laboratory run) names several for a record.
+
+        Args:
+            rows: Rows of the store, (N,).
+
+        Returns:
+            Row, first sample, and one beyond the last sample of each stretch, (S,) each.
+        """
+        return rows, np.zeros(len(rows), np.int64), self.ready_store.n_samples[rows]
+
+    def write_split(self, path: str | Path) -> None:
+        """Write the records of each part as a CSV file; where they are cut, a line for each stretch of windows."""
+        frame = self.split.to_frame(self.ready_store.metadata)
+        if self.window_length is not None:
+            frame = frame.merge(self.windows(frame["row"].to_numpy()).to_frame(), on="row", how="left")
+        frame.to_csv(path, index=False)
 
     def labelled(self, rows: np.ndarray) -> np.ndarray:
         """Those of ``rows`` that carry a label."""
@@ -195,25 +252,14 @@ class StoreDataModule(pl.LightningDataModule):
 
     def training_labels(self) -> torch.Tensor:
         """The labels that an epoch of training meets, each as often as it does, (N,)."""
-        return torch.from_numpy(self.labels[self.labelled(self.split.train)])
+        windows = self.windows(self.labelled(self.split.train))
+        return torch.from_numpy(self.dataset(None).target(*windows.keys(np.arange(len(windows)))))
 
-    def _loader(self, rows: np.ndarray, n_draws: int | None, shuffle: bool, drop_last: bool) -> DataLoader:
+    def _sampler(self, windows: Windows, shuffle: bool, random_starts: bool = False) -> EpochSampler:
         rank, world_size = 0, 1
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-        dataset = StoreDataset(
-            self.ready_store, self.labels, self.facts.n_samples, self.seed, n_draws, self.in_channels
-        )
-        return DataLoader(
-            dataset,
-            batch_size=self.batch_size,
-            sampler=EpochSampler(rows, self.seed, shuffle, rank, world_size),
-            num_workers=self.num_workers,
-            drop_last=drop_last,
-            collate_fn=keep_batch,
-            persistent_workers=self.num_workers > 0 and shuffle,
-            pin_memory=torch.cuda.is_available(),
-        )
+        return EpochSampler(windows, self.seed, shuffle, rank, world_size, random_starts)
 
     def _check_traces(self, store: Store) -> None:
         short = np.flatnonzero(store.n_traces < self.in_channels)
@@ -234,13 +280,18 @@ class StoreDataModule(pl.LightningDataModule):
             )
         return float(rates[0])
 
-    def _length(self, store: Store) -> int:
+    def _length(self, store: Store, sampling_rate: float) -> int:
+        if self.window_length is not None:
+            if self.n_samples is not None:
+                raise UserError("dataset.n_samples and dataset.window_length both say the length; set one to null")
+            return window_samples(self.window_length, self.window_overlap, sampling_rate, store)
         if self.n_samples is not None:
             return self.n_samples
         lengths = np.unique(store.n_samples)
         if len(lengths) > 1:
             raise UserError(
-                f"{store.root} holds records of {lengths[0]} to {lengths[-1]} samples; set dataset.n_samples to cut or "
-                "pad them to one length, or prepare it again with --length"
+                f"{store.root} holds records of {lengths[0]} to {lengths[-1]} samples; set dataset.window_length to "
+                "cut them into windows or dataset.n_samples to cut or pad them to one length, or prepare it again with "
+                "--length"
             )
         return int(lengths[0])

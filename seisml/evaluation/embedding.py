@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -17,28 +17,41 @@ if TYPE_CHECKING:
 SHORT = 8  # batches that need no progress bar of their own
 
 
+class Embedded(NamedTuple):
+    """Embeddings of windows, on the CPU.
+
+    Attributes:
+        features: (N, D) float32.
+        label: (N,).
+        row: Rows of the store, (N,).
+        start: First sample of each window in its record, (N,).
+    """
+
+    features: Tensor
+    label: Tensor
+    row: Tensor
+    start: Tensor
+
+
 @torch.no_grad()
-def embed_rows(method: Method, data: StoreDataModule, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Embed one drawn trace of each of the chosen rows, in eval mode, on the method's device.
+def embed_rows(method: Method, data: StoreDataModule, rows: np.ndarray) -> Embedded:
+    """Embed one drawn trace of each window of the chosen rows, in eval mode, on the method's device.
 
     Args:
         method: The network.
         data: The data module that the rows belong to.
         rows: Row numbers, shape (N,).
-
-    Returns:
-        Embeddings (N, D) float32 and labels (N,), on the CPU.
     """
     training = method.training
     method.eval()
-    features, labels = [], []
+    parts = []
     loader = data.evaluation_loader(rows, single=True)
     shown = method.trainer.progress_bar_callback is not None and len(loader) > SHORT
     for batch in follow(loader, "embedding", "batch", shown=shown):
         batch = {name: value.to(method.device) for name, value in batch.items()}
         with method.trainer.precision_plugin.forward_context():
             embedding, _ = method.encode_traces(batch)  # (B, 1, D)
-        features.append(embedding[:, 0].float().cpu())
-        labels.append(batch["label"].cpu())
+        keys = (batch[name].cpu() for name in ("label", "index", "start"))
+        parts.append(Embedded(embedding[:, 0].float().cpu(), *keys))
     method.train(training)
-    return torch.cat(features), torch.cat(labels)
+    return Embedded(*map(torch.cat, zip(*parts, strict=True)))

@@ -94,8 +94,8 @@ class Method(pl.LightningModule):
 
     # -- shared steps ----------------------------------------------------------------------------------------------
     def random(self, batch: Batch) -> SampleRandom:
-        """Randomness of each sample of a batch, from (seed, epoch, sample index) alone."""
-        return SampleRandom(self.seed, batch["epoch"], batch["index"])
+        """Randomness of each sample of a batch, from (seed, epoch, record, start) alone."""
+        return SampleRandom(self.seed, batch["epoch"], batch["index"], batch.get("start", 0))
 
     def views(self, batch: Batch) -> tuple[Picture, ...]:
         """Pictures of the drawn traces: one :class:`Picture` of ``in_channels`` channels for each draw."""
@@ -125,7 +125,8 @@ class Method(pl.LightningModule):
         units = waveform[mask]  # (N, in_channels, T): padding costs nothing
         event, unit = mask.nonzero(as_tuple=True)
         trace = batch["trace"][event, unit * self.in_channels] if "trace" in batch else unit
-        chosen = {"epoch": batch["epoch"][event], "index": batch["index"][event], "trace": trace}
+        start = batch.get("start", torch.zeros_like(batch["index"]))  # a record's first window where nothing is said
+        chosen = {"epoch": batch["epoch"][event], "index": batch["index"][event], "start": start[event], "trace": trace}
         features = self.encode_units(units, chosen)
         out = features.new_zeros(n_events, n_units, features.shape[-1])
         out[mask] = features
@@ -136,7 +137,8 @@ class Method(pl.LightningModule):
 
         Args:
             waveform: (N, in_channels, T).
-            chosen: ``epoch``, ``index`` (row of the store) and ``trace`` (first trace in the record) of each, (N,).
+            chosen: ``epoch``, ``index`` (row of the store), ``start`` (first sample) and ``trace`` (first trace in the
+                record) of each, (N,).
 
         Returns:
             Features, (N, D).

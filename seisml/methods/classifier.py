@@ -71,13 +71,14 @@ class Classifier(Method):
         self._step(batch, "dev")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Everything that evaluation needs of a batch: log-probability (output), embedding, label and index."""
+        """Everything that evaluation needs of a batch: log-probability (output), embedding, label, index and start."""
         log_probability, features = self.predict_log_probability(batch)
         return {
             "output": log_probability.float(),
             "embedding": features.float(),
             "label": batch["label"],
             "index": batch["index"],
+            "start": batch["start"],
         }
 
 

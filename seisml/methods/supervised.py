@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -14,18 +14,47 @@ from seisml.methods.classifier import Classifier, ensemble
 from seisml.networks.encoder import build_encoder
 
 
-class FeatureMemory(dict[tuple[int, int], Tensor]):
-    """Features of traces that were looked at before, (row, trace) -> (D,), up to a number of them."""
+class FeatureMemory:
+    """Features of traces that were looked at before: one growing table of ``most`` rows at most."""
 
-    most = 200_000
+    def __init__(self, most: int = 200_000) -> None:
+        self.most = most
+        self._places: dict[tuple[int, ...], int] = {}  # (record, start, trace) -> row of the table
+        self._table = torch.empty(0, 0)
+        self._used = 0
 
-    def recall(self, keys: list[tuple[int, int]], new: list[int], fresh: Iterable[Tensor]) -> Tensor:
-        """Stack the features of ``keys``, ``fresh`` being those at the positions ``new``, and remember them."""
-        found = dict(zip((keys[position] for position in new), fresh, strict=True))
-        features = torch.stack([found[key] if key in found else self[key] for key in keys])
-        if len(self) + len(found) <= self.most:
-            self.update(found)
+    def recall(self, keys: list[tuple[int, ...]], look: Callable[[list[int]], Tensor]) -> Tensor:
+        """Return the features of ``keys``, (N, D).
+
+        Args:
+            keys: What was looked at.
+            look: Gives the features of those at some positions of ``keys``; called once, for the ones not known.
+        """
+        known = [position for position, key in enumerate(keys) if key in self._places]
+        found = self._table[[self._places[keys[position]] for position in known]]
+        if len(known) == len(keys):
+            return found
+        new = [position for position, key in enumerate(keys) if key not in self._places]
+        fresh = look(new)
+        self._remember([keys[position] for position in new], fresh)
+        if not known:
+            return fresh
+        features = fresh.new_empty(len(keys), fresh.shape[1])
+        features[known], features[new] = found, fresh
         return features
+
+    def _remember(self, keys: list[tuple[int, ...]], features: Tensor) -> None:
+        begin, end = self._used, self._used + len(keys)
+        if end > self.most:
+            return
+        if end > len(self._table):
+            grown = features.new_empty(min(self.most, max(end, 2 * len(self._table))), features.shape[1])
+            if begin:
+                grown[:begin] = self._table[:begin]
+            self._table = grown
+        self._table[begin:end] = features
+        self._places.update(zip(keys, range(begin, end), strict=True))
+        self._used = end
 
 
 class Supervised(Classifier):
@@ -90,10 +119,11 @@ class Supervised(Classifier):
         """Features of waveforms; a frozen encoder looks at each trace once and remembers what it gave."""
         if not self.freeze_encoders or not self.training or len(self.augmentations.steps):
             return super().encode_units(waveform, chosen)
-        keys = list(zip(chosen["index"].tolist(), chosen["trace"].tolist(), strict=True))
-        new = [position for position, key in enumerate(keys) if key not in self.memory]
-        fresh = super().encode_units(waveform[new], {k: v[new] for k, v in chosen.items()}) if new else ()
-        return self.memory.recall(keys, new, fresh)
+        encode = super().encode_units
+        keys = list(zip(*(chosen[name].tolist() for name in ("index", "start", "trace")), strict=True))
+        return self.memory.recall(
+            keys, lambda new: encode(waveform[new], {name: value[new] for name, value in chosen.items()})
+        )
 
     def predict_log_probability(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the events, the mean over their traces, and their mean features."""

@@ -69,8 +69,8 @@ class TremorClustering(WaveformClassifier):
     def fit_svm(self) -> None:
         """Fit the support vector machine on the embeddings of the training part."""
         data = self.trainer.datamodule
-        embedding, label = embed_rows(self, data, data.labelled(data.split.train))
-        weight, bias = svm_weights(embedding, label, self.n_classes, self.svm_c)
+        embedded = embed_rows(self, data, data.labelled(data.split.train))
+        weight, bias = svm_weights(embedded.features, embedded.label, self.n_classes, self.svm_c)
         self.classifier.weight.data.copy_(weight)
         self.classifier.bias.data.copy_(bias)
 

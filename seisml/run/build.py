@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
     from seisml.methods.base import Method
 
-FIT_RECORDS = 512  # training records that set the front end's floor, whatever the batch size
+FIT_WINDOWS = 512  # training windows that set the front end's floor, whatever the batch size
 ENCODER_KEYS = ("backbone_type", "backbone_params", "in_channels")
 
 
@@ -133,10 +133,12 @@ def load_method(path: str | Path) -> Method:
 
 def fit_front_end(method: Method, data: StoreDataModule) -> None:
     """Set the front end's floor from training data where it is ``auto``, and warn of a floor that blanks them."""
-    rows = np.random.default_rng([data.seed, 7]).permutation(data.split.train)[:FIT_RECORDS]
+    windows = data.windows(data.split.train)
+    chosen = np.random.default_rng([data.seed, 7]).permutation(len(windows))[:FIT_WINDOWS]
+    rows, starts = windows.keys(chosen)
 
     def waveforms() -> Iterator[torch.Tensor]:
-        for batch in data.evaluation_loader(rows, single=True):
+        for batch in data.evaluation_loader(rows, single=True, starts=starts):
             yield batch["waveform"]
 
     if not method.front_end.fitted:

@@ -78,7 +78,8 @@ class KNNProbe(Callback):
         fit, score = probe_rows(data, pl_module.seed)
         if not len(fit) or not len(score):
             return
-        accuracy = knn_accuracy(*embed_rows(pl_module, data, fit), *embed_rows(pl_module, data, score))
+        known, asked = (embed_rows(pl_module, data, rows) for rows in (fit, score))
+        accuracy = knn_accuracy(known.features, known.label, asked.features, asked.label)
         pl_module.log("probe/knn_acc", accuracy, prog_bar=True)
 
 

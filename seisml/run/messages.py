@@ -30,8 +30,11 @@ def say_data(data: StoreDataModule) -> None:
     """Say what the data are and how they are split."""
     split, facts = data.split, data.facts
     events = event_ids(data.ready_store.metadata)
+    cut = data.window_length is not None
     parts = ", ".join(
-        f"{part} {len(rows)} records of {len(np.unique(events[rows]))} events" for part, rows in parts_of(data).items()
+        f"{part} {len(rows)} records of {len(np.unique(events[rows]))} events"
+        + (f" in {len(data.windows(rows))} windows" if cut else "")
+        for part, rows in parts_of(data).items()
     )
     say(
         f"Data: {data.root}, {len(data.ready_store)} records, {data.task.describe(facts)}, {facts.n_samples} samples "

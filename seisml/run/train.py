@@ -76,7 +76,7 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
     data.prepare_data()
     data.setup()
     say_data(data)
-    data.split.write(folder / "split.csv", data.ready_store.metadata)
+    data.write_split(folder / "split.csv")
 
     pretrained = read_pretrained(cfg)
     method = build_method(cfg, data.facts, pretrained and pretrained["record"])

@@ -126,25 +126,30 @@ class Store:
                 )
         return out
 
-    def read_records(self, rows: np.ndarray, n_samples: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Read whole records, zero-padded to the most traces and the longest record among them.
+    def read_records(
+        self, rows: np.ndarray, n_samples: int | None = None, start: int | np.ndarray = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Read all traces of records, zero-padded to the most traces among them and to one length.
 
         Args:
             rows: (B,) records.
-            n_samples: Cut or pad to this length; None takes the longest.
+            n_samples: Length; None reads all of them to the end of the longest.
+            start: First sample, 0 or more, one for all or (B,).
 
         Returns:
             (B, Cmax, T) float32, and a (B, Cmax) bool mask that is True where a trace exists.
         """
         rows = self._check_rows(rows)
-        n_samples = int(self.n_samples[rows].max(initial=0)) if n_samples is None else n_samples
+        starts = np.broadcast_to(np.asarray(start, dtype=np.int64), rows.shape)
+        if n_samples is None:
+            n_samples = int((self.n_samples[rows] - starts).max(initial=0))
         mask = np.arange(int(self.n_traces[rows].max(initial=0)))[None] < self.n_traces[rows][:, None]
         out = np.zeros((*mask.shape, n_samples), dtype=np.float32)
         places = self._places
-        for b, row in enumerate(rows.tolist()):
-            n_traces, length = int(self.n_traces[row]), min(n_samples, int(self.n_samples[row]))
+        for b, (row, first) in enumerate(zip(rows.tolist(), starts.tolist(), strict=True)):
+            n_traces, length = int(self.n_traces[row]), max(0, min(n_samples, int(self.n_samples[row]) - first))
             traces = slice(places.first_trace[row], places.first_trace[row] + n_traces)
-            samples = slice(places.first_sample[row], places.first_sample[row] + length)
+            samples = slice(places.first_sample[row] + first, places.first_sample[row] + first + length)
             array, index = self._open(int(places.block[row])), int(places.index[row])
             record = array[index, samples, traces].T if self._transposed else array[index, traces, samples]
             out[b, :n_traces, :length] = record

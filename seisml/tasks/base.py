@@ -7,7 +7,7 @@ everything that depends on the kind of label asks the task. Nobody looks at whic
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -76,6 +76,7 @@ class Predictions:
         output: (N, n_outputs) as the method gives them; :meth:`Task.predicted` turns them into answers.
         label: (N,) true labels.
         row: (N,) rows of the store.
+        start: (N,) first sample of each window in its record.
         event: (N,) names of the events that they belong to.
         embedding: (N, D).
         made_by: What made them.
@@ -84,6 +85,7 @@ class Predictions:
     output: Tensor
     label: Tensor
     row: Tensor
+    start: Tensor
     event: np.ndarray
     embedding: Tensor
     made_by: str = "the method's own"
@@ -177,7 +179,9 @@ class Task(ABC):
         batches = trainer.predict(method, data.test_dataloader())
         joined = {name: torch.cat([batch[name].cpu() for batch in batches]) for name in batches[0]}
         event = event_ids(data.ready_store.metadata)[joined["index"].numpy()]
-        return Predictions(joined["output"], joined["label"], joined["index"], event, joined["embedding"])
+        return Predictions(
+            joined["output"], joined["label"], joined["index"], joined["start"], event, joined["embedding"]
+        )
 
     @abstractmethod
     def metrics(self, predictions: Predictions, facts: DataFacts) -> dict[str, Any]:
@@ -199,9 +203,7 @@ class Task(ABC):
         constant = self.constant_output(train_label, facts)
         if constant is not None:
             n = len(predictions.label)
-            blind = Predictions(
-                constant.expand(n, -1), predictions.label, predictions.row, predictions.event, predictions.embedding
-            )
+            blind = replace(predictions, output=constant.expand(n, -1))
             scores = self.metrics(blind, facts)
             metrics |= {f"constant_{name}": scores[name] for name in self.compared}
         return metrics

@@ -141,7 +141,8 @@ def _gallery(predictions: Predictions, predicted: Tensor, method: Method, data: 
     """Test events of all classes, wrongly predicted ones among them, one trace of each."""
     label, answer = predictions.label.numpy(), predicted.numpy()
     chosen = np.asarray(figures.gallery_rows(label, answer, min(GALLERY_SIZE, data.batch_size)))
-    batch = next(iter(data.evaluation_loader(predictions.row.numpy()[chosen], single=True)))
+    rows, starts = predictions.row.numpy()[chosen], predictions.start.numpy()[chosen]
+    batch = next(iter(data.evaluation_loader(rows, single=True, starts=starts)))
     waveform = batch["waveform"][:, :1].to(method.device)
     with torch.no_grad():
         picture = method.front_end(waveform)[:, 0].float().cpu().numpy()

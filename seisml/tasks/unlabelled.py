@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-import torch
-
 from seisml.evaluation.embedding import embed_rows
 from seisml.evaluation.probes import knn_votes
 from seisml.store.identity import event_ids
@@ -41,11 +38,9 @@ class Unlabelled(Classification):
         train = data.labelled(data.split.train)
         if not len(data.split.test) or not len(train):
             return None
-        train_x, train_y = embed_rows(method, data, train)
-        test_x, test_y = embed_rows(method, data, data.split.test)
-        votes = knn_votes(train_x, train_y, test_x, len(data.facts.classes))
+        known, asked = (embed_rows(method, data, rows) for rows in (train, data.split.test))
+        votes = knn_votes(known.features, known.label, asked.features, len(data.facts.classes))
         share = (votes.float() + 1e-3) / (votes + 1e-3).sum(-1, keepdim=True)
-        rows = torch.from_numpy(np.asarray(data.split.test))
-        event = event_ids(data.ready_store.metadata)[data.split.test]
+        event = event_ids(data.ready_store.metadata)[asked.row.numpy()]
         made_by = "5 nearest neighbours of one trace's embedding"
-        return Predictions(share.log(), test_y, rows, event, test_x, made_by)
+        return Predictions(share.log(), asked.label, asked.row, asked.start, event, asked.features, made_by)

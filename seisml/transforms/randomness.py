@@ -1,4 +1,4 @@
-"""Random numbers that depend on (seed, epoch, sample index, stream) and on nothing else.
+"""Random numbers that depend on (seed, epoch, record, start, stream) and on nothing else.
 
 So the views of a sample do not depend on the number of workers and devices, on the batch it is in, or on a resume.
 Every number is a hash of its coordinates (a counter-based generator), by the finaliser of SplitMix64 (Steele, Lea and
@@ -47,11 +47,14 @@ def _key(value: str | int) -> int:
     return _signed(int.from_bytes(digest, "little"))
 
 
-def _sample_keys(seed: int, epoch: Tensor, index: Tensor) -> Tensor:
-    """Return an int64 for each (seed, epoch, index): (B,). Each coordinate goes through the mixer by itself."""
+def _sample_keys(seed: int, epoch: Tensor | int, index: Tensor, start: Tensor | int) -> Tensor:
+    """Return an int64 for each (seed, epoch, index, start): (B,). Each coordinate goes through the mixer by itself."""
     index = torch.as_tensor(index, dtype=torch.int64)
-    epoch = torch.as_tensor(epoch, dtype=torch.int64, device=index.device).expand_as(index)
-    return _mix(_mix(epoch * _GOLDEN + _key(int(seed))) + index * _GOLDEN)
+    epoch, start = (
+        torch.as_tensor(value, dtype=torch.int64, device=index.device).expand_as(index) for value in (epoch, start)
+    )
+    whole = _mix(_mix(epoch * _GOLDEN + _key(int(seed))) + index * _GOLDEN)
+    return whole ^ _mix(start * _GOLDEN)  # the mixer leaves 0 as it is: a first window has its record's numbers
 
 
 def _uniform(sample_keys: Tensor, stream: str | int, n: int) -> Tensor:
@@ -67,7 +70,7 @@ def _open(u: Tensor) -> Tensor:
     return u.double() + 2.0 ** -(_BITS + 1)
 
 
-def uniform(seed: int, epoch: Tensor, index: Tensor, stream: str | int, n: int) -> Tensor:
+def uniform(seed: int, epoch: Tensor, index: Tensor, stream: str | int, n: int, start: Tensor | int = 0) -> Tensor:
     """Draw uniform numbers for each sample of a batch.
 
     Args:
@@ -76,16 +79,17 @@ def uniform(seed: int, epoch: Tensor, index: Tensor, stream: str | int, n: int) 
         index: Row of each sample in its store, (B,) int64.
         stream: Name of the quantity drawn; other names give independent numbers.
         n: How many numbers per sample.
+        start: First sample of each window in its record, (B,) int64, or one for all.
 
     Returns:
         (B, n) float32 in [0, 1), on the device of ``index``.
     """
-    return _uniform(_sample_keys(seed, epoch, index), stream, n)
+    return _uniform(_sample_keys(seed, epoch, index, start), stream, n)
 
 
-def normal(seed: int, epoch: Tensor, index: Tensor, stream: str | int, n: int) -> Tensor:
+def normal(seed: int, epoch: Tensor, index: Tensor, stream: str | int, n: int, start: Tensor | int = 0) -> Tensor:
     """Draw standard normal numbers, (B, n) float32, by inverting the distribution function; see :func:`uniform`."""
-    return torch.special.ndtri(_open(uniform(seed, epoch, index, stream, n))).to(torch.float32)
+    return torch.special.ndtri(_open(uniform(seed, epoch, index, stream, n, start))).to(torch.float32)
 
 
 class SampleRandom:
@@ -95,6 +99,7 @@ class SampleRandom:
         seed: Seed of the run.
         epoch: Epoch of each sample, (B,) int64 or one number.
         index: Row of each sample in its store, (B,) int64.
+        start: First sample of each window in its record, (B,) int64 or one number.
         prefix: Put before the name of every stream; see :meth:`fork`.
 
     Example:
@@ -103,9 +108,11 @@ class SampleRandom:
         torch.Size([4, 2])
     """
 
-    def __init__(self, seed: int, epoch: Tensor | int, index: Tensor, prefix: str = ""):
+    def __init__(
+        self, seed: int, epoch: Tensor | int, index: Tensor, start: Tensor | int = 0, prefix: str = ""
+    ) -> None:
         self.seed, self.prefix = int(seed), prefix
-        self._keys = _sample_keys(seed, epoch, index)
+        self._keys = _sample_keys(seed, epoch, index, start)
 
     def __len__(self) -> int:
         return self._keys.numel()

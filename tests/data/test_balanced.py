@@ -3,40 +3,44 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seisml.data.balanced import REPEAT, BalancedDataModule, BalancedSampler
+from seisml.data.balanced import BalancedDataModule, BalancedSampler
+from seisml.data.windows import Windows
 from seisml.errors import UserError
 from tests.stores import write_store
 
-GROUPS = [np.arange(3), np.arange(10, 20)]
+GROUPS = [Windows.at(np.arange(3)), Windows.at(np.arange(10, 20))]
 
 
 def test_every_turn_holds_one_row_of_each_group():
     keys = list(BalancedSampler(GROUPS, seed=0))
-    rows = np.array([row for _, row in keys]).reshape(-1, 2)
+    rows = np.array([key.record for key in keys]).reshape(-1, 2)
     assert len(keys) == len(BalancedSampler(GROUPS, 0)) == 20
     assert set(rows[:, 0]) == {0, 1, 2} and sorted(rows[:, 1]) == list(range(10, 20))
     counts = np.bincount(rows[:, 0])
     assert counts.max() - counts.min() <= 1
 
 
-def test_a_row_met_again_counts_as_another_epoch():
+def test_the_epoch_of_a_key_counts_the_passes_through_its_group():
     sampler = BalancedSampler(GROUPS, seed=0)
-    sampler.set_epoch(5)
-    keys = list(sampler)
+    keys = []
+    for epoch in (5, 6):
+        sampler.set_epoch(epoch)
+        keys += sampler
     assert len(set(keys)) == len(keys)
-    assert {epoch % REPEAT for epoch, _ in keys} == {5}
+    assert {key.epoch for key in keys if key.record >= 10} == {5, 6}
+    assert {key.epoch for key in keys if key.record < 10} == set(range(20, 28))  # four passes an epoch
 
 
 def test_order_depends_on_seed_and_epoch_alone():
     first, again, other = BalancedSampler(GROUPS, 0), BalancedSampler(GROUPS, 0), BalancedSampler(GROUPS, 1)
     assert list(first) == list(again) != list(other)
     again.set_epoch(1)
-    assert [row for _, row in first] != [row for _, row in again]
+    assert [key.record for key in first] != [key.record for key in again]
 
 
 def test_ranks_share_the_turns():
-    whole = [row for _, row in BalancedSampler(GROUPS, 0)]
-    parts = [[row for _, row in BalancedSampler(GROUPS, 0, rank, 2)] for rank in range(2)]
+    whole = list(BalancedSampler(GROUPS, 0))
+    parts = [list(BalancedSampler(GROUPS, 0, rank, 2)) for rank in range(2)]
     assert sorted(parts[0] + parts[1]) == sorted(whole)
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from seisml.data.datamodule import StoreDataModule
-from seisml.data.sampling import EpochSampler, StoreDataset
+from seisml.data.sampling import EpochSampler, Key, StoreDataset
+from seisml.data.windows import Windows
 from seisml.errors import UserError
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
@@ -81,10 +82,10 @@ def test_supervised_batches(root):
 def test_what_is_drawn_depends_on_epoch_and_row_alone(root):
     data = module(root, is_ssl=True)
     dataset = data.train_dataloader().dataset
-    together = dataset.__getitems__([(3, 5), (3, 7), (3, 2)])
-    alone = dataset[(3, 7)]
+    together = dataset.__getitems__([Key(3, 5), Key(3, 7), Key(3, 2)])
+    alone = dataset[Key(3, 7)]
     assert torch.equal(together["waveform"][1], alone["waveform"][0])
-    draws = {tuple(dataset._draw(torch.tensor([epoch]), torch.tensor([7]), 2)[0]) for epoch in range(60)}
+    draws = {tuple(dataset[Key(epoch, 7)]["trace"][0].tolist()) for epoch in range(60)}
     assert draws == {(i, j) for i in range(3) for j in range(3)}  # with replacement, every pair
 
 
@@ -96,21 +97,22 @@ def test_workers_do_not_change_batches(root):
 
 def test_the_order_is_new_each_epoch_and_shared_out_among_processes():
     rows = np.arange(100, 120)
-    sampler = EpochSampler(rows, seed=1, shuffle=True)
+    windows = Windows.at(rows)
+    sampler = EpochSampler(windows, seed=1, shuffle=True)
     first = list(sampler)
     assert first == list(sampler)
     sampler.set_epoch(1)
-    assert [row for _, row in sampler] != [row for _, row in first] and {epoch for epoch, _ in sampler} == {1}
-    shares = [list(EpochSampler(rows, 1, True, rank, 3)) for rank in range(3)]
+    assert [key.record for key in sampler] != [key.record for key in first] and {key.epoch for key in sampler} == {1}
+    shares = [list(EpochSampler(windows, 1, True, rank, 3)) for rank in range(3)]
     assert sorted(sum(shares, [])) == sorted(first)
-    assert [len(EpochSampler(rows, 1, True, rank, 3)) for rank in range(3)] == [len(share) for share in shares]
+    assert [len(EpochSampler(windows, 1, True, rank, 3)) for rank in range(3)] == [len(share) for share in shares]
 
 
 def test_three_channels_are_drawn_as_one_geophone(tmp_path):
     store = Store(write_store(tmp_path / "store", n_events=4, n_traces=6))
     dataset = StoreDataset(store, np.zeros(4, np.int64), 1000, seed=0, n_draws=2, in_channels=3)
-    traces = dataset._draw(torch.arange(50), torch.arange(50) % 4, 2).reshape(50, 2, 3)
-    assert set(map(tuple, traces.reshape(-1, 3))) == {(0, 1, 2), (3, 4, 5)}
+    traces = dataset.__getitems__([Key(epoch, epoch % 4) for epoch in range(50)])["trace"]
+    assert set(map(tuple, traces.reshape(-1, 3).tolist())) == {(0, 1, 2), (3, 4, 5)}
 
 
 def test_bad_stores_get_one_line(root, tmp_path):
@@ -132,7 +134,7 @@ def test_a_sample_that_is_not_a_number_is_named(tmp_path):
         file["data/bucket0"][4, 1, 7] = np.nan
     dataset = module(root).test_dataloader().dataset
     with pytest.raises(UserError, match=r"bucket0\$4.*row 4.*not numbers"):
-        StoreDataset(dataset.store, dataset.labels, 1000, 0, None)[(0, 4)]
+        StoreDataset(dataset.store, dataset.labels, 1000, 0, None)[Key(0, 4)]
 
 
 def test_mixed_rates_and_lengths_are_refused(tmp_path):

@@ -17,7 +17,7 @@ from seisml.methods.base import Method
 from seisml.methods.classifier import ensemble
 from seisml.methods.langet import StackedTraceClassifier
 from seisml.methods.simclr import SimCLR
-from seisml.methods.supervised import Supervised
+from seisml.methods.supervised import FeatureMemory, Supervised
 from seisml.methods.vibcreg import VIbCReg
 from seisml.methods.vicreg import VICReg
 from seisml.methods.vnibcreg import VNIbCReg
@@ -47,7 +47,8 @@ def trainer(**kwargs):
 def batch(n=6, traces=2, seed=0):
     waveform = torch.randn(n, traces, 1000, generator=torch.Generator().manual_seed(seed))
     number = torch.arange(n)
-    return {"waveform": waveform, "label": number % 3, "index": number, "epoch": torch.zeros_like(number)}
+    zeros = torch.zeros_like(number)
+    return {"waveform": waveform, "label": number % 3, "index": number, "epoch": zeros, "start": zeros}
 
 
 @pytest.mark.parametrize("recipe", [VNIbCReg, VIbCReg, VICReg, BarlowTwins, SimCLR])
@@ -167,6 +168,23 @@ def test_a_frozen_encoder_looks_at_each_trace_once(root):
         assert method.encoder.state_dict()["model.bn1.num_batches_tracked"] == 0  # in eval mode while training
     assert looks[0] <= 32 * 3 and looks[1] == 32 * 12  # 32 events of 3 traces, against a look per event and epoch
     torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize("most", [0, 5, 100])
+def test_remembered_features_are_those_of_their_window_and_trace(most):
+    memory, looked = FeatureMemory(most), []
+
+    def recall(*keys):
+        def look(positions):
+            looked.extend(keys[position] for position in positions)
+            return torch.tensor([keys[position] for position in positions], dtype=torch.float32)
+
+        return memory.recall(list(keys), look).tolist()
+
+    for keys in ([(0, 0, 1), (0, 500, 1)], [(0, 500, 1), (7, 0, 0), (0, 0, 1), (7, 0, 0)], [(1, 2, 3), (0, 0, 1)]):
+        assert recall(*keys) == [list(key) for key in keys]
+    assert looked.count((0, 0, 1)) == (3 if most == 0 else 1)
+    assert looked.count((0, 500, 1)) == (2 if most == 0 else 1)
 
 
 def test_standardised_features_keep_the_classifier_linear():

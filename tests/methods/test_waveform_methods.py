@@ -143,7 +143,7 @@ def test_convnetquake_sees_noise_in_training_only():
 def test_convnetquake_reports_detection_and_location():
     log_probability = torch.eye(7)[[0, 1, 2, 0]].log_softmax(-1)
     label, rows = torch.tensor([0, 1, 1, 2]), torch.arange(4)
-    predictions = Predictions(log_probability, label, rows, rows.numpy().astype(str), torch.zeros(4, 2))
+    predictions = Predictions(log_probability, label, rows, rows, rows.numpy().astype(str), torch.zeros(4, 2))
     values = quake().task.metrics(predictions, quake().facts)
     assert values["detection_acc"] == 3 / 4 and values["location_acc"] == 1 / 3
 

@@ -18,7 +18,7 @@ FACTS = DataFacts(("a", "b"), 100.0, 1000)
 
 def predictions(output, label):
     rows = torch.arange(len(label))
-    return Predictions(output, torch.tensor(label), rows, rows.numpy().astype(str), torch.zeros(len(label), 2))
+    return Predictions(output, torch.tensor(label), rows, rows, rows.numpy().astype(str), torch.zeros(len(label), 2))
 
 
 def test_classes_come_from_the_data_set():

@@ -111,10 +111,12 @@ class TremorFile:
                 out[place, 0, low - first : high - first] = array[row, low:high]
         return out.repeat(traces.shape[1], axis=1) if traces.shape[1] != 1 else out
 
-    def read_records(self, rows: np.ndarray, n_samples: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Read whole windows: (B, 1, T) float32, and a (B, 1) mask, all true."""
+    def read_records(
+        self, rows: np.ndarray, n_samples: int | None = None, start: int | np.ndarray = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Read windows from ``start`` on: (B, 1, n_samples) float32, and a (B, 1) mask, all true."""
         ones = np.ones((len(rows), 1), bool)
-        return self.read_traces(rows, np.zeros((len(rows), 1), np.int64), 0, n_samples), ones
+        return self.read_traces(rows, np.zeros((len(rows), 1), np.int64), start, n_samples), ones
 
     def _metadata(self, labels: np.ndarray, sources: list[str] | None, station_part: str) -> pd.DataFrame:
         try:
