@@ -28,7 +28,7 @@ TOP_LEVEL: dict[str, Any] = {
     "augmentations": list[str | dict[str, Any]] | None,
     "backbone_with_clf_type": str,
 }
-LOAD_ENCODER = {"ckpt_fname": str | None, "backbone_type": str}
+LOAD_ENCODER = {"ckpt_fname": str | None, "backbone_type": str, "trust": list[str]}
 GPUS = int | list[int] | typing.Literal["auto"] | None
 GIVEN_TO_METHODS = ("facts", "front_end", "seed")  # arguments that the training run gives to every method
 NESTED = {"LR": {"encoder": float, "clf": float}}  # arguments that are mappings with keys of their own

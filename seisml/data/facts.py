@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from seisml.errors import UserError
+from seisml.stored import read_stored
 
 
 @dataclass(frozen=True)
@@ -17,10 +22,12 @@ class DataFacts:
         class_weights: Balanced weight of each class, n / (k * n_c); 0 for classes that are not to be learnt.
     """
 
-    classes: tuple[str, ...]
-    sampling_rate: float
-    n_samples: int
-    class_weights: tuple[float, ...] = ()
+    classes: Annotated[tuple[str, ...], Field(max_length=100_000)]
+    sampling_rate: Annotated[float, Field(ge=1e-6, le=1e9)]
+    n_samples: Annotated[int, Field(ge=1, le=10**9)]
+    class_weights: tuple[Annotated[float, Field(ge=0)], ...] = ()
+
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)  # for what a checkpoint says; see from_dict
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values, so that a checkpoint that holds them loads with ``weights_only=True``."""
@@ -28,10 +35,12 @@ class DataFacts:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DataFacts:
-        """Read what :meth:`to_dict` wrote."""
-        return cls(
-            tuple(values["classes"]),
-            float(values["sampling_rate"]),
-            int(values["n_samples"]),
-            tuple(values.get("class_weights", ())),
-        )
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            UserError: A fact is missing, unknown, of another type or out of the bounds that stand at the attributes.
+        """
+        facts = read_stored(cls, values, "facts")
+        if facts.class_weights and len(facts.class_weights) != len(facts.classes):
+            raise UserError(f"facts: {len(facts.class_weights)} class_weights for {len(facts.classes)} classes")
+        return facts

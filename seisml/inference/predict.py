@@ -54,6 +54,7 @@ class PredictOptions:
     plots: bool = True
     scheduler: str | None = None
     workers: int | None = None
+    trust: tuple[str, ...] = ()
     progress: bool = False
 
 
@@ -82,7 +83,7 @@ def predict(
         UserError: Bad input: the checkpoint, a path or an option.
     """
     out = Path(out).resolve()  # workers may have another working folder
-    method = load_method(checkpoint)
+    method = load_method(checkpoint, options.trust)
     if not isinstance(method, Classifier):
         raise UserError(
             f"checkpoint {checkpoint} gives {method.task.gives}, and continuous records want class probabilities; "
@@ -228,7 +229,7 @@ def _settings(
     settings = ScanSettings(
         str(Path(checkpoint).resolve()), digest, grid, options.precision,
         rule.events if options.precision != "float32" else (), options.device,
-        tuple(bandpass) if bandpass else None, options.missing,
+        tuple(bandpass) if bandpass else None, options.missing, options.trust,
     )  # fmt: skip
     return settings, components
 
@@ -268,6 +269,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="work on a Dask cluster: at this address, or (local, the default) of processes on this computer",
     )  # fmt: skip
     parser.add_argument("--workers", type=int, help="processes of the local cluster (default: one per core)")
+    parser.add_argument(
+        "--trust", nargs="+", default=(), metavar="PACKAGE",
+        help="packages whose classes the checkpoint may name: their code runs (default: seisml alone)",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -280,7 +285,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.step, arguments.threshold, arguments.min_length, arguments.join,
         tuple(arguments.classes) if arguments.classes else None, arguments.noise_class, arguments.components,
         arguments.missing, tuple(arguments.bandpass) if arguments.bandpass else None, arguments.precision,
-        arguments.device, arguments.quakeml, not arguments.no_plots, arguments.scheduler, arguments.workers, True,
+        arguments.device, arguments.quakeml, not arguments.no_plots, arguments.scheduler, arguments.workers,
+        tuple(arguments.trust), True,
     )  # fmt: skip
     started = time.perf_counter()
     result = predict(arguments.checkpoint, arguments.streams, arguments.out, options)

@@ -39,6 +39,7 @@ class ScanSettings:
         device: Where to compute.
         bandpass: Filter of the training data, in Hz.
         missing: ``"skip"`` leaves out windows in which a component is missing, ``"zeros"`` puts zeros there.
+        trust: Packages whose classes the checkpoint may name.
     """
 
     checkpoint: str
@@ -49,6 +50,7 @@ class ScanSettings:
     device: str = "cpu"
     bandpass: tuple[float, float] | None = None
     missing: str = "skip"
+    trust: tuple[str, ...] = ()
 
 
 @dataclass
@@ -84,7 +86,8 @@ def day_files(out: Path, task: StationDay) -> dict[str, Path]:
 def fingerprint(task: StationDay, settings: ScanSettings) -> str:
     """Hash of the settings and of the files' names, sizes and times: the same one gives the same probabilities."""
     own = asdict(settings)
-    own.pop("checkpoint")
+    for key in ("checkpoint", "trust"):  # neither changes a number
+        own.pop(key)
     files = []
     for path in task.files():
         state = path.stat() if path.exists() else None
@@ -110,7 +113,7 @@ def finished(task: StationDay, settings: ScanSettings, out: Path) -> DayReport |
 def _scanner(settings: ScanSettings) -> Scanner:
     """The checkpoint's classifier; loaded once per process."""
     own = settings
-    return Scanner(load_method(own.checkpoint), own.grid, own.precision, own.events, device=own.device)
+    return Scanner(load_method(own.checkpoint, own.trust), own.grid, own.precision, own.events, device=own.device)
 
 
 @lru_cache(maxsize=1)

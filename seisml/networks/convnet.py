@@ -13,6 +13,7 @@ from seisml.networks.encoder import Encoder
 
 CHANNELS = (8, 16, 16, 16, 32, 32, 64, 64)
 DENSE = (32, 16)
+DEEPEST = 200  # layers: more are a mistake, or a file that means harm
 
 
 class ConvNetEncoder(Encoder):
@@ -50,7 +51,7 @@ class ConvNetEncoder(Encoder):
         pool_factor: int | Sequence[int] = 2,
         dense_sizes: Sequence[int] = DENSE,
     ) -> None:
-        n_samples, n_layers = at_least("n_samples", n_samples), at_least("n_layers", n_layers)
+        n_samples, n_layers = at_least("n_samples", n_samples), check_depth(n_layers)
         options = {"channels": channels, "kernel_size": kernel_size, "stride": stride, "pool_factor": pool_factor}
         sizes = {name: per_layer(name, value, n_layers) for name, value in options.items()}
         sizes["padding"] = per_layer("padding", padding, n_layers, least=0)
@@ -107,6 +108,13 @@ def per_layer(name: str, value: int | Sequence[int], n_layers: int, least: int =
     if len(values) != n_layers:
         raise UserError(f"{name}: {len(values)} values for n_layers={n_layers}; give one value, or one per layer")
     return tuple(at_least(name, one, least) for one in values)
+
+
+def check_depth(n_layers: int) -> int:
+    """Return a number of layers; :class:`UserError` where it is none that a network can have."""
+    if at_least("n_layers", n_layers) > DEEPEST:
+        raise UserError(f"n_layers: {n_layers} does not fit; give {DEEPEST} or fewer")
+    return n_layers
 
 
 def at_least(name: str, value: int, least: int = 1) -> int:

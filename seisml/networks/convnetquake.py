@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from seisml.errors import UserError
-from seisml.networks.convnet import at_least, check_waveforms
+from seisml.networks.convnet import at_least, check_depth, check_waveforms
 from seisml.networks.encoder import Encoder
 
 
@@ -38,7 +38,7 @@ class ConvNetQuakeEncoder(Encoder):
         kernel_size: int = 3,
         stride: int = 2,
     ) -> None:
-        values = {"n_samples": n_samples, "n_layers": n_layers, "channels": channels}
+        values = {"n_samples": n_samples, "n_layers": check_depth(n_layers), "channels": channels}
         values |= {"kernel_size": kernel_size, "stride": stride}
         for name, value in values.items():
             at_least(name, value)

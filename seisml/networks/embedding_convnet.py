@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seisml.errors import UserError
-from seisml.networks.convnet import at_least, per_layer
+from seisml.networks.convnet import at_least, check_depth, per_layer
 from seisml.networks.encoder import Encoder
 
 
@@ -38,7 +38,7 @@ class EmbeddingConvNetEncoder(Encoder):
         pool_factor: int = 2,
         embedding_size: int = 10,
     ) -> None:
-        at_least("n_layers", n_layers)
+        check_depth(n_layers)
         at_least("kernel_size", kernel_size)
         if kernel_size % 2 == 0:
             raise UserError(f"kernel_size: {kernel_size} is even; give an odd one, which keeps the length")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from typing import Any
 
 from torch import Tensor, nn
 
+from seisml.classes import find_class
 from seisml.errors import UserError, nearest
 
 
@@ -109,15 +109,7 @@ def find_encoder(backbone_type: str) -> type[Encoder]:
         for name, value in vars(networks).items()
         if inspect.isclass(value) and issubclass(value, Encoder) and value is not Encoder
     }
-    if backbone_type in choices:
-        return choices[backbone_type]
-    if "." not in str(backbone_type):
+    if "." not in str(backbone_type) and backbone_type not in choices:
         raise UserError(f"backbone_type: no encoder is called {backbone_type!r}; {nearest(backbone_type, choices)}")
-    module_name, _, class_name = backbone_type.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"backbone_type: cannot import {backbone_type!r} ({error}); correct the dotted path") from error
-    if not (inspect.isclass(found) and issubclass(found, Encoder)):
-        raise UserError(f"backbone_type: {backbone_type!r} is no encoder; derive it from seisml.networks.Encoder")
-    return found
+    cure = "derive it from seisml.networks.Encoder"
+    return find_class(backbone_type, Encoder, "backbone_type", choices, cure)

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from torch import nn
 
+from seisml.classes import find_class, only_trusted
 from seisml.config.check import method_arguments
 from seisml.data.facts import DataFacts
 from seisml.errors import UserError
-from seisml.run.checkpoints import encoder_state, load_weights, read_checkpoint
+from seisml.methods.base import Method
+from seisml.networks.encoder import build_encoder
+from seisml.run.checkpoints import (
+    NetworkSettings,
+    check_weights,
+    encoder_state,
+    load_weights,
+    read_checkpoint,
+    read_record,
+)
+from seisml.stored import check_plain, read_stored
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
-    from seisml.methods.base import Method
+
+T = TypeVar("T")
 
 FIT_WINDOWS = 512  # training windows that set the front end's floor, whatever the batch size
 ENCODER_KEYS = ("backbone_type", "backbone_params", "in_channels")
@@ -43,13 +57,22 @@ def read_pretrained(cfg: DictConfig) -> dict[str, Any] | None:
     if path is None or str(path).lower() == "none":
         return None
     values = read_checkpoint(path)
-    record = dict(values.get("seisml") or {})
+    state = encoder_state(values, path)
+    record = read_record(values, path)
+    trust = OmegaConf.select(cfg, "load_encoder.trust") or ()
+    with _building_from(path, trust), torch.device("cpu" if trust else "meta"):  # as in load_method
+        if "front_end" in record:
+            find_class(record["front_end"].get("_target_", ""), nn.Module, "front_end._target_")
+        if "backbone_type" in record:
+            arguments = record.get("backbone_params") or {}
+            encoder = build_encoder(record["backbone_type"], record.get("in_channels", 1), **arguments)
+            check_weights(encoder, state, path)
     if "state_dict" in values:  # a whole run: its front end's state stands among the weights
         prefix = "front_end."
         record["front_end_state"] = {
             key.removeprefix(prefix): value for key, value in values["state_dict"].items() if key.startswith(prefix)
         }
-    return {"path": path, "state": encoder_state(values, path), "record": record}
+    return {"path": path, "state": state, "record": record}
 
 
 def front_end_config(cfg: DictConfig, record: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +82,7 @@ def front_end_config(cfg: DictConfig, record: dict[str, Any]) -> dict[str, Any]:
 
 def method_class(cfg: DictConfig) -> type[Method]:
     """The class of the configuration's method; its ``task`` says how labels are read."""
-    return get_class(cfg.model_params._target_)
+    return find_class(cfg.model_params._target_, Method, "model_params._target_")
 
 
 def build_method(cfg: DictConfig, facts: DataFacts, record: dict[str, Any] | None = None) -> Method:
@@ -75,17 +98,44 @@ def build_method(cfg: DictConfig, facts: DataFacts, record: dict[str, Any] | Non
         The method.
     """
     record = record or {}
-    front_end = _build("front_end", {"sampling_rate": facts.sampling_rate, **front_end_config(cfg, record)})
+    front_end_arguments = {"sampling_rate": facts.sampling_rate, **front_end_config(cfg, record)}
+    front_end = build_section("front_end", front_end_arguments, nn.Module)
     arguments = method_arguments(cfg) | {key: record[key] for key in ENCODER_KEYS if key in record}
-    return _build("model_params", {**arguments, "facts": facts, "front_end": front_end, "seed": cfg.seed})
+    given = {"facts": facts, "front_end": front_end, "seed": cfg.seed}
+    return build_section("model_params", arguments | given, Method)
 
 
-def _build(key: str, arguments: dict[str, Any]) -> Any:
-    """Call the class that ``_target_`` names. A checkpoint brings its own, so nothing but networks may be built."""
-    kind = get_class(arguments.pop("_target_"))
-    if not issubclass(kind, torch.nn.Module):
-        raise UserError(f"{key}._target_: {kind.__module__}.{kind.__qualname__} is not a torch module; name one")
-    return kind(**arguments)
+def build_section(key: str, arguments: dict[str, Any], base: type[T]) -> T:
+    """Call the class that a section's ``_target_`` names.
+
+    Args:
+        key: The section's name, for messages.
+        arguments: ``_target_``, and the class's arguments.
+        base: What the class must be derived from; nothing else is called.
+
+    Raises:
+        UserError: Another class, or arguments that it does not take.
+    """
+    arguments = dict(arguments)
+    kind = find_class(arguments.pop("_target_", None), base, f"{key}._target_")
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{key}: {kind.__name__} cannot be made with these settings ({error})") from error
+
+
+@contextmanager
+def _building_from(path: str | Path, trust: Sequence[str]) -> Iterator[None]:
+    """Build what a checkpoint asks for: of trusted classes alone, whatever goes wrong being the file's fault."""
+    try:
+        with only_trusted(trust), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+            yield
+    except UserError as error:
+        raise UserError(str(error) if str(path) in str(error) else f"checkpoint {path}: {error}") from error
+    except Exception as error:  # whatever a constructor makes of settings that nobody foresaw
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise UserError(f"checkpoint {path}: its settings make no network ({reason}); use another file") from error
 
 
 def load_pretrained(method: Method, pretrained: dict[str, Any]) -> None:
@@ -100,32 +150,44 @@ def load_pretrained(method: Method, pretrained: dict[str, Any]) -> None:
     """
     load_weights(method.encoder, pretrained["state"], pretrained["path"])
     if "front_end_state" in pretrained["record"]:
-        method.front_end.load_state_dict(pretrained["record"]["front_end_state"])
+        load_weights(method.front_end, pretrained["record"]["front_end_state"], pretrained["path"], "front_end")
     method.pretrained = True
 
 
-def load_method(path: str | Path) -> Method:
+def load_method(path: str | Path, trust: Sequence[str] = ()) -> Method:
     """Load a trained model from a run's checkpoint; everything it needs is in there.
+
+    The network is first built without memory and compared with the weights, so that a file can ask for no more than it
+    holds. Its settings may name classes of seisml, and of the packages that the caller trusts.
 
     Args:
         path: ``checkpoints/last.ckpt`` or ``best.ckpt`` of a run's folder.
+        trust: Packages (``my_package``) whose classes the checkpoint may name.
 
     Returns:
         The method in eval mode, on the CPU; ``facts`` has its class names, sampling rate and length, ``run_record``
         the configuration that it was trained with.
 
     Raises:
-        UserError: Where the file is missing, damaged or not a run's checkpoint.
+        UserError: Where the file is missing, damaged, not a run's checkpoint, or asks for what is not trusted.
     """
     values = read_checkpoint(path)
-    record = values.get("seisml")
-    if record is None or "state_dict" not in values:
+    if "seisml" not in values or "state_dict" not in values:
         raise UserError(
             f"checkpoint {path} is not that of a whole run (it has {', '.join(map(str, list(values)[:4]))}); "
             "give a run's checkpoints/last.ckpt"
         )
-    cfg = OmegaConf.create(record["config"])
-    method = build_method(cfg, DataFacts.from_dict(record["facts"]), record)
+    record = read_record(values, path, needed=("config", "facts"))
+    with _building_from(path, trust):
+        facts = DataFacts.from_dict(record["facts"])
+        read_stored(NetworkSettings, record["config"], "config")
+        sections = {key: record["config"][key] for key in NetworkSettings.model_fields if key in record["config"]}
+        check_plain(sections, "config", literal=True)
+        cfg = OmegaConf.create(sections)
+        if not trust:  # code that the user trusts may want numbers where there are shapes alone
+            with torch.device("meta"):
+                check_weights(build_method(cfg, facts, record), values["state_dict"], path, "the checkpoint")
+        method = build_method(cfg, facts, record)
     load_weights(method, values["state_dict"], path, "the checkpoint")
     method.run_record = record
     return method.eval()

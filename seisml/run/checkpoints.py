@@ -5,19 +5,53 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from seisml.errors import UserError, nearest
+from seisml.stored import read_stored
 
 if TYPE_CHECKING:
     from seisml.methods.base import Method
 
 State = Mapping[str, Tensor]
+MOST_SHARING = 4  # times that weights may stand for the same numbers: a small file must not fill the memory
+
+
+class Record(BaseModel):
+    """What seisml saves beside the weights, as far as it is used again; see ``make_record`` in :mod:`seisml.run.train`.
+
+    Other keys are kept: they tell people where a model comes from.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, strict=True)
+
+    config: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
+    data: dict[str, Any] | None = None
+    front_end: dict[str, Any] | None = None
+    front_end_state: dict[str, Tensor] = {}
+    backbone_type: str = ""
+    backbone_params: dict[str, Any] | None = None
+    in_channels: Annotated[int, Field(ge=1, le=4096)] = 1
+    seen_events: Tensor | None = None
+
+
+class NetworkSettings(BaseModel):
+    """The part of a stored configuration that a network is built from; the other parts are not looked at."""
+
+    model_config = ConfigDict(strict=True)
+
+    model_params: dict[str, Any]
+    front_end: dict[str, Any]
+    seed: Annotated[int, Field(ge=0)]
+    exp_params: dict[str, Any] = {}
+    augmentations: list[Any] | None = None
 
 
 def save_encoder(method: Method, path: Path, epoch: int) -> None:
@@ -64,17 +98,52 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         hint = nearest(path.name, beside) if beside else f"there is no checkpoint in {path.parent}"
         raise UserError(f"checkpoint {path} does not exist; {hint}")
     try:
+        _check_archive(path)
         values = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"checkpoint {path} is not a file of tensors and plain values, and is not unpickled; "
             "save its state_dict alone (torch.save(encoder.state_dict(), ...)) and load that"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # PyTorch promises nothing about what a damaged file raises
         raise UserError(f"checkpoint {path} is damaged or truncated; copy or make it again") from error
     if not isinstance(values, dict):
         raise UserError(f"checkpoint {path} holds a {type(values).__name__}, not a dictionary of weights")
     return values
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an archive that grows when it is unpacked: PyTorch stores, it does not compress."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+                raise ValueError("the parts are larger than the whole")
+
+
+def read_record(values: Mapping[str, Any], path: str | Path, needed: Iterable[str] = ()) -> dict[str, Any]:
+    """What seisml saved beside the weights; empty for published encoders.
+
+    Args:
+        values: What :func:`read_checkpoint` returned.
+        path: For the message.
+        needed: Keys that must be there.
+
+    Raises:
+        UserError: A key is missing, or not of its kind.
+    """
+    record = values.get("seisml")
+    try:
+        read_stored(Record, {} if record is None else record, "seisml")
+        record = dict(record or {})
+        for key in needed:
+            if key not in record:
+                raise UserError(f"seisml.{key} is missing")
+    except UserError as error:
+        raise UserError(f"checkpoint {path}: {error}; give a file that sslearn.py or finetune.py wrote") from error
+    seen = record.get("seen_events")
+    if seen is not None and (seen.dtype != torch.int64 or seen.ndim != 1 or not _is_whole(seen)):
+        raise UserError(f"checkpoint {path}: seisml.seen_events are no hashes of events; use another file")
+    return {key: value for key, value in record.items() if value is not None or key == "seen_events"}
 
 
 def encoder_state(values: Mapping[str, Any], path: str | Path) -> dict[str, Tensor]:
@@ -115,17 +184,42 @@ def load_weights(module: nn.Module, state: State, path: str | Path, key: str = "
     Raises:
         UserError: Names the first key that is missing, unknown or of another shape.
     """
-    own = module.state_dict()
+    check_weights(module, state, path, key)
+    module.load_state_dict(dict(state))
+
+
+def check_weights(module: nn.Module, state: State, path: str | Path, key: str = "load_encoder.backbone_type") -> None:
+    """Compare weights with the network they are for: every key and shape. See :func:`load_weights`.
+
+    The network may lie on PyTorch's ``meta`` device, where it takes no memory.
+
+    Raises:
+        UserError: Names the first key that is missing, unknown, of another shape, or without values.
+    """
+    if not isinstance(state, Mapping):
+        raise UserError(f"checkpoint {path}: its weights are a {type(state).__name__}, not a mapping; use another file")
+    wanted = module.state_dict()
     kind = type(module).__name__
-    missing, unknown = sorted(set(own) - set(state)), sorted(set(state) - set(own))
+    missing, unknown = sorted(set(wanted) - set(state)), sorted(map(str, set(state) - set(wanted)))
     if missing or unknown:
         word = f"lacks {missing[0]}" if missing else f"has {unknown[0]}, which the network lacks"
         count = f"{len(missing)} missing, {len(unknown)} unknown keys"
         raise UserError(f"checkpoint {path} does not fit {kind}: it {word} ({count}); set {key} to its network")
-    for name, value in own.items():
+    for name, value in wanted.items():
+        if not isinstance(state[name], Tensor) or not _is_whole(state[name]):
+            raise UserError(f"checkpoint {path}: {name} is no array of numbers that stand in the file; use another")
         if value.shape != state[name].shape:
             raise UserError(
                 f"checkpoint {path} does not fit {kind}: {name} has shape {tuple(state[name].shape)}, "
                 f"not {tuple(value.shape)}; set {key} (and its arguments) to the network it was saved from"
             )
-    module.load_state_dict(dict(state))
+    stored = {state[name].untyped_storage().data_ptr(): state[name].untyped_storage().nbytes() for name in wanted}
+    if sum(state[name].nbytes for name in wanted) > MOST_SHARING * sum(stored.values()):
+        raise UserError(f"checkpoint {path}: its weights are the same few numbers over and over; use another file")
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    """Whether every number of a tensor stands in the file: a sparse or expanded one has more than it brings along."""
+    if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()

@@ -14,16 +14,17 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from seisml.config.compose import trainer_arguments
+from seisml.data.datamodule import StoreDataModule
 from seisml.errors import UserError
 from seisml.evaluation import figures
 from seisml.run.build import (
     build_method,
+    build_section,
     fit_front_end,
     front_end_config,
     load_pretrained,
@@ -38,7 +39,6 @@ from seisml.run.training_progress import training_progress
 from seisml.store.identity import event_hashes, event_ids
 
 if TYPE_CHECKING:
-    from seisml.data.datamodule import StoreDataModule
     from seisml.methods.base import Method
     from seisml.tasks.base import Predictions
 
@@ -71,7 +71,7 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
     if not (folder / "config.yaml").exists():  # the command line has written it when it claimed the folder
         OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
 
-    data: StoreDataModule = instantiate(cfg.dataset, _convert_="all")
+    data = build_section("dataset", OmegaConf.to_container(cfg.dataset, resolve=True), StoreDataModule)
     data.task = method_class(cfg).task
     data.prepare_data()
     data.setup()
@@ -93,7 +93,10 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
     if method.model_save_ep_period > 0 and method.encoder is not None:
         saver = SaveEncoder(Path(cfg.get("encoder_folder", "checkpoints")), run, method.model_save_ep_period)
         callbacks.append(saver)
-    logger = instantiate(cfg.logger, save_dir=str(folder)) if cfg.get("logger") else False
+    logger: Any = False
+    if cfg.get("logger"):
+        settings = OmegaConf.to_container(cfg.logger, resolve=True)
+        logger = build_section("logger", {"save_dir": str(folder), **settings}, pl.loggers.Logger)
     log_config(logger, cfg)
     with quiet_lightning():
         trainer = build_trainer(cfg, folder, logger, callbacks)

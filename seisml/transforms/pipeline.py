@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
-from seisml.errors import UserError, nearest
+from seisml.classes import find_class
+from seisml.errors import UserError
 from seisml.transforms.amplitude import RandomAmplitudeJitter, ToTensor
 from seisml.transforms.crops import NeighboringCrop, RandomCrop
 from seisml.transforms.noise import GaussianNoise
@@ -69,18 +69,8 @@ def _build(entry: str | Mapping[str, Any] | nn.Module) -> nn.Module:
         ((name, arguments),) = entry.items()
     else:
         name, arguments = entry, None
+    kind = find_class(name, nn.Module, "augmentations", AUGMENTATIONS)
     try:
-        return _find(str(name))(**dict(arguments or {}))
-    except TypeError as error:
+        return kind(**dict(arguments or {}))
+    except (TypeError, ValueError) as error:
         raise UserError(f"augmentations: {name}: {error}") from None
-
-
-def _find(name: str) -> type[nn.Module]:
-    """Return the class of that name: one of ours, or one of the user's by its dotted path."""
-    if name in AUGMENTATIONS:
-        return AUGMENTATIONS[name]
-    module, _, attribute = name.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError):
-        raise UserError(f"augmentations: {name!r} is unknown; {nearest(name, AUGMENTATIONS)}") from None

@@ -17,6 +17,9 @@ from seisml.transforms.blocks import in_blocks
 from seisml.transforms.noise_floor import data_floor
 from seisml.transforms.picture import Picture
 
+LONGEST = 2**20  # samples of a Fourier transform
+MOST_PIXELS = 2**24  # of a picture
+
 
 class SpectrogramFrontEnd(nn.Module):
     """Waveforms to scaled, resized spectrograms: batched, on the device of the waveforms, with the numbers of SciPy.
@@ -91,8 +94,15 @@ class SpectrogramFrontEnd(nn.Module):
         problems = {
             "nperseg": (self.nperseg >= 2, "must be at least 2"),
             "noverlap": (0 <= self.noverlap < self.nperseg, f"must be at least 0 and below nperseg ({self.nperseg})"),
-            "nfft": (self.nfft >= self.nperseg, f"must be at least nperseg ({self.nperseg})"),
-            "size": (self.size is None or (len(self.size) == 2 and min(self.size) >= 1), "must be [F, W], or null"),
+            "nfft": (
+                self.nperseg <= self.nfft <= LONGEST,
+                f"must be at least nperseg ({self.nperseg}) and at most {LONGEST}",
+            ),
+            "size": (
+                self.size is None
+                or (len(self.size) == 2 and min(self.size) >= 1 and math.prod(self.size) <= MOST_PIXELS),
+                f"must be [F, W] of 1 or more and {MOST_PIXELS} pixels at most, or null",
+            ),
             "sampling_rate": (self.sampling_rate > 0, "must be above 0"),
             "detrend": (self.detrend in ("constant", "linear", False), "must be constant, linear or false"),
             "scale": (

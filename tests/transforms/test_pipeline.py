@@ -91,7 +91,7 @@ def test_everything_happens_on_the_device_of_the_batch():
         ([{"RandomCrop": None, "ToTensor": None}], "one name per entry"),
         ([{"RandomCrop": {"width": 3}}], "width"),
         ([3], "unknown"),
-        (["seisml.transforms.NoCrop"], "unknown"),
+        (["seisml.transforms.NoCrop"], "has no NoCrop"),
         ("RandomCrop", "list"),
     ],
 )
