@@ -4,6 +4,7 @@ from seisml.networks.alexnet import AlexNetEncoder
 from seisml.networks.classifier import Classifier, build_classifier
 from seisml.networks.convnet import ConvNetEncoder
 from seisml.networks.convnetquake import ConvNetQuakeEncoder
+from seisml.networks.convnext import ConvNeXtSmallEncoder, ConvNeXtTinyEncoder
 from seisml.networks.discriminator import TNCDiscriminator
 from seisml.networks.embedding_convnet import EmbeddingConvNetEncoder
 from seisml.networks.encoder import Encoder, build_encoder, find_encoder
@@ -20,6 +21,8 @@ from seisml.networks.resnet import (
 __all__ = [
     "AlexNetEncoder",
     "Classifier",
+    "ConvNeXtSmallEncoder",
+    "ConvNeXtTinyEncoder",
     "ConvNetEncoder",
     "ConvNetQuakeEncoder",
     "EmbeddingConvNetEncoder",

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from seisml.classes import find_class
 from seisml.errors import UserError, nearest
 
+PUBLISHED_NAMES = {"convnext_tiny": "ConvNeXtTinyEncoder", "convnext_small": "ConvNeXtSmallEncoder"}
+
 
 class Encoder(nn.Module):
     """Base of all encoders: pictures (B, C, F, W) in, features (B, out_size) out.
@@ -109,6 +111,7 @@ def find_encoder(backbone_type: str) -> type[Encoder]:
         for name, value in vars(networks).items()
         if inspect.isclass(value) and issubclass(value, Encoder) and value is not Encoder
     }
+    choices |= {name: choices[ours] for name, ours in PUBLISHED_NAMES.items()}
     if "." not in str(backbone_type) and backbone_type not in choices:
         raise UserError(f"backbone_type: no encoder is called {backbone_type!r}; {nearest(backbone_type, choices)}")
     cure = "derive it from seisml.networks.Encoder"

@@ -12,25 +12,26 @@ from seisml.losses.precision import in_float32
 class IterNorm(nn.Module):
     """Whiten features within groups of channels, approximately, over the batch.
 
-    Per group of d = num_features / num_groups consecutive channels, with X (B, d) centred over the batch:
+    Per group of d consecutive channels (see :func:`group_size`), with X (B, d) centred over the batch:
     S = X^T X / B + eps I; S_N = S / tr(S); P_0 = I; P_{k+1} = (3 P_k - P_k^3 S_N) / 2 for T iterations;
     W = P_T / sqrt(tr(S)); the output is X W. A few iterations do not reach the identity covariance, by design.
     Evaluation uses running averages of the mean and of W. Everything is float32 inside autocast.
 
     Args:
         num_features: Number of features D.
-        num_groups: Number of groups, which must divide D.
+        num_groups: Groups asked for; where they do not divide D, there are more, of fewer channels each.
         T: Newton iterations.
         eps: Added to the covariance's diagonal, before its trace is taken.
         momentum: Weight of the newest batch in the running averages.
         affine: Learn a scale and a shift per feature.
 
     Attributes:
+        num_groups: The groups there are.
         running_mean: (num_groups, d), from zeros.
         running_whitening: (num_groups, d, d), from the identity.
 
     Raises:
-        UserError: ``num_groups`` does not divide ``num_features``.
+        UserError: ``num_features`` or ``num_groups`` is below 1.
     """
 
     running_mean: Tensor
@@ -46,18 +47,15 @@ class IterNorm(nn.Module):
         affine: bool = True,
     ):
         super().__init__()
-        if num_features < 1 or num_groups < 1 or num_features % num_groups:
-            raise UserError(
-                f"IterNorm: {num_groups} groups do not divide {num_features} features (proj_out); "
-                f"{_advice(num_features, num_groups)}"
-            )
-        self.num_features, self.num_groups, self.T = num_features, num_groups, T
+        if num_features < 1 or num_groups < 1:
+            raise UserError(f"IterNorm: {num_groups} groups of {num_features} features (proj_out); both are 1 or more")
+        size = group_size(num_features, num_groups)
+        self.num_features, self.num_groups, self.T = num_features, num_features // size, T
         self.eps, self.momentum, self.affine = eps, momentum, affine
         self.weight = nn.Parameter(torch.ones(num_features)) if affine else None
         self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None
-        size = num_features // num_groups
-        self.register_buffer("running_mean", torch.zeros(num_groups, size))
-        self.register_buffer("running_whitening", torch.eye(size).repeat(num_groups, 1, 1))
+        self.register_buffer("running_mean", torch.zeros(self.num_groups, size))
+        self.register_buffer("running_whitening", torch.eye(size).repeat(self.num_groups, 1, 1))
 
     @in_float32
     def forward(self, x: Tensor) -> Tensor:
@@ -110,10 +108,14 @@ class IterNorm(nn.Module):
         return f"{self.num_features}, num_groups={self.num_groups}, T={self.T}, eps={self.eps}, affine={self.affine}"
 
 
-def _advice(num_features: int, num_groups: int) -> str:
-    """What would divide: the next width that num_groups divides, and the largest number of groups for this width."""
-    if num_features < 1 or num_groups < 1:
-        return "both must be positive"
-    width = -(-num_features // num_groups) * num_groups
-    groups = max(n for n in range(1, min(num_groups, num_features) + 1) if num_features % n == 0)
-    return f"set it to a multiple of {num_groups} such as {width}, or num_groups={groups}"
+def group_size(num_features: int, num_groups: int) -> int:
+    """Channels of a group, by the published rule: features / groups rounded up, halved until it divides the features.
+
+    Examples:
+        >>> group_size(4096, 64), group_size(300, 64), group_size(130, 64)
+        (64, 5, 1)
+    """
+    size = -(-num_features // num_groups)
+    while num_features % size:
+        size //= 2
+    return size

@@ -18,10 +18,10 @@ class Projector(nn.Module):
         hid: Width of the two hidden layers (``proj_hid``).
         out: Width of the projections D (``proj_out``).
         norm: ``"iternorm"`` whitens the projections (VIbCReg, VNIbCReg); ``"none"`` leaves them as they are.
-        num_groups: IterNorm's groups; must divide ``out``.
+        num_groups: Groups that IterNorm is asked for.
 
     Raises:
-        UserError: An unknown norm, a width below 1, or groups that do not divide ``out``.
+        UserError: An unknown norm or a width below 1.
     """
 
     def __init__(

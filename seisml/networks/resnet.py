@@ -27,7 +27,8 @@ class ResNetEncoder(Encoder):
     """A torchvision ResNet for any number of channels, without its classifier and with random weights.
 
     ``self.model`` has torchvision's parameter names, so the state dict reads ``model.conv1.weight``,
-    ``model.layer1.0.conv1.weight``... as in the published checkpoints. The pictures may have any size.
+    ``model.layer1.0.conv1.weight``... as in the published checkpoints. The first convolution starts from PyTorch's
+    default weights, as published, all others from torchvision's. The pictures may have any size.
 
     Args:
         build: torchvision's function for the architecture.
@@ -40,7 +41,6 @@ class ResNetEncoder(Encoder):
         super().__init__(in_channels, out_size=model.fc.in_features)
         first = model.conv1
         model.conv1 = nn.Conv2d(in_channels, first.out_channels, kernel_size=7, stride=2, padding=3, bias=False)
-        nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
         model.avgpool = global_pool(pool)
         model.fc = nn.Identity()
         self.model = model

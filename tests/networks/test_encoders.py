@@ -40,6 +40,47 @@ def test_alexnet_parameter_counts(in_channels):
     assert n_parameters(encoder) == 61_100_840 - classifier - 11 * 11 * 64 * (3 - in_channels)
 
 
+@pytest.mark.parametrize(
+    ("name", "published", "theirs"),
+    [
+        ("ConvNeXtTinyEncoder", 28_589_128, models.convnext_tiny),
+        ("ConvNeXtSmallEncoder", 50_223_688, models.convnext_small),
+    ],
+)
+def test_convnext_is_torchvisions_up_to_the_classifier(name, published, theirs):
+    with torch.device("meta"):
+        encoder, whole = build_encoder(name), theirs(weights=None)
+    assert n_parameters(whole) == published
+    assert n_parameters(encoder) == published - (768 * 1000 + 1000) - 4 * 4 * 96 * 2
+    assert (encoder.out_size, encoder.in_channels) == (768, 1)
+    expected = {f"model.{k}": v.shape for k, v in whole.state_dict().items() if not k.startswith("classifier.2.")}
+    expected["model.features.0.0.weight"] = torch.Size([96, 1, 4, 4])
+    assert {k: v.shape for k, v in encoder.state_dict().items()} == expected
+
+
+def test_convnext_encodes_crops_and_says_what_is_too_small():
+    encoder = build_encoder("ConvNeXtTinyEncoder", out_size_enc=768).eval()
+    with torch.no_grad():
+        assert encoder(torch.rand(2, 1, 128, 70)).shape == (2, 768)
+    with pytest.raises(UserError, match="at least 32 x 32, not 31 x 70"):
+        encoder(torch.rand(2, 1, 31, 70))
+
+
+@pytest.mark.parametrize("name", ["convnext_tiny", "convnext_small"])
+def test_published_names_of_backbones(name):
+    with torch.device("meta"):
+        assert build_encoder(name).out_size == 768
+
+
+@pytest.mark.parametrize("name", ["ResNet18Encoder", "ResNet50Encoder"])
+def test_first_convolution_starts_from_pytorchs_weights(name):
+    """As published: uniform within 1 / sqrt(49), standard deviation 0.083; the others' fan-out Kaiming gives 0.0255."""
+    torch.manual_seed(0)
+    weight = build_encoder(name).model.conv1.weight
+    assert weight.std().item() == pytest.approx(1 / (3 * 49) ** 0.5, rel=0.03)
+    assert weight.abs().max() <= 1 / 7
+
+
 def test_small_resnet_parameter_count():
     def block(a, b):
         shortcut = a * b + 2 * b if a != b else 0

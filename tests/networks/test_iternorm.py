@@ -162,11 +162,18 @@ def test_constant_batch_is_finite():
 
 
 @pytest.mark.parametrize(
-    ("size", "groups", "cure"),
-    [(100, 64, "128, or num_groups=50"), (32, 64, "64, or num_groups=32"), (0, 64, "positive")],
+    ("size", "groups", "expected"),
+    [(300, 64, (60, 5)), (100, 64, (50, 2)), (130, 64, (130, 1)), (32, 64, (32, 1)), (4096, 64, (64, 64))],
 )
-def test_groups_that_do_not_divide(size, groups, cure):
-    with pytest.raises(UserError, match=f"{groups} groups do not divide {size} features.*{cure}"):
+def test_groups_by_the_published_rule(size, groups, expected):
+    norm = IterNorm(size, groups)
+    assert norm.running_mean.shape == expected and norm.num_groups == expected[0]
+    assert norm(torch.randn(4, size)).shape == (4, size)
+
+
+@pytest.mark.parametrize(("size", "groups"), [(0, 64), (64, 0)])
+def test_no_groups_or_features(size, groups):
+    with pytest.raises(UserError, match=f"{groups} groups of {size} features.*1 or more"):
         IterNorm(size, groups)
 
 

@@ -87,21 +87,18 @@ def test_centres_near_the_edge_are_moved_inside():
     assert torch.equal(got[0], full[0, :, :, :70]) and torch.equal(got[1], full[1, :, :, -70:])
 
 
-def test_random_crops_are_independent_and_cover_the_picture():
-    starts = []
-
-    class Recorder(WaveformFrontEnd):
-        pass
-
-    x = torch.arange(1000.0).expand(5000, 2, 1000)
-    picture = Recorder(None, demean=False).picture(x)
-    a, b = RandomCrop(0.1)((picture.select(0), picture.select(1)), SampleRandom(0, 0, torch.arange(5000)))
+@pytest.mark.parametrize(("options", "least", "most"), [({}, 50, 850), ({"margin": 0.5}, 0, 900)])
+def test_random_crops_are_independent_and_cover_their_range(options, least, most):
+    """Centres are U(r, 1 - r) with r the crop's width, as published; with half that margin crops lie anywhere."""
+    picture = WaveformFrontEnd(None, demean=False).picture(torch.arange(1000.0).expand(5000, 2, 1000))
+    random = SampleRandom(0, 0, torch.arange(5000))
+    a, b = RandomCrop(0.1, **options)((picture.select(0), picture.select(1)), random)
     starts = [view[:, 0, 0].double().numpy() for view in (a, b)]
     assert a.shape == (5000, 1, 100)
     assert abs(np.corrcoef(*starts)[0, 1]) < 4 / 5000**0.5
     for start in starts:
-        assert start.min() < 10 and start.max() > 890
-        assert scipy.stats.kstest(start + 0.5, scipy.stats.uniform(0, 901).cdf).pvalue > 0.01
+        assert least <= start.min() < least + 10 and most - 10 < start.max() <= most
+        assert scipy.stats.kstest(start + 0.5, scipy.stats.uniform(least, most - least + 1).cdf).pvalue > 0.01
 
 
 def test_published_width():
@@ -118,6 +115,9 @@ def test_a_crop_the_spectrogram_cannot_resolve():
             augmentation(views, SampleRandom(0, 0, torch.arange(2)))
     with pytest.raises(UserError, match="RandomCrop"):
         RandomCrop(0.0)
+    with pytest.raises(UserError, match="margin .* between 0.5 and 0.833 .* set margin=0.5"):
+        RandomCrop(0.6)
+    RandomCrop(1.0, margin=0.5)
 
 
 def test_crops_take_two_pictures():
