@@ -32,7 +32,7 @@ def test_tremor(tmp_path, capsys, experiment):
     figures = {file.name for file in (tmp_path / "run" / "figures").iterdir()}
     assert {"embedding_map.png", "confusion_matrix.png", "loss_curves.png"} <= figures
     assert any(file.name.startswith("events.out.tfevents") for file in (tmp_path / "run").rglob("*"))
-    assert "Parameters:" in capsys.readouterr().out
+    assert "Total params:" in capsys.readouterr().out
     method = load_method(tmp_path / "run" / "checkpoints" / "best.ckpt")
     assert method.facts.n_samples == 1100 and method.classifier.weight.abs().max() > 0
 
@@ -48,7 +48,7 @@ def test_published_network_is_printed(tmp_path, capsys):
         "figures=false",
     )
     printed = capsys.readouterr().out
-    assert "Parameters: 177,738" in printed and "[8, 10001]" in printed
+    assert "Total params: 177,738" in printed and "[1, 8, 10001]" in printed
 
 
 def test_convnetquake(tmp_path):

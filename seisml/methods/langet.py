@@ -10,7 +10,7 @@ from torch import Tensor
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.methods.classifier import Classifier
-from seisml.networks.classifier import build_classifier
+from seisml.networks.backbone_with_clf import build_backbone_with_clf
 from seisml.transforms.stacking import stack_traces
 
 
@@ -28,7 +28,8 @@ class StackedTraceClassifier(Classifier):
         self, backbone_with_clf_type: str = "ResNet34", LR: float = 1e-3, weight_decay: float = 1e-4, **kwargs: Any
     ) -> None:
         super().__init__(LR=LR, weight_decay=weight_decay, **kwargs)
-        network = build_classifier(backbone_with_clf_type, 1, self.n_classes).to(memory_format=torch.channels_last)
+        network = build_backbone_with_clf(backbone_with_clf_type, 1, self.n_classes)
+        network.to(memory_format=torch.channels_last)
         self.encoder, self.head = network.encoder, network.head
 
     def embed(self, picture: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import Any
 
 import torch
+import torchinfo
 from torch import Tensor, nn
 
 from seisml.data.facts import DataFacts
@@ -14,7 +15,6 @@ from seisml.data.sampling import Batch
 from seisml.losses.squared_weights import squared_weights
 from seisml.methods.supervised import Supervised
 from seisml.networks.encoder import find_encoder
-from seisml.networks.summary import summary
 
 
 class WaveformClassifier(Supervised):
@@ -69,4 +69,6 @@ class WaveformClassifier(Supervised):
         """Print the network."""
         if self.trainer.is_global_zero:
             network = nn.Sequential(OrderedDict(encoder=self.encoder, classifier=self.classifier))
-            print(summary(network, torch.zeros(1, self.in_channels, self.facts.n_samples, device=self.device)))
+            waveform = torch.zeros(1, self.in_channels, self.facts.n_samples, device=self.device)
+            options = {"col_names": ("output_size", "num_params"), "depth": 10, "mode": "eval", "verbose": 0}
+            print(torchinfo.summary(network, input_data=waveform, **options))

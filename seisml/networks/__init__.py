@@ -1,7 +1,7 @@
 """Encoders, heads, projector and normalisation: nn.Modules only."""
 
 from seisml.networks.alexnet import AlexNetEncoder
-from seisml.networks.classifier import Classifier, build_classifier
+from seisml.networks.backbone_with_clf import BackboneWithClf, build_backbone_with_clf
 from seisml.networks.convnet import ConvNetEncoder
 from seisml.networks.convnetquake import ConvNetQuakeEncoder
 from seisml.networks.convnext import ConvNeXtSmallEncoder, ConvNeXtTinyEncoder
@@ -20,7 +20,7 @@ from seisml.networks.resnet import (
 
 __all__ = [
     "AlexNetEncoder",
-    "Classifier",
+    "BackboneWithClf",
     "ConvNeXtSmallEncoder",
     "ConvNeXtTinyEncoder",
     "ConvNetEncoder",
@@ -35,7 +35,7 @@ __all__ = [
     "ResNet50Encoder",
     "SmallResNetEncoder",
     "TNCDiscriminator",
-    "build_classifier",
+    "build_backbone_with_clf",
     "build_encoder",
     "find_encoder",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -75,26 +74,6 @@ class ConvNetEncoder(Encoder):
     def check_input(self, x: Tensor) -> None:
         """Raise where x is not (B, in_channels, n_samples)."""
         check_waveforms(self, x)
-
-
-class ConvNet(nn.Module):
-    """The published network: :class:`ConvNetEncoder` and a linear layer to the classes.
-
-    Its parameters have the names they have in a trained recipe (``encoder.*``, ``classifier.*``).
-
-    Args:
-        n_classes: Number of classes.
-        **kwargs: See :class:`ConvNetEncoder`.
-    """
-
-    def __init__(self, n_classes: int = 2, **kwargs: Any) -> None:
-        super().__init__()
-        self.encoder = ConvNetEncoder(**kwargs)
-        self.classifier = nn.Linear(self.encoder.out_size, at_least("n_classes", n_classes))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores of the classes before the softmax: (B, C, T) -> (B, n_classes)."""
-        return self.classifier(self.encoder(x))
 
 
 def per_layer(name: str, value: int | Sequence[int], n_layers: int, least: int = 1) -> tuple[int, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from seisml.errors import UserError
@@ -13,6 +11,8 @@ from seisml.networks.encoder import Encoder
 
 class ConvNetQuakeEncoder(Encoder):
     """The convolutions of ConvNetQuake and the flattening (doi 10.1126/sciadv.1700578, Fig. 2).
+
+    With a linear layer to 7 classes behind it, it has the published 22,951 parameters.
 
     Each layer is a convolution with zero padding "same" as TensorFlow has it (lengths n -> ceil(n / stride), the odd
     zero behind), and ReLU. 1000 samples become 500, 250, 125, 63, 32, 16, 8, 4; 32 channels of 4 are 128 features.
@@ -58,27 +58,6 @@ class ConvNetQuakeEncoder(Encoder):
     def check_input(self, x: Tensor) -> None:
         """Raise where x is not (B, in_channels, n_samples)."""
         check_waveforms(self, x)
-
-
-class ConvNetQuake(nn.Module):
-    """The published network: :class:`ConvNetQuakeEncoder` and a linear layer; 22,951 parameters for 7 classes.
-
-    Its parameters have the names they have in a trained recipe (``encoder.*``, ``classifier.*``).
-
-    Args:
-        n_classes: Number of classes M: noise and M - 1 geographic clusters.
-        **kwargs: See :class:`ConvNetQuakeEncoder`.
-    """
-
-    def __init__(self, n_classes: int = 7, **kwargs: Any) -> None:
-        super().__init__()
-        self.encoder = ConvNetQuakeEncoder(**kwargs)
-        self.classifier = nn.Linear(self.encoder.out_size, at_least("n_classes", n_classes))
-        scale_by_fan_in(self.classifier)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores of the classes before the softmax: (B, C, T) -> (B, n_classes)."""
-        return self.classifier(self.encoder(x))
 
 
 def scale_by_fan_in(network: nn.Module) -> None:

@@ -98,7 +98,7 @@ def test_wrong_shapes() -> None:
 
 def test_accuracy_interval_is_wilsons() -> None:
     # roots of (p - x)^2 = z^2 x (1 - x) / n, the definition of the score interval
-    n, correct, z = 20, 17, 1.96
+    n, correct, z = 20, 17, 1.959964
     p = correct / n
     roots = np.sort(np.roots([1 + z**2 / n, -(2 * p + z**2 / n), p**2]))
     assert accuracy_interval(correct, n) == pytest.approx(tuple(roots))

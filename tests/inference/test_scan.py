@@ -10,10 +10,11 @@ from seisml.inference.channels_last import ChannelsLastNetwork, Unconvertible
 from seisml.inference.scan import CERTAIN, Scanner
 from seisml.inference.waveform_scan import window_factors
 from seisml.inference.window_grid import WindowGrid, window_view
-from seisml.networks.convnet import ConvNet
-from seisml.networks.convnetquake import ConvNetQuake
+from seisml.networks.convnet import ConvNetEncoder
+from seisml.networks.convnetquake import ConvNetQuakeEncoder
 from seisml.run.build import build_method
 from seisml.transforms.waveform import WaveformFrontEnd
+from tests.networks.heads import with_classifier
 
 GRID = WindowGrid(20.0, 200, 20)
 
@@ -155,8 +156,8 @@ def test_loud_and_quiet_windows_in_one_piece():
 
 def test_every_layer_of_the_published_networks_converts():
     torch.manual_seed(0)
-    tremor = ConvNet(n_samples=400, n_layers=4, channels=8).eval()
-    quake = ConvNetQuake(n_samples=400).eval()
+    tremor = with_classifier(ConvNetEncoder(n_samples=400, n_layers=4, channels=8), 2).eval()
+    quake = with_classifier(ConvNetQuakeEncoder(n_samples=400), 7).eval()
     for parameter in tremor.buffers():  # statistics that are not those of a fresh network
         if parameter.is_floating_point():
             parameter.add_(torch.rand_like(parameter))

@@ -13,11 +13,12 @@ from seisml.losses.squared_weights import squared_weights
 from seisml.methods.convnetquake import ConvNetQuake
 from seisml.methods.tremor_clustering import TremorClustering, svm_weights
 from seisml.methods.waveform_classifier import WaveformClassifier
-from seisml.networks.convnetquake import ConvNetQuake as ConvNetQuakeNetwork
+from seisml.networks.convnetquake import ConvNetQuakeEncoder
 from seisml.tasks.base import Predictions
 from seisml.transforms.noise import GaussianNoise
 from seisml.transforms.waveform import WaveformFrontEnd
 from tests.datasets.test_tremor import write_file
+from tests.networks.heads import with_classifier
 
 T = 256
 FACTS = DataFacts(("none", "tremor"), 20.0, T)
@@ -109,7 +110,7 @@ def test_convnetquake_has_the_published_size_and_names():
     method = quake()
     assert sum(parameter.numel() for parameter in method.parameters()) == 22_951
     assert (method.l2, method.l2_convolutions_only, method.LR, method.in_channels) == (5e-4, True, 1e-4, 3)
-    network = ConvNetQuakeNetwork(n_classes=7)
+    network = with_classifier(ConvNetQuakeEncoder(), 7)
     state = {k: v for k, v in method.state_dict().items() if k.startswith(("encoder.", "classifier."))}
     network.load_state_dict(state)
     x = batch(4, 3, 1000)

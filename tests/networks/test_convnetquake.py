@@ -3,16 +3,18 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+import torchinfo
 
 from seisml.errors import UserError
-from seisml.networks.convnetquake import ConvNetQuake, ConvNetQuakeEncoder, same_padding
-from seisml.networks.summary import layer_table
+from seisml.networks.convnetquake import ConvNetQuakeEncoder, same_padding
+from tests.networks.heads import with_classifier
 
 
 def test_layers_are_the_published_ones():
-    network = ConvNetQuake(n_classes=7)
-    rows = layer_table(network, torch.zeros(1, 3, 1000))
-    convolutions = [(shape, count) for name, shape, count in rows if "Conv1d" in name]
+    network = with_classifier(ConvNetQuakeEncoder(), 7)
+    layers = torchinfo.summary(network, (1, 3, 1000), mode="eval", verbose=0).summary_list
+    rows = [(layer.class_name, tuple(layer.output_size[1:]), layer.num_params) for layer in layers]
+    convolutions = [(shape, count) for name, shape, count in rows if name == "Conv1d"]
     lengths = [500, 250, 125, 63, 32, 16, 8, 4]
     assert convolutions == [((32, length), 320 if k == 0 else 3104) for k, length in enumerate(lengths)]
     assert [(shape, count) for _, shape, count in rows[-2:]] == [((128,), 0), ((7,), 903)]
@@ -37,7 +39,7 @@ def test_padding_centres_as_tensorflow_does():
 
 
 def test_other_sizes():
-    network = ConvNetQuake(n_classes=51, in_channels=1, n_samples=777)
+    network = with_classifier(ConvNetQuakeEncoder(in_channels=1, n_samples=777), 51)
     assert network(torch.zeros(2, 1, 777)).shape == (2, 51)
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from torchvision import models
 
 from seisml.errors import UserError
-from seisml.networks import IterNorm, Projector, TNCDiscriminator, build_classifier
+from seisml.networks import IterNorm, Projector, TNCDiscriminator, build_backbone_with_clf
 
 
 def test_projector_layers_and_parameters():
@@ -81,7 +81,7 @@ def test_discriminator_starts_from_xavier():
     ("name", "published", "classifier"), [("ResNet18", 11_689_512, 512), ("ResNet34", 21_797_672, 512)]
 )
 def test_resnet_classifiers(name, published, classifier):
-    network = build_classifier(name, in_channels=1, n_classes=8)
+    network = build_backbone_with_clf(name, in_channels=1, n_classes=8)
     expected = published - 49 * 64 * 2 - (classifier * 1000 + 1000) + (classifier * 8 + 8)
     assert sum(p.numel() for p in network.parameters()) == expected
     assert isinstance(network.encoder.model.avgpool, nn.AdaptiveMaxPool2d)
@@ -94,7 +94,7 @@ def test_resnet_classifiers(name, published, classifier):
 
 
 def test_alexnet_classifier_is_torchvisions():
-    network = build_classifier("AlexNet", in_channels=3, n_classes=5).eval()
+    network = build_backbone_with_clf("AlexNet", in_channels=3, n_classes=5).eval()
     theirs = models.alexnet(weights=None, num_classes=5).eval()
     network.encoder.model.features.load_state_dict(theirs.features.state_dict())
     network.head.load_state_dict(theirs.classifier.state_dict())
@@ -107,6 +107,6 @@ def test_alexnet_classifier_is_torchvisions():
 
 def test_classifier_errors():
     with pytest.raises(UserError, match="backbone_with_clf_type: .*'Resnet34'; did you mean 'ResNet34'"):
-        build_classifier("Resnet34", 1, 8)
+        build_backbone_with_clf("Resnet34", 1, 8)
     with pytest.raises(UserError, match="n_classes.*not 0"):
-        build_classifier("ResNet18", 1, 0)
+        build_backbone_with_clf("ResNet18", 1, 0)

@@ -1,4 +1,4 @@
-"""Encoder and classifier in one network, trained together (Langet and Silverberg 2023)."""
+"""Backbones with their classifier, the networks of the original implementation (Langet and Silverberg 2023)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESNETS = {"ResNet18": ResNet18Encoder, "ResNet34": ResNet34Encoder}
 BACKBONES_WITH_CLF = ("AlexNet", *RESNETS)
 
 
-class Classifier(nn.Module):
+class BackboneWithClf(nn.Module):
     """An encoder followed by a head that gives one logit per class.
 
     Attributes:
@@ -32,7 +32,7 @@ class Classifier(nn.Module):
         return self.head(self.encoder(x))
 
 
-def build_classifier(backbone_with_clf_type: str, in_channels: int, n_classes: int) -> Classifier:
+def build_backbone_with_clf(backbone_with_clf_type: str, in_channels: int, n_classes: int) -> BackboneWithClf:
     """Build one of the networks of the original implementation, with fresh weights.
 
     ``AlexNet`` is torchvision's with its three-layer classifier and dropout; ``ResNet18`` and ``ResNet34`` pool by the
@@ -58,6 +58,6 @@ def build_classifier(backbone_with_clf_type: str, in_channels: int, n_classes: i
         raise UserError(f"n_classes: a classifier needs 1 or more classes, not {n_classes}")
     if backbone_with_clf_type == "AlexNet":
         head = models.alexnet(weights=None, num_classes=n_classes).classifier
-        return Classifier(AlexNetEncoder(in_channels, pool="grid"), head)
+        return BackboneWithClf(AlexNetEncoder(in_channels, pool="grid"), head)
     encoder = RESNETS[backbone_with_clf_type](in_channels, pool="max")
-    return Classifier(encoder, nn.Linear(encoder.out_size, n_classes))
+    return BackboneWithClf(encoder, nn.Linear(encoder.out_size, n_classes))
