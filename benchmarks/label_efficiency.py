@@ -12,13 +12,14 @@ Prints a table of test accuracies (mean and spread over the seeds), and writes e
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import pandas as pd
 
 from seisml.config.compose import compose
 from seisml.evaluation import figures
+from seisml.run.record import METRICS_FILE
+from seisml.run.results import RunResult
 from seisml.run.train import train
 from seisml.text_table import text_table
 
@@ -30,13 +31,12 @@ METHODS = {  # name: is the encoder frozen, is it the pretrained one
 }
 
 
-def run_once(folder: Path, config: str, overrides: list[str]) -> dict:
+def run_once(folder: Path, config: str, overrides: list[str]) -> RunResult:
     """Train once, or read what an earlier call of the same run left."""
-    done = folder / "metrics.json"
-    if not done.is_file():
-        print(f"\n== {folder}", flush=True)
-        train(compose(config, ["figures=false", f"encoder_folder={folder / 'encoder'}", *overrides]), folder)
-    return json.loads(done.read_text())
+    if (folder / METRICS_FILE).is_file():
+        return RunResult.read(folder)
+    print(f"\n== {folder}", flush=True)
+    return train(compose(config, ["figures=false", f"encoder_folder={folder / 'encoder'}", *overrides]), folder)
 
 
 def measure(arguments: argparse.Namespace) -> pd.DataFrame:
@@ -48,8 +48,7 @@ def measure(arguments: argparse.Namespace) -> pd.DataFrame:
         if arguments.root:
             common.append(f"dataset.root={arguments.root}")
         pretraining = [f"+experiment={arguments.experiment}_pretrain", *common, *arguments.pretrain_overrides]
-        run_once(where / "pretrain", "configs/ssl.yaml", pretraining)
-        encoder = where / "pretrain" / "checkpoints" / "last.ckpt"
+        encoder = run_once(where / "pretrain", "configs/ssl.yaml", pretraining).encoder
         for fraction in arguments.fractions:
             for name in arguments.methods:
                 frozen, load = METHODS[name]
@@ -60,7 +59,7 @@ def measure(arguments: argparse.Namespace) -> pd.DataFrame:
                     [f"+experiment={experiment}", *common, f"dataset.train_data_ratio={fraction}"]
                     + ([f"load_encoder.ckpt_fname={encoder}"] if load else [])
                     + arguments.finetune_overrides,
-                )
+                ).metrics
                 rows.append(
                     {
                         "method": name,

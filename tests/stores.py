@@ -19,6 +19,7 @@ def write_store(
     n_samples: int = 1000,
     classes: Sequence[str] = "ab",
     unlabelled: int = 0,
+    scale: float = 1.0,
 ) -> Path:
     """Write events whose class is the frequency of a decaying tone in noise; easy, so that few steps learn it."""
     generator = np.random.default_rng(0)
@@ -27,7 +28,7 @@ def write_store(
         for number in range(n_events + unlabelled):
             kind = number % len(classes)
             tone = np.sin(2 * np.pi * (5 + 15 * kind) * time) * np.exp(-((time - 3) ** 2))
-            waveform = (20 * tone + generator.standard_normal((n_traces, n_samples))).astype(np.float32)
+            waveform = (scale * (20 * tone + generator.standard_normal((n_traces, n_samples)))).astype(np.float32)
             label = classes[kind] if number < n_events else "Unlabeled"
             writer.add(
                 waveform,

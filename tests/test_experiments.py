@@ -75,7 +75,7 @@ def test_one_step(experiment: str, config: str, stores: dict[str, Path], tmp_pat
             *(SMALLER if keeps_published_network(experiment) else []),
         ],
     )
-    metrics = train(cfg, tmp_path / "run")
+    metrics = train(cfg, tmp_path / "run").metrics
     assert np.isfinite(metrics["train/loss"]) and 0 <= metrics["test/acc"] <= 1
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
 

@@ -18,7 +18,7 @@ SHORT = ["trainer_params.gpus=[]", "trainer_params.enable_progress_bar=false", "
 
 def run(folder, experiment, root, *overrides):
     changes = [f"+experiment={experiment}", f"dataset.root={root}", *SHORT, *overrides]
-    metrics = train(compose("configs/finetune.yaml", changes), folder)
+    metrics = train(compose("configs/finetune.yaml", changes), folder).metrics
     assert json.loads((folder / "metrics.json").read_text())["test/acc"] == metrics["test/acc"]
     return metrics
 

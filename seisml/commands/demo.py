@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Any
 
 EXAMPLE = "seisml demo"
 
@@ -37,6 +36,7 @@ def demonstrate(out: Path, seed: int = 0, overrides: tuple[str, ...] = ()) -> di
     from seisml.config.compose import compose
     from seisml.evaluation import figures
     from seisml.run.record import write_metrics
+    from seisml.run.results import RunResult
     from seisml.run.train import train
     from seisml.text_table import text_table
 
@@ -44,19 +44,20 @@ def demonstrate(out: Path, seed: int = 0, overrides: tuple[str, ...] = ()) -> di
     folder = _new_folder(out)
     common = [f"seed={seed}", f"encoder_folder={folder / 'encoders'}", *overrides]
 
-    def step(number: int, title: str, config: str, experiment: str, *changes: str) -> dict[str, Any]:
+    def step(number: int, title: str, config: str, experiment: str, *changes: str) -> RunResult:
         print(f"\n== {number} of 4: {title}", flush=True)
         cfg = compose(config, [f"+experiment={experiment}", *common, *changes])
         return train(cfg, folder / f"{number}_{title.split(' (')[0].replace(' ', '_')}")
 
-    step(1, "pretraining without labels (VNIbCReg)", "configs/ssl.yaml", "demo_pretrain")
-    encoder = max((folder / "encoders").glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
-    load, finetune, linear = f"load_encoder.ckpt_fname={encoder}", "configs/finetune.yaml", "[demo,linear_evaluation]"
-    results = {
+    pretraining = step(1, "pretraining without labels (VNIbCReg)", "configs/ssl.yaml", "demo_pretrain")
+    load, linear = f"load_encoder.ckpt_fname={pretraining.encoder}", "[demo,linear_evaluation]"
+    finetune = "configs/finetune.yaml"
+    runs = {
         "linear evaluation, pretrained": step(2, "linear evaluation of the encoder", finetune, linear, load),
         "linear evaluation, random": step(3, "linear evaluation of a random encoder", finetune, linear),
         "fine-tuning": step(4, "fine-tuning of the encoder", finetune, "demo", load),
     }
+    results = {name: run.metrics for name, run in runs.items()}
     accuracy = {name: result["test/acc"] for name, result in results.items()}
     some = next(iter(results.values()))
     chance = 1 / len(some["classes"])

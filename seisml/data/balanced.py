@@ -73,6 +73,15 @@ class BalancedDataModule(StoreDataModule):
         rows = self.labelled(self.split.train)
         return [rows[self.labels[rows] == label] for label in range(len(self.facts.classes))]
 
+    def training_labels(self) -> torch.Tensor:
+        """The labels that an epoch of training meets: those of smaller groups again and again."""
+        groups = [windows for windows in map(self.windows, self.groups()) if len(windows)]
+        if not self.balanced or self.is_ssl or not groups:
+            return super().training_labels()
+        longest = max(len(windows) for windows in groups)
+        each = [self.labels_of(windows, np.resize(np.arange(len(windows)), longest)) for windows in groups]
+        return torch.cat(each)
+
     def train_sampler(self) -> EpochSampler:
         """The order of training: as many windows of each group in every batch."""
         sampler = super().train_sampler()

@@ -250,10 +250,14 @@ class StoreDataModule(pl.LightningDataModule):
         """Those of ``rows`` that carry a label."""
         return rows[self._known[rows]]
 
+    def labels_of(self, windows: Windows, numbers: np.ndarray | None = None) -> torch.Tensor:
+        """Labels of windows, (N,); of those with these numbers, where they are given."""
+        numbers = np.arange(len(windows)) if numbers is None else numbers
+        return torch.from_numpy(self.dataset(None).target(*windows.keys(numbers)))
+
     def training_labels(self) -> torch.Tensor:
         """The labels that an epoch of training meets, each as often as it does, (N,)."""
-        windows = self.windows(self.labelled(self.split.train))
-        return torch.from_numpy(self.dataset(None).target(*windows.keys(np.arange(len(windows)))))
+        return self.labels_of(self.windows(self.labelled(self.split.train)))
 
     def _sampler(self, windows: Windows, shuffle: bool, random_starts: bool = False) -> EpochSampler:
         rank, world_size = 0, 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ class Classifier(Method):
     def _step(self, batch: Batch, part: str) -> tuple[Tensor, Tensor, Tensor]:
         log_probability, features = self.predict_log_probability(batch)
         label = batch["label"]
-        loss = weighted_cross_entropy(log_probability, label, self.class_weight, self.label_smoothing)
+        loss = self._cross_entropy(log_probability, label)
         watched = {"loss": loss, **self.task.batch_metrics(log_probability, label, self.facts)}
         self.log_dict(
             {f"{part}/{name}": value for name, value in watched.items()},
@@ -69,6 +70,27 @@ class Classifier(Method):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and accuracy on the dev part."""
         self._step(batch, "dev")
+
+    def constant_losses(self, label: Tensor) -> dict[str, float]:
+        """Cross-entropy of the weighted shares of the classes, with the weights and smoothing of the loss.
+
+        The loss of one log-probability vector for all is linear in it, so two numbers give the best one: the loss of
+        the uniform vector, A log K, and its gradient by the scores, A / K - a, where a / A are the shares.
+        """
+        label = label.to(self.class_weight.device)
+        if self.n_classes < 2 or not len(label):
+            return {}
+        with torch.enable_grad():
+            score = torch.zeros(self.n_classes, device=label.device, requires_grad=True)
+            uniform = self._cross_entropy(score.log_softmax(-1).expand(len(label), -1), label)
+            (gradient,) = torch.autograd.grad(uniform, score)
+        total = uniform.detach() / math.log(self.n_classes)
+        share = (total / self.n_classes - gradient).clamp_min(0) / total.clamp_min(torch.finfo(score.dtype).tiny)
+        tiny = torch.finfo(score.dtype).tiny
+        return {"train/loss": float(self._cross_entropy(share.clamp_min(tiny).log().expand(len(label), -1), label))}
+
+    def _cross_entropy(self, log_probability: Tensor, label: Tensor) -> Tensor:
+        return weighted_cross_entropy(log_probability, label, self.class_weight, self.label_smoothing)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Everything that evaluation needs of a batch: log-probability (output), embedding, label, index and start."""

@@ -58,6 +58,10 @@ class TremorClustering(WaveformClassifier):
         self.log("train/loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(label))
         return loss
 
+    def constant_losses(self, label: Tensor) -> dict[str, float]:
+        """None is known: ``train/loss`` compares the points of a batch with one another."""
+        return {}
+
     def on_validation_start(self) -> None:
         """Fit the support vector machine to the encoder as it is now."""
         self.fit_svm()

@@ -29,6 +29,7 @@ from seisml.run.checkpoints import (
     read_checkpoint,
     read_record,
 )
+from seisml.run.effective import ENCODER_KEYS
 from seisml.stored import check_plain, read_stored
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FIT_WINDOWS = 512  # training windows that set the front end's floor, whatever the batch size
-ENCODER_KEYS = ("backbone_type", "backbone_params", "in_channels")
 
 
 def read_pretrained(cfg: DictConfig) -> dict[str, Any] | None:
@@ -193,8 +193,14 @@ def load_method(path: str | Path, trust: Sequence[str] = ()) -> Method:
     return method.eval()
 
 
-def fit_front_end(method: Method, data: StoreDataModule) -> None:
-    """Set the front end's floor from training data where it is ``auto``, and warn of a floor that blanks them."""
+def fit_front_end(method: Method, data: StoreDataModule, of_encoder: bool = False) -> None:
+    """Set the front end's floor from training data where it is ``auto``, and warn of a floor that blanks them.
+
+    Args:
+        method: What was built.
+        data: Its data module.
+        of_encoder: Whether the front end came with a pretrained encoder, so that no setting changes it.
+    """
     windows = data.windows(data.split.train)
     chosen = np.random.default_rng([data.seed, 7]).permutation(len(windows))[:FIT_WINDOWS]
     rows, starts = windows.keys(chosen)
@@ -206,5 +212,5 @@ def fit_front_end(method: Method, data: StoreDataModule) -> None:
     if not method.front_end.fitted:
         method.front_end.fit(waveforms())
     for waveform in itertools.islice(waveforms(), 1):
-        if warning := method.front_end.check(waveform):
+        if warning := method.front_end.check(waveform, of_encoder):
             rank_zero_only(print)(f"Warning: {warning}", flush=True)  # one voice for all processes of a run

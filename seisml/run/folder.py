@@ -42,6 +42,16 @@ def claim_folder(folder: Path, cfg: DictConfig) -> None:
         refuse_used(folder)
 
 
+def write_config(cfg: DictConfig, folder: Path) -> None:
+    """Write ``config.yaml``: the resolved configuration of what runs, in place of what was asked for."""
+    if rank() > 0:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".config.yaml.{os.getpid()}.partial"
+    OmegaConf.save(cfg, partial, resolve=True)
+    os.replace(partial, folder / "config.yaml")
+
+
 def refuse_used(folder: Path, many: bool = False) -> None:
     """Refuse to start in a folder that holds a run or cannot be made."""
     parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from seisml.run.build import front_end_config
 from seisml.store.identity import event_ids, overlap
 from seisml.text_table import text_table
 
@@ -42,15 +41,15 @@ def say_data(data: StoreDataModule) -> None:
     )
 
 
-def say_front_end(cfg: DictConfig, data: StoreDataModule, pretrained: dict[str, Any]) -> None:
-    """Say where the pretrained encoder overrules the configuration, or meets data unlike its own."""
-    record, path = pretrained["record"], pretrained["path"]
-    kind, asked = record.get("backbone_type"), OmegaConf.select(cfg, "model_params.backbone_type")
-    if kind is not None and asked is not None and kind != asked:
-        say(f"The encoder is a {kind}, as {path} was saved from, not the configuration's {asked}.")
-    if front_end_config(cfg, record) != front_end_config(cfg, {}):
-        say(f"The front end is the one that {path} was trained with, not the configuration's.")
-    rate = record.get("facts", {}).get("sampling_rate", data.facts.sampling_rate)
+def say_overruled(settings: Sequence[str], path: str | Path) -> None:
+    """Say which settings of the network gave way to those of an encoder."""
+    if settings:
+        say(f"The encoder {path} overrules the configuration: {', '.join(settings)}.")
+
+
+def say_rates(data: StoreDataModule, pretrained: dict[str, Any]) -> None:
+    """Say where a pretrained encoder meets another sampling rate than its own."""
+    rate = pretrained["record"].get("facts", {}).get("sampling_rate", data.facts.sampling_rate)
     if rate != data.facts.sampling_rate:
         say(f"Mind that the encoder was trained at {rate:g} Hz and these data have {data.facts.sampling_rate:g} Hz.")
 
@@ -77,14 +76,29 @@ def seen_report(pretrained: dict[str, Any] | None, data: StoreDataModule) -> dic
     return report
 
 
-def say_results(folder: Path, metrics: dict[str, Any], checkpoint: Path, encoder: Path | None) -> None:
-    """Say the results in a line and where everything is."""
-    shown = (
-        "test/acc", "test/f1_macro", "test/detection_acc", "test/location_acc",
-        "probe/knn_acc", "dev/acc", "train/acc", "train/loss",
-    )  # fmt: skip
+def say_unlearned(stuck: Mapping[str, tuple[float, float]]) -> None:
+    """Warn of training losses that ended no lower than those of an answer that ignores its input."""
+    for name, (loss, constant) in stuck.items():
+        say(
+            f"Warning: the training did not learn: {name} ended at {loss:.3g}, and an answer that ignores its input "
+            f"gives {constant:.3g}; try another exp_params.LR, more epochs, or look at the data and their labels"
+        )
+
+
+def say_results(
+    folder: Path, metrics: Mapping[str, Any], headline: Sequence[str], checkpoint: Path, encoder: Path | None
+) -> None:
+    """Say the results in a line and where everything is.
+
+    Args:
+        folder: The run's folder.
+        metrics: What ``metrics.json`` holds.
+        headline: Names of the metrics worth a place in the line; those that are not there are left out.
+        checkpoint: The model to use.
+        encoder: What ``load_encoder.ckpt_fname`` takes.
+    """
     say()
-    say(text_table([{name: metrics[name] for name in shown if name in metrics}]))
+    say(text_table([{name: metrics[name] for name in (*headline, "train/loss") if name in metrics}]))
     say(f"metrics     {folder / 'metrics.json'}")
     say(f"figures     {folder / 'figures'}")
     say(f"checkpoint  {checkpoint}")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -21,26 +20,27 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from seisml.config.compose import trainer_arguments
 from seisml.data.datamodule import StoreDataModule
 from seisml.errors import UserError
-from seisml.evaluation import figures
 from seisml.run.build import (
     build_method,
     build_section,
     fit_front_end,
-    front_end_config,
     load_pretrained,
     method_class,
     read_pretrained,
 )
 from seisml.run.callbacks import History, SaveEncoder, monitors
 from seisml.run.checkpoints import read_checkpoint
-from seisml.run.messages import parts_of, say_data, say_front_end, say_results, seen_report
+from seisml.run.effective import effective
+from seisml.run.folder import write_config
+from seisml.run.loggers import close_logger, log_figures, log_results, open_logger
+from seisml.run.messages import say_data, say_rates, say_results
 from seisml.run.record import versions, write_metrics
+from seisml.run.results import RunResult, draw, gather_metrics, stored_paths
 from seisml.run.training_progress import training_progress
 from seisml.store.identity import event_hashes, event_ids
 
 if TYPE_CHECKING:
     from seisml.methods.base import Method
-    from seisml.tasks.base import Predictions
 
 EXPECTED = (  # what Lightning warns of though it is as it should be
     ".*does not have many workers.*",  # one process reads whole batches faster than workers could hand them over
@@ -51,7 +51,7 @@ EXPECTED = (  # what Lightning warns of though it is as it should be
 )
 
 
-def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
+def train(cfg: DictConfig, folder: str | Path) -> RunResult:
     """Train, test and picture one model.
 
     Args:
@@ -59,118 +59,78 @@ def train(cfg: DictConfig, folder: str | Path) -> dict[str, Any]:
         folder: The run's folder.
 
     Returns:
-        What ``metrics.json`` holds.
+        Its metrics, and where everything is.
 
     Raises:
         UserError: Where the data, a checkpoint or a setting do not fit.
     """
-    started = time.perf_counter()
-    folder = Path(folder)
+    started, folder = time.perf_counter(), Path(folder)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "config.yaml").exists():  # the command line has written it when it claimed the folder
-        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    pretrained = read_pretrained(cfg)
+    cfg = effective(cfg, pretrained)
+    write_config(cfg, folder)
+    data = open_data(cfg, folder)
+    method = prepare_method(cfg, data, pretrained)
+    method.run_record = make_record(cfg, method, data, pretrained, run_name(folder))
 
+    history, saver = History(), encoder_saver(cfg, method, folder)
+    callbacks = [history, *monitors(method), *checkpoint_callbacks(method, data, folder), *([saver] if saver else [])]
+    logger = open_logger(cfg, folder)
+    with quiet_lightning():
+        trainer = build_trainer(cfg, folder, logger or False, callbacks)
+        seconds = {"fit": -time.perf_counter()}
+        trainer.fit(method, datamodule=data)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+        seconds["fit"] += time.perf_counter()
+        checkpoint = save_and_choose(trainer, method, folder)
+        encoder = saver.saved if saver and saver.saved else (checkpoint if method.encoder is not None else None)
+        seconds["test"] = -time.perf_counter()
+        predictions = method.task.predict(trainer, method, data)
+        seconds["test"] += time.perf_counter()
+        seconds["total"] = time.perf_counter() - started
+        metrics = gather_metrics(method, data, predictions, history.values, pretrained)
+        metrics |= {"seconds": seconds, "paths": stored_paths(folder, checkpoint=checkpoint, encoder=encoder)}
+        write_metrics(folder, metrics)  # before anything is drawn: pictures may fail, numbers stay
+        log_results(logger, metrics, trainer.global_step)
+        drawn = cfg.get("figures", True)
+        figures = draw(folder / "figures", predictions, history.frame(), method, data) if drawn else {}
+        log_figures(logger, figures)
+    close_logger(logger)
+    result = RunResult(folder, metrics, checkpoint, encoder, figures)
+    say_results(result.folder, metrics, method.task.headline, checkpoint, encoder)
+    return result
+
+
+def open_data(cfg: DictConfig, folder: Path) -> StoreDataModule:
+    """Open the data, read as the method's task says, and write down how they are split."""
     data = build_section("dataset", OmegaConf.to_container(cfg.dataset, resolve=True), StoreDataModule)
     data.task = method_class(cfg).task
     data.prepare_data()
     data.setup()
     say_data(data)
     data.write_split(folder / "split.csv")
+    return data
 
-    pretrained = read_pretrained(cfg)
-    method = build_method(cfg, data.facts, pretrained and pretrained["record"])
+
+def prepare_method(cfg: DictConfig, data: StoreDataModule, pretrained: dict[str, Any] | None) -> Method:
+    """Build the method, with the weights of a pretrained encoder and a front end that fits the data."""
+    method = build_method(cfg, data.facts)
     if pretrained:
-        say_front_end(cfg, data, pretrained)
+        say_rates(data, pretrained)
         load_pretrained(method, pretrained)
-    fit_front_end(method, data)
-    run = run_name(folder)
-    method.run_record = make_record(cfg, method, data, pretrained, run)
-
-    history = History()
-    callbacks: list[Callback] = [history, *monitors(method), *checkpoint_callbacks(method, data, folder)]
-    saver = None
-    if method.model_save_ep_period > 0 and method.encoder is not None:
-        saver = SaveEncoder(Path(cfg.get("encoder_folder", "checkpoints")), run, method.model_save_ep_period)
-        callbacks.append(saver)
-    logger: Any = False
-    if cfg.get("logger"):
-        settings = OmegaConf.to_container(cfg.logger, resolve=True)
-        logger = build_section("logger", {"save_dir": str(folder), **settings}, pl.loggers.Logger)
-    log_config(logger, cfg)
-    with quiet_lightning():
-        trainer = build_trainer(cfg, folder, logger, callbacks)
-        fit_started = time.perf_counter()
-        trainer.fit(method, datamodule=data)
-        fit_seconds = time.perf_counter() - fit_started
-        if trainer.interrupted:
-            raise KeyboardInterrupt
-        last = folder / "checkpoints" / "last.ckpt"
-        trainer.save_checkpoint(last)
-        best = folder / "checkpoints" / "best.ckpt"
-        if best.is_file():  # chosen on the dev part
-            method.load_state_dict(read_checkpoint(best)["state_dict"])
-        test_started = time.perf_counter()
-        predictions = method.task.predict(trainer, method, data)
-        seconds = {"fit": fit_seconds, "test": time.perf_counter() - test_started}
-        seconds["total"] = time.perf_counter() - started
-        metrics = gather_metrics(method, data, predictions, history, pretrained) | {"seconds": seconds}
-        write_metrics(folder, metrics)  # before anything is drawn: pictures may fail, numbers stay
-        log_results(logger, metrics, trainer.global_step)
-        if cfg.get("figures", True):
-            log_figures(logger, draw(folder / "figures", predictions, history.frame(), method, data))
-    if logger:
-        logger.finalize("success")  # TensorBoard writes from a thread of its own: wait for it
-    if hasattr(logger, "log_image"):  # wandb keeps one run open per process; the next job of a sweep is another
-        logger.experiment.finish()
-    encoder = saver.saved if saver and saver.saved else (last if method.encoder is not None else None)
-    say_results(folder, metrics, best if best.is_file() else last, encoder)
-    return metrics
+    fit_front_end(method, data, pretrained is not None and "front_end" in pretrained["record"])
+    return method
 
 
-def gather_metrics(
-    method: Method,
-    data: StoreDataModule,
-    predictions: Predictions | None,
-    history: History,
-    pretrained: dict[str, Any] | None,
-) -> dict[str, Any]:
-    """Everything that ``metrics.json`` says about a run, but how long it took."""
-    metrics: dict[str, Any] = dict(history.values)
-    if predictions is not None:
-        scores = method.task.compare(predictions, data.training_labels(), data.facts)
-        metrics["test/predicted_by"] = predictions.made_by
-        metrics |= {f"test/{name}": value for name, value in scores.items()}
-    events = event_ids(data.ready_store.metadata)
-    return metrics | {
-        "classes": list(data.facts.classes),
-        "records": {part: len(rows) for part, rows in parts_of(data).items()},
-        "events": {part: len(np.unique(events[rows])) for part, rows in parts_of(data).items()},
-        "split_hash": data.split.hash,
-        "pretrained": seen_report(pretrained, data),
-        "versions": versions(),
-    }
-
-
-def draw(
-    folder: Path, predictions: Predictions | None, history: pd.DataFrame, method: Method, data: StoreDataModule
-) -> dict[str, Path]:
-    """Draw the run's figures.
-
-    Args:
-        folder: Where they go; made where missing.
-        predictions: Of the test part.
-        history: Logged values, one row per epoch.
-        method: The fitted method.
-        data: Its data module.
-
-    Returns:
-        The file of each figure.
-    """
-    made = {"loss_curves": figures.loss_curves(history)} if len(history) else {}
-    if predictions is not None:
-        made |= method.task.figures(predictions, method, data)
-    return {name: figures.save(figure, folder / f"{name}.png") for name, figure in made.items()}
+def save_and_choose(trainer: pl.Trainer, method: Method, folder: Path) -> Path:
+    """Save the last state, and go on with the weights that were best on the dev part, where there are such."""
+    last, best = folder / "checkpoints" / "last.ckpt", folder / "checkpoints" / "best.ckpt"
+    trainer.save_checkpoint(last)
+    if not best.is_file():
+        return last
+    method.load_state_dict(read_checkpoint(best)["state_dict"])
+    return best
 
 
 def run_name(folder: Path) -> str:
@@ -186,18 +146,24 @@ def make_record(
     if pretrained:
         earlier = pretrained["record"].get("seen_events")
         seen = None if earlier is None else np.union1d(seen, earlier.numpy())  # what is not known stays unknown
-    record = pretrained["record"] if pretrained else {}
     return {
         "run": run,
         "config": OmegaConf.to_container(cfg, resolve=True),
         "facts": data.facts.to_dict(),
         "data": data.preprocessing(),
-        "front_end": front_end_config(cfg, record),
+        "front_end": OmegaConf.to_container(cfg.front_end, resolve=True),
         **method.encoder_settings(),
         "split_hash": data.split.hash,
         "seen_events": None if seen is None else torch.from_numpy(np.asarray(seen)),
         "versions": versions(),
     }
+
+
+def encoder_saver(cfg: DictConfig, method: Method, folder: Path) -> SaveEncoder | None:
+    """What saves the encoder now and then, where the configuration asks for it."""
+    if method.model_save_ep_period <= 0 or method.encoder is None:
+        return None
+    return SaveEncoder(Path(cfg.get("encoder_folder", "checkpoints")), run_name(folder), method.model_save_ep_period)
 
 
 def checkpoint_callbacks(method: Method, data: StoreDataModule, folder: Path) -> list[Callback]:
@@ -257,29 +223,3 @@ def quiet_lightning() -> Iterator[None]:
         yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
-
-
-def log_config(logger: Any, cfg: DictConfig) -> None:
-    """Hand the resolved configuration to loggers that show it (the run's folder has it as config.yaml anyway)."""
-    if logger and not isinstance(logger, pl.loggers.CSVLogger):
-        logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
-
-
-def log_results(logger: Any, metrics: dict[str, Any], step: int) -> None:
-    """Hand the results on the test part to the logger, for tables of many runs and for sweeps; it has all others."""
-    if logger:
-        results = {name: value for name, value in metrics.items() if isinstance(value, float)}
-        logger.log_metrics({name: value for name, value in results.items() if name.startswith("test/")}, step)
-        logger.save()
-
-
-def log_figures(logger: Any, paths: dict[str, Path]) -> None:
-    """Hand the figures to loggers that show pictures."""
-    if hasattr(logger, "log_image"):  # wandb
-        for name, path in paths.items():
-            logger.log_image(name, [str(path)])
-    elif hasattr(getattr(logger, "experiment", None), "add_image"):  # TensorBoard
-        from matplotlib.image import imread
-
-        for name, path in paths.items():
-            logger.experiment.add_image(name, imread(path)[..., :3], dataformats="HWC")

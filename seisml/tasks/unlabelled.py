@@ -29,7 +29,7 @@ class Unlabelled(Classification):
     gives: ClassVar[str] = "embeddings"
     monitor: ClassVar[Monitor | None] = None
     headline: ClassVar[tuple[str, ...]] = (
-        "test/acc", "test/f1_macro", "test/constant_acc", "probe/knn_acc", "train/loss",
+        "test/acc", "test/f1_macro", "test/constant_acc", "probe/knn_acc",
     )  # fmt: skip
     needs_labels: ClassVar[bool] = False
 

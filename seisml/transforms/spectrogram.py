@@ -183,11 +183,12 @@ class SpectrogramFrontEnd(nn.Module):
             self.fitted = True
         return self
 
-    def check(self, x: Tensor) -> str | None:
+    def check(self, x: Tensor, of_encoder: bool = False) -> str | None:
         """Return a one-line warning where this data and this floor make poor pictures, else None.
 
         Args:
             x: Waveforms, (B, C, T): a batch or two of training data.
+            of_encoder: Whether a pretrained encoder brought this front end: its settings then stay as they are.
         """
         with torch.no_grad():
             power = self._power(self._prepare(x)).flatten(2)
@@ -198,9 +199,15 @@ class SpectrogramFrontEnd(nn.Module):
         hidden = float(((power < 0.1 * self.floor).float().mean(dim=-1)[live] > 0.9).float().mean())
         if not hidden > 0.1:  # nor where no trace is live
             return None
+        cure = "set front_end.floor=auto where it is a number, normalize=std where records differ in unit"
+        if of_encoder:
+            cure = (
+                "the encoder was trained with it, on records of other amplitudes: prepare these in the unit of those, "
+                "or pretrain an encoder on records like these"
+            )
         return (
             f"front_end.floor: {float(self.floor):.3g} hides {hidden:.0%} of the traces, their pictures are blank or "
-            "linear; set front_end.floor=auto where it is a number, normalize=std where records differ in unit"
+            f"linear; {cure}"
         )
 
     def _window(self, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -47,8 +47,11 @@ class WaveformFrontEnd(nn.Module):
         """Do nothing: nothing here depends on the data set."""
         return self
 
-    def check(self, x: Tensor) -> str | None:
-        """Return a one-line warning where the waveforms (B, C, T) hold non-finite samples, else None."""
+    def check(self, x: Tensor, of_encoder: bool = False) -> str | None:
+        """Return a one-line warning where the waveforms (B, C, T) hold non-finite samples, else None.
+
+        Whether an encoder brought this front end (``of_encoder``) changes nothing here.
+        """
         finite = torch.isfinite(x).all(dim=-1)
         if finite.all():
             return None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from seisml.data.balanced import BalancedDataModule, BalancedSampler
 from seisml.data.windows import Windows
@@ -68,3 +69,12 @@ def test_refusals(tmp_path):
     data.setup()
     with pytest.raises(UserError, match="batch_size: 7.*set 6"):
         data.train_dataloader()
+
+
+def test_training_labels_are_those_of_balanced_batches(tmp_path):
+    root = write_store(tmp_path / "store", n_events=30, classes="aab")
+    data = BalancedDataModule(str(root), batch_size=8)
+    data.setup()
+    met = torch.cat([batch["label"] for batch in data.train_dataloader()])
+    assert data.training_labels().bincount().tolist() == met.bincount().tolist()
+    assert data.training_labels().float().mean() == 0.5

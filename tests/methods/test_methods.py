@@ -10,6 +10,7 @@ from torch import nn
 from seisml.data.datamodule import StoreDataModule
 from seisml.data.facts import DataFacts
 from seisml.errors import UserError
+from seisml.losses.cross_entropy import weighted_cross_entropy
 from seisml.losses.tnc import diag_loss, tnc_loss
 from seisml.losses.vibcreg import vibcreg_loss
 from seisml.methods.barlow_twins import BarlowTwins
@@ -223,6 +224,30 @@ def test_learning_rates():
 def test_class_weights_follow_the_data():
     assert supervised().class_weight.tolist() == [1.0, 2.0, 0.0]
     assert supervised(use_class_weight=False).class_weight.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weights", [(1.0, 2.0, 0.0), (1.0, 1.0, 1.0), ()])
+def test_the_constant_loss_is_the_best_of_all_constants(weights, smoothing):
+    """What descent over one vector of scores for all samples arrives at, under the recipe's weights and smoothing."""
+    facts = DataFacts(("a", "b", "c"), SAMPLING_RATE, 1000, weights)
+    method = Supervised(
+        facts=facts, front_end=front_end(), backbone_type="SmallResNetEncoder", label_smoothing=smoothing
+    )
+    label = torch.tensor([0] * 7 + [1] * 3 + [2] * 2)
+    score = torch.zeros(3, requires_grad=True)
+    optimizer = torch.optim.LBFGS([score], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = weighted_cross_entropy(
+            score.log_softmax(-1).expand(12, 3), label, method.class_weight, label_smoothing=smoothing
+        )
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert method.constant_losses(label)["train/loss"] == pytest.approx(float(closure()), abs=1e-4)
 
 
 def test_stacked_traces_classify(root):

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pandas as pd
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from seisml.config.compose import compose
 from seisml.errors import UserError
 from seisml.run.build import load_method
 from seisml.run.checkpoints import read_checkpoint
+from seisml.run.results import RunResult
 from seisml.run.train import train
 from tests.stores import write_store
 
@@ -41,19 +44,20 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pretrained(store, tmp_path_factory):
-    """A pretraining run: its folder, what it returned, and the encoders it saved."""
+    """A pretraining run: its folder, its metrics, and the encoders it saved."""
     folder = tmp_path_factory.mktemp("runs") / "2026-01-01_12-00-00_abcdef"
     encoders = folder.parent / "checkpoints"
     overrides = [*PRETRAIN, f"dataset.root={store}", f"encoder_folder={encoders}"]
-    metrics = train(compose("configs/ssl.yaml", overrides), folder)
-    return folder, metrics, sorted(encoders.iterdir())
+    result = train(compose("configs/ssl.yaml", overrides), folder)
+    assert result.encoder == max(encoders.iterdir()) and result.checkpoint == folder / "checkpoints" / "last.ckpt"
+    return folder, result.metrics, sorted(encoders.iterdir())
 
 
 def finetune(store, folder, *overrides):
     return train(
         compose("configs/finetune.yaml", [*SMALL, f"dataset.root={store}", "trainer_params.max_epochs=8", *overrides]),
         folder,
-    )
+    ).metrics
 
 
 def test_a_pretraining_run_leaves_all_its_parts(pretrained):
@@ -88,12 +92,20 @@ def test_linear_evaluation_keeps_the_encoder_and_its_front_end(pretrained, store
     path = encoders[-1] if which == "encoder" else folder / "checkpoints" / "last.ckpt"
     metrics = finetune(
         store, tmp_path / "run", f"load_encoder.ckpt_fname={path}", "exp_params.freeze_encoders=true",
-        "front_end.nperseg=32", "model_params.backbone_type=ResNet18Encoder", "figures=false",
+        "front_end.nperseg=32", "model_params.backbone_type=ResNet18Encoder", "model_params.in_channels=3",
+        "figures=false",
     )  # fmt: skip
     assert metrics["pretrained"]["test_events_seen"]["seen"] == 0  # the fixed test part stays out of pretraining
     said = capsys.readouterr().out
-    assert "front end is the one" in said and "seen 0 of the 8 test events" in said
-    assert "encoder is a SmallResNetEncoder" in said and "not the configuration's ResNet18Encoder" in said
+    assert "seen 0 of the 8 test events" in said
+    (line,) = [line for line in said.splitlines() if "overrules the configuration" in line]
+    assert str(path) in line and "front_end.nperseg 64 (not 32)" in line
+    assert "model_params.in_channels 1 (not 3)" in line
+    assert "model_params.backbone_type SmallResNetEncoder (not ResNet18Encoder)" in line
+    written = OmegaConf.load(tmp_path / "run" / "config.yaml")
+    assert (written.front_end.nperseg, list(written.front_end.size)) == (64, [32, 64])
+    assert written.model_params.backbone_type == "SmallResNetEncoder" and written.dataset.in_channels == 1
+    assert read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["seisml"]["config"] == written
     method = load_method(tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert method.front_end.nperseg == 64
     loaded, saved = method.encoder.state_dict(), read_checkpoint(encoders[-1])
@@ -104,6 +116,8 @@ def test_linear_evaluation_keeps_the_encoder_and_its_front_end(pretrained, store
 def test_fine_tuning_learns_and_its_checkpoint_predicts_alone(pretrained, store, tmp_path):
     metrics = finetune(store, tmp_path / "run", f"load_encoder.ckpt_fname={pretrained[2][-1]}", "figures=false")
     assert metrics["test/acc"] >= 0.9  # tones of 5 and 20 Hz: chance is 0.5
+    assert metrics["test/constant_acc"] == 0.5 and metrics["train/constant_loss"] == pytest.approx(math.log(2))
+    assert metrics["learned"] is True
     method = load_method(tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert method.facts.classes == ("a", "b") and method.run_record["config"]["seed"] == 0
     tone = torch.sin(2 * torch.pi * 20 * torch.arange(1000) / 100) * torch.exp(-((torch.arange(1000) / 100 - 3) ** 2))
@@ -129,13 +143,55 @@ def test_the_dev_part_chooses_the_model(store, tmp_path, capsys):
     assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file() and "best.ckpt" in capsys.readouterr().out
 
 
+def test_a_training_that_does_not_learn_says_so(store, tmp_path, capsys):
+    metrics = finetune(store, tmp_path / "run", "exp_params.LR.clf=1e-12", "trainer_params.max_epochs=1")
+    assert metrics["learned"] is False and metrics["train/loss"] == pytest.approx(math.log(2), abs=0.05)
+    said = capsys.readouterr().out
+    assert said.count("Warning: the training did not learn: train/loss ended at") == 1
+
+
+def test_a_falling_penalty_does_not_hide_a_stuck_cross_entropy(store, tmp_path):
+    cfg = compose(
+        "configs/finetune.yaml",
+        ["dataset=store", f"dataset.root={store}", "front_end=waveform", "model_params=convnetquake",
+         "load_encoder.backbone_type=ConvNetQuakeEncoder", "model_params.in_channels=3", "exp_params.noise_class=a",
+         "exp_params.l2=100", "exp_params.LR=1e-2", "exp_params.use_class_weight=false", "dataset.batch_size=8",
+         "trainer_params.max_epochs=6", "trainer_params.gpus=[]", "figures=false", "logger=csv",
+         "+trainer_params.enable_progress_bar=false", "dataset.split_procedure=fixed_test"],
+    )  # fmt: skip
+    metrics = train(cfg, tmp_path / "run").metrics
+    penalty = pd.read_csv(tmp_path / "run" / "metrics.csv")["train/l2"].dropna()
+    assert penalty.iloc[-1] < 0.5 * penalty.iloc[0]  # nothing but the weights is learnt to be small
+    assert metrics["train/loss"] == pytest.approx(math.log(2), abs=0.02) and metrics["learned"] is False
+
+
+def test_the_result_of_a_run_can_be_read_again(store, tmp_path):
+    cfg = compose("configs/finetune.yaml", [*SMALL, f"dataset.root={store}", "trainer_params.max_epochs=1"])
+    made = train(cfg, tmp_path / "run")
+    assert set(made.figures) == {"loss_curves", "confusion_matrix", "embedding_map", "gallery"}
+    (tmp_path / "run").rename(tmp_path / "moved")
+    read = RunResult.read(tmp_path / "moved")
+    assert read.metrics == json.loads(json.dumps(made.metrics)) and set(read.figures) == set(made.figures)
+    assert read.checkpoint == read.encoder == tmp_path / "moved" / "checkpoints" / "last.ckpt"
+
+
+def test_the_floor_names_a_cure_that_works(store, pretrained, tmp_path, capsys):
+    quiet = write_store(tmp_path / "quiet", scale=1e-6)
+    finetune(quiet, tmp_path / "a", "front_end.floor=1.0", "figures=false", "trainer_params.max_epochs=1")
+    assert "set front_end.floor=auto" in capsys.readouterr().out
+    load = f"load_encoder.ckpt_fname={pretrained[2][-1]}"
+    finetune(quiet, tmp_path / "b", load, "figures=false", "trainer_params.max_epochs=1")
+    said = capsys.readouterr().out
+    assert "pretrain an encoder on records like these" in said and "normalize=std" not in said
+
+
 def test_original_implementation_stacks_the_traces(store, tmp_path):
     cfg = compose(
         "original_implementation/config.yaml",
         ["dataset=store", f"dataset.root={store}", "dataset.batch_size=8", "backbone_with_clf_type=ResNet18",
          "front_end.size=[32,64]", "trainer_params.max_epochs=1", "trainer_params.gpus=[]", "figures=false"],
     )  # fmt: skip
-    metrics = train(cfg, tmp_path / "run")
+    metrics = train(cfg, tmp_path / "run").metrics
     assert metrics["test/n"] == 8
     load_method(tmp_path / "run" / "checkpoints" / "last.ckpt")
 
