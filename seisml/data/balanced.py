@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.data.sampling import EpochSampler, Key

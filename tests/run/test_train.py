@@ -26,6 +26,7 @@ SMALL = [
     "front_end.size=[32,64]",
     "trainer_params.gpus=[]",
     "+trainer_params.enable_progress_bar=false",
+    "exp_params.model_save_ep_period=-1",
 ]
 PRETRAIN = [
     *SMALL,
@@ -157,6 +158,7 @@ def test_a_falling_penalty_does_not_hide_a_stuck_cross_entropy(store, tmp_path):
          "load_encoder.backbone_type=ConvNetQuakeEncoder", "model_params.in_channels=3", "exp_params.noise_class=a",
          "exp_params.l2=100", "exp_params.LR=1e-2", "exp_params.use_class_weight=false", "dataset.batch_size=8",
          "trainer_params.max_epochs=6", "trainer_params.gpus=[]", "figures=false", "logger=csv",
+         "exp_params.model_save_ep_period=-1",
          "+trainer_params.enable_progress_bar=false", "dataset.split_procedure=fixed_test"],
     )  # fmt: skip
     metrics = train(cfg, tmp_path / "run").metrics
