@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
@@ -59,8 +60,24 @@ def confusion_matrix(matrix: Any, classes: Sequence[str], title: str | None = No
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     size = LABEL if k <= 10 else SMALL - 1
     size -= 1.5 if counts.max() >= 10_000 else 0
+    _write_counts(axes, counts, share, size)
+    _name_classes(axes, [plain(name) for name in classes], support, tilted=longest * 0.085 > side / k)
+    total, correct = counts.sum(), np.trace(counts)
+    accuracy = f"Accuracy {correct / total:.1%} ({correct:g} of {total:g})" if total else "No labelled samples"
+    add_title(figure, title or accuracy)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=22, pad=0.02)
+    bar.ax.tick_params(labelsize=SMALL, length=0)
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    bar.set_label("share of the true class", fontsize=SMALL)
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _write_counts(axes: Axes, counts: np.ndarray, share: np.ndarray, size: float) -> None:
+    """Write the counts (K, K) into a confusion matrix; rows without samples are hatched."""
+    k = len(counts)
     for row in range(k):
-        if not support[row]:
+        if not counts[row].any():
             axes.add_patch(Rectangle((-0.5, row - 0.5), k, 1, facecolor="white", edgecolor=GREY, hatch="///", lw=0))
             axes.text(
                 (k - 1) / 2, row, "no samples", ha="center", va="center", fontsize=size, color=INK,
@@ -72,13 +89,15 @@ def confusion_matrix(matrix: Any, classes: Sequence[str], title: str | None = No
             weight = "bold" if row == column else "normal"
             text = f"{counts[row, column]:g}"
             axes.text(column, row, text, ha="center", va="center", fontsize=size, color=shade, fontweight=weight)
-    names = [plain(name) for name in classes]
+
+
+def _name_classes(axes: Axes, names: list[str], support: np.ndarray, tilted: bool) -> None:
+    """Label the axes of a confusion matrix, and part its cells by white lines."""
+    k = len(names)
     axes.set_xticks(range(k), names)
     axes.set_yticks(range(k), [f"{name} ({n:g})" for name, n in zip(names, support, strict=True)])
-    tilted = longest * 0.085 > side / k  # names wider than their column
-    tick_size = LABEL if k <= 10 else SMALL
-    axes.tick_params(labelsize=tick_size, length=0, colors=INK)
-    if tilted:
+    axes.tick_params(labelsize=LABEL if k <= 10 else SMALL, length=0, colors=INK)
+    if tilted:  # names wider than their column
         for tick in axes.get_xticklabels():
             tick.set(rotation=45, ha="right", rotation_mode="anchor")
     axes.spines[:].set_visible(False)
@@ -88,15 +107,6 @@ def confusion_matrix(matrix: Any, classes: Sequence[str], title: str | None = No
     axes.tick_params(which="minor", length=0)
     axes.set_xlabel("predicted", fontsize=LABEL)
     axes.set_ylabel("true (number of samples)", fontsize=LABEL)
-    total, correct = counts.sum(), np.trace(counts)
-    accuracy = f"Accuracy {correct / total:.1%} ({correct:g} of {total:g})" if total else "No labelled samples"
-    add_title(figure, title or accuracy)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=22, pad=0.02)
-    bar.ax.tick_params(labelsize=SMALL, length=0)
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    bar.set_label("share of the true class", fontsize=SMALL)
-    bar.outline.set_visible(False)
-    return figure
 
 
 def embedding_map(
@@ -134,18 +144,7 @@ def embedding_map(
 
     figure = new_figure(7.2, 5.2)
     axes = figure.add_subplot()
-    size = float(np.clip(9000 / len(x), 9, 42))
-    unlabelled = (y < 0) | (y >= len(classes))
-    if unlabelled.any():
-        label = f"unlabelled ({unlabelled.sum()})"
-        axes.scatter(*plane[unlabelled].T, s=size * 0.7, color=GREY, alpha=0.45, linewidth=0, label=label)
-    for k, name in enumerate(classes):
-        part = y == k
-        if part.any():
-            axes.scatter(
-                *plane[part].T, s=size, color=color(k), marker=marker(k), alpha=0.8, edgecolor="white",
-                linewidth=0.4, label=f"{plain(name)} ({part.sum()})",
-            )  # fmt: skip
+    _scatter(axes, plane, y, classes)
     tidy(axes, grid=False)
     axes.spines[["top", "right"]].set_visible(True)
     axes.spines[:].set_color(PALE)
@@ -161,6 +160,22 @@ def embedding_map(
     for handle in legend.legend_handles:
         handle.set(sizes=[42], alpha=1)
     return figure
+
+
+def _scatter(axes: Axes, plane: np.ndarray, y: np.ndarray, classes: Sequence[str]) -> None:
+    """Draw points (N, 2) by class, those without one in grey behind the others."""
+    size = float(np.clip(9000 / len(y), 9, 42))
+    unlabelled = (y < 0) | (y >= len(classes))
+    if unlabelled.any():
+        label = f"unlabelled ({unlabelled.sum()})"
+        axes.scatter(*plane[unlabelled].T, s=size * 0.7, color=GREY, alpha=0.45, linewidth=0, label=label)
+    for k, name in enumerate(classes):
+        part = y == k
+        if part.any():
+            axes.scatter(
+                *plane[part].T, s=size, color=color(k), marker=marker(k), alpha=0.8, edgecolor="white",
+                linewidth=0.4, label=f"{plain(name)} ({part.sum()})",
+            )  # fmt: skip
 
 
 def _plane(x: np.ndarray, seed: int) -> tuple[np.ndarray, str, tuple[str, str]]:

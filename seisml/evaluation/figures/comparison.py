@@ -128,14 +128,14 @@ def method_comparison(frame: pd.DataFrame, title: str | None = None, chance: flo
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_xlabel("labelled training events used (%)", fontsize=LABEL)
     axes.set_ylabel("test accuracy", fontsize=LABEL)
-    if title is None:
-        n = f"{runs.min()} to {runs.max()}" if runs.min() != runs.max() else f"{runs.max()}"
-        several = runs.max() > 1
-        title = (
-            f"Mean and standard deviation over {n} seeds, and each seed"
-            if several
-            else "Accuracy over the fraction of labels"
-        )
-    add_title(figure, title)
+    add_title(figure, title or _seeds(runs))
     add_legend(axes, handles=list(handles.values()), labels=list(handles), loc="best")
     return figure
+
+
+def _seeds(runs: pd.Series) -> str:
+    """Say what is drawn, from the number of runs behind each point."""
+    if runs.max() <= 1:
+        return "Accuracy over the fraction of labels"
+    n = f"{runs.min()} to {runs.max()}" if runs.min() != runs.max() else f"{runs.max()}"
+    return f"Mean and standard deviation over {n} seeds, and each seed"

@@ -96,12 +96,7 @@ def gallery(
     wave, true, predicted = to_numpy(waveform), to_numpy(true).astype(int), to_numpy(predicted).astype(int)
     pictures = None if picture is None else to_numpy(picture)
     chance = None if probability is None else to_numpy(probability)
-    lengths = {len(wave), len(true), len(predicted), *(len(x) for x in (pictures, chance) if x is not None)}
-    if wave.ndim != 2 or len(lengths) != 1 or not len(wave) or (pictures is not None and pictures.ndim != 3):
-        shape = None if pictures is None else pictures.shape
-        raise ValueError(
-            f"gallery: waveform {wave.shape} (N, T), picture {shape} (N, F, W), {sorted(lengths)} events each"
-        )
+    _check(wave, pictures, true, predicted, chance)
     shown = gallery_rows(true, predicted, limit) if len(wave) > limit else np.arange(len(wave))
 
     band = (0.0, sampling_rate / 2) if frequency_range == "full" else frequency_range
@@ -110,18 +105,9 @@ def gallery(
     for number, (event, (upper, lower)) in enumerate(zip(shown, cells, strict=True)):
         _waveform(upper, wave[event], time)
         words, shade = _verdict(true[event], predicted[event], classes, None if chance is None else chance[event])
-        size = min(LABEL - 0.5, CELL_WIDTH * 72 / (0.63 * len(words)))  # bold letters are 0.63 em wide on average
-        upper.set_title(words, fontsize=size, color=shade, loc="left", pad=3, fontweight="bold")
         if lower is not upper:
-            upper.tick_params(labelbottom=False, bottom=False)
             _spectrogram(lower, pictures[event], time[-1], band, first=number % COLUMNS == 0)
-        for axes in (upper, lower):
-            axes.spines[:].set_color(shade)
-        lower.xaxis.set_major_locator(MaxNLocator(nbins=5))
-        if number + COLUMNS >= len(shown):
-            lower.set_xlabel(f"time ({unit})", fontsize=SMALL, labelpad=2)
-        else:
-            lower.tick_params(labelbottom=False)
+        _frame(upper, lower, words, shade, f"time ({unit})" if number + COLUMNS >= len(shown) else None)
     figure.suptitle(
         title or _summary(true, predicted, shown),
         fontsize=TITLE,
@@ -163,10 +149,37 @@ def _cells(n: int, spectrograms: bool) -> tuple[Figure, list[tuple[Axes, Axes]]]
     return figure, cells
 
 
+def _check(
+    wave: np.ndarray, pictures: np.ndarray | None, true: np.ndarray, predicted: np.ndarray, chance: np.ndarray | None
+) -> None:
+    """Refuse arrays that do not belong together, or are empty."""
+    lengths = {len(wave), len(true), len(predicted), *(len(x) for x in (pictures, chance) if x is not None)}
+    if wave.ndim != 2 or len(lengths) != 1 or not len(wave) or (pictures is not None and pictures.ndim != 3):
+        shape = None if pictures is None else pictures.shape
+        raise ValueError(
+            f"gallery: waveform {wave.shape} (N, T), picture {shape} (N, F, W), {sorted(lengths)} events each"
+        )
+
+
 def _time_axis(n_samples: int, sampling_rate: float) -> tuple[np.ndarray, str]:
     """Return the time of each sample and the unit."""
     factor, unit = time_unit(n_samples / sampling_rate)
     return np.arange(n_samples) / sampling_rate * factor, unit
+
+
+def _frame(upper: Axes, lower: Axes, words: str, shade: str, time_label: str | None) -> None:
+    """Write what became of an event above its panels, in a colour of its own, and the time below the last row."""
+    size = min(LABEL - 0.5, CELL_WIDTH * 72 / (0.63 * len(words)))  # bold letters are 0.63 em wide on average
+    upper.set_title(words, fontsize=size, color=shade, loc="left", pad=3, fontweight="bold")
+    if lower is not upper:
+        upper.tick_params(labelbottom=False, bottom=False)
+    for axes in (upper, lower):
+        axes.spines[:].set_color(shade)
+    lower.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    if time_label:
+        lower.set_xlabel(time_label, fontsize=SMALL, labelpad=2)
+    else:
+        lower.tick_params(labelbottom=False)
 
 
 def _verdict(true: int, predicted: int, classes: Sequence[str], probability: float | None) -> tuple[str, str]:
