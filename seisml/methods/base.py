@@ -73,6 +73,11 @@ class Method(pl.LightningModule):
         self.run_record: dict[str, Any] = {}  # plain values that travel in the checkpoint: configuration, facts, split
 
     # -- what a recipe defines -------------------------------------------------------------------------------------
+    @property
+    def class_head(self) -> nn.Module | None:
+        """What makes scores of classes from features, in recipes that can take over another's."""
+        return None
+
     def embed(self, picture: Tensor) -> Tensor:
         """Features of pictures: (N, in_channels, F, W) -> (N, D)."""
         raise NotImplementedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
@@ -35,6 +35,11 @@ class StackedTraceClassifier(Classifier):
     def embed(self, picture: Tensor) -> Tensor:
         """Encoder outputs: (N, 1, F, W) -> (N, D)."""
         return self.encoder(picture)
+
+    @property
+    def class_head(self) -> nn.Module:
+        """The layers from features to classes."""
+        return self.head
 
     def predict_log_probability(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the events and the features of their stacked traces."""

@@ -110,6 +110,11 @@ class Supervised(Classifier):
             "in_channels": self.in_channels,
         }
 
+    @property
+    def class_head(self) -> nn.Module | None:
+        """The classifier; none where it works on scaled features, for which no other was made."""
+        return self.classifier if isinstance(self.scaling, nn.Identity) else None
+
     def embed(self, picture: Tensor) -> Tensor:
         """Encoder outputs: (N, in_channels, F, W) -> (N, D)."""
         with torch.no_grad() if self.freeze_encoders else nullcontext():

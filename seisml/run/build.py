@@ -25,9 +25,11 @@ from seisml.run.checkpoints import (
     NetworkSettings,
     check_weights,
     encoder_state,
+    fits,
     load_weights,
     read_checkpoint,
     read_record,
+    split_classifier,
 )
 from seisml.run.effective import ENCODER_KEYS
 from seisml.stored import check_plain, read_stored
@@ -47,8 +49,8 @@ def read_pretrained(cfg: DictConfig) -> dict[str, Any] | None:
         cfg: A composed configuration.
 
     Returns:
-        ``path``, ``state`` (the encoder's weights) and ``record`` (what seisml saved beside them, empty for published
-        encoders); ``None`` for training from scratch.
+        ``path``, ``values`` (all that the file holds), ``state`` (the encoder's weights) and ``record`` (what seisml
+        saved beside them, empty for published encoders); ``None`` for training from scratch.
 
     Raises:
         UserError: Where the file is missing, damaged or holds no encoder.
@@ -72,7 +74,7 @@ def read_pretrained(cfg: DictConfig) -> dict[str, Any] | None:
         record["front_end_state"] = {
             key.removeprefix(prefix): value for key, value in values["state_dict"].items() if key.startswith(prefix)
         }
-    return {"path": path, "state": state, "record": record}
+    return {"path": path, "values": values, "state": state, "record": record}
 
 
 def front_end_config(cfg: DictConfig, record: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +141,7 @@ def _building_from(path: str | Path, trust: Sequence[str]) -> Iterator[None]:
 
 
 def load_pretrained(method: Method, pretrained: dict[str, Any]) -> None:
-    """Load a pretrained encoder and its front end's state into a method.
+    """Load a pretrained encoder and its front end's state into a method, and a published classifier where it fits.
 
     Args:
         method: What :func:`build_method` built with the encoder's record.
@@ -148,9 +150,17 @@ def load_pretrained(method: Method, pretrained: dict[str, Any]) -> None:
     Raises:
         UserError: Where the weights do not fit.
     """
-    load_weights(method.encoder, pretrained["state"], pretrained["path"])
+    path = pretrained["path"]
+    state, classifier = split_classifier(pretrained["values"], pretrained["state"], method.encoder)
+    load_weights(method.encoder, state, path)
+    head = method.class_head
+    if classifier and head is not None:
+        if fits(head, classifier):
+            load_weights(head, classifier, path)
+        loaded = "is loaded, too" if fits(head, classifier) else "does not fit these classes and starts afresh"
+        rank_zero_only(print)(f"The classifier of {path} {loaded}.", flush=True)
     if "front_end_state" in pretrained["record"]:
-        load_weights(method.front_end, pretrained["record"]["front_end_state"], pretrained["path"], "front_end")
+        load_weights(method.front_end, pretrained["record"]["front_end_state"], path, "front_end")
     method.pretrained = True
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from seisml.methods.base import Method
 
 State = Mapping[str, Tensor]
+ENCODERS = ("encoder_state_dict", "model_state_dict", "state_dict")  # where checkpoints keep the encoder
+CLASSIFIERS = ("classifier_state_dict", "clf_state_dict")  # ... and published fine-tuning its classifier
+LAST_LAYERS = ("model.fc.", "model.classifier.")  # the classifier of a published network that ends in one
 MOST_SHARING = 4  # times that weights may stand for the same numbers: a small file must not fill the memory
 
 
@@ -149,27 +152,61 @@ def read_record(values: Mapping[str, Any], path: str | Path, needed: Iterable[st
 def encoder_state(values: Mapping[str, Any], path: str | Path) -> dict[str, Tensor]:
     """Find the encoder's weights in a checkpoint.
 
-    Reads encoders in the published layout, bare state dicts, and checkpoints of whole runs (their ``encoder.`` part).
+    Reads the published layouts (``model_state_dict`` of pretraining and of the original implementation,
+    ``encoder_state_dict`` of fine-tuning), bare state dicts, and checkpoints of whole runs (their ``encoder.`` part).
 
     Args:
         values: What :func:`read_checkpoint` returned.
         path: For the message.
 
     Returns:
-        State of the encoder.
+        State of the encoder; of the original implementation with its classifier, see :func:`split_classifier`.
 
     Raises:
         UserError: Where there is none.
     """
-    state = values.get("model_state_dict", values.get("state_dict", values))
+    state = next((values[key] for key in ENCODERS if key in values), values)
     if isinstance(state, Mapping) and any(key.startswith("encoder.") for key in state):
         state = {key.removeprefix("encoder."): value for key, value in state.items() if key.startswith("encoder.")}
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(
-            f"checkpoint {path} holds no encoder (looked for model_state_dict, state_dict and encoder.*; "
+            f"checkpoint {path} holds no encoder (looked for {', '.join(ENCODERS)} and encoder.*; "
             f"it has {', '.join(list(map(str, values))[:5]) or 'nothing'}); give one that sslearn.py wrote"
         )
     return dict(state)
+
+
+def split_classifier(values: Mapping[str, Any], state: State, encoder: nn.Module) -> tuple[State, State]:
+    """Part a published checkpoint into encoder and classifier.
+
+    Fine-tuning saves the classifier beside the encoder, the original implementation as the network's last layers.
+
+    Args:
+        values: What :func:`read_checkpoint` returned.
+        state: What :func:`encoder_state` found in it.
+        encoder: The network that the encoder's weights are for.
+
+    Returns:
+        The encoder's weights, and the classifier's by their names in a linear layer or a sequence of layers; none where
+        the checkpoint has no classifier.
+    """
+    for key in CLASSIFIERS:
+        beside = values.get(key)
+        if isinstance(beside, Mapping):
+            return state, {str(name).removeprefix("model."): value for name, value in beside.items()}
+    wanted = encoder.state_dict()
+    rest = [name for name in state if name not in wanted]
+    for prefix in LAST_LAYERS:
+        if rest and all(name.startswith(prefix) for name in rest):
+            kept = {name: value for name, value in state.items() if name in wanted}
+            return kept, {name.removeprefix(prefix): state[name] for name in rest}
+    return state, {}
+
+
+def fits(module: nn.Module, state: State) -> bool:
+    """Whether weights have the names and shapes of a module's."""
+    shapes = {name: value.shape for name, value in module.state_dict().items()}
+    return shapes == {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
 
 
 def load_weights(module: nn.Module, state: State, path: str | Path, key: str = "load_encoder.backbone_type") -> None:
