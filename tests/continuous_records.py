@@ -65,7 +65,7 @@ def trained_state() -> dict[str, torch.Tensor]:
         waveforms.append(make_record(10.0, {onset: classes[label]} if label else {}, seed=number + 1))
         labels.append(label)
     x, y = front_end(torch.from_numpy(np.stack(waveforms))), torch.tensor(labels)
-    for _ in range(8):
+    for _ in range(12):
         for rows in torch.randperm(len(x)).split(40):
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(network(x[rows]), y[rows]).backward()

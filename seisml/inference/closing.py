@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from seisml.inference.busy_stations import busy_remarks
+from seisml.inference.coincidence import NetworkEvent
 from seisml.inference.detections import Detection
 from seisml.inference.output import (
     DETECTION_COLUMNS,
+    EVENT_COLUMNS,
     REPORT_COLUMNS,
     detection_row,
-    quakeml,
+    event_row,
     write_atomically,
     write_table,
 )
+from seisml.inference.quakeml import detections_catalog, events_catalog
 from seisml.inference.station_day import DayReport
 from seisml.text_table import text_table
+from seisml.waveforms.index import Instrument
 from seisml.waveforms.streams import StationDay, StreamIndex
+from seisml.waveforms.times import DAY_NS
 
 
 def write_results(
@@ -26,44 +35,67 @@ def write_results(
     refused: Sequence[tuple[str, str]],
     tasks: Sequence[StationDay],
     reports: dict[str, DayReport],
-    found: Sequence[tuple[StationDay, Detection]],
+    found: Sequence[tuple[Instrument, Detection]],
+    events: Sequence[NetworkEvent] | None,
     checkpoint: str,
     as_quakeml: bool,
 ) -> None:
-    """Write ``detections.csv``, ``report.csv`` and, where asked, ``detections.xml``."""
-    rows = [detection_row(task.instrument, detection) for task, detection in found]
-    write_table(out / "detections.csv", DETECTION_COLUMNS, rows)
-    lines: list[tuple[Any, ...]] = []
+    """Write ``detections.csv``, ``report.csv``, and where asked ``events.csv`` and the catalogues as QuakeML.
+
+    What an earlier run left of the tables and catalogues that are not asked for now goes: it would not fit the rest.
+    """
+    write_table(out / "detections.csv", DETECTION_COLUMNS, (detection_row(*pair) for pair in found))
+    write_table(out / "report.csv", REPORT_COLUMNS, _report_rows(index, refused, tasks, reports, found))
+    if events is not None:
+        write_table(out / "events.csv", EVENT_COLUMNS, (event_row(*pair) for pair in enumerate(events, 1)))
+    else:
+        (out / "events.csv").unlink(missing_ok=True)
+    name = Path(checkpoint).stem
+    catalogs = {
+        "detections.xml": detections_catalog(found, name) if as_quakeml else None,
+        "events.xml": events_catalog(events, name) if as_quakeml and events is not None else None,
+    }
+    for file, catalog in catalogs.items():
+        if catalog is None:
+            (out / file).unlink(missing_ok=True)
+        else:
+            write_atomically(out / file, partial(catalog.write, format="QUAKEML"))
+
+
+def _report_rows(
+    index: StreamIndex,
+    refused: Sequence[tuple[str, str]],
+    tasks: Sequence[StationDay],
+    reports: dict[str, DayReport],
+    found: Sequence[tuple[Instrument, Detection]],
+) -> list[tuple[Any, ...]]:
+    busy = busy_remarks(tasks, reports, found)
+    counts = Counter((instrument, detection.start // DAY_NS) for instrument, detection in found)
+    rows: list[tuple[Any, ...]] = []
     for task in tasks:
         own, report = task.instrument, reports[task.name]
         names = (own.network, own.station, own.location, own.band, task.date)
-        lines.append((*names, report.status, report.n_windows, f"{report.recorded:.3f}", "; ".join(report.notes)))
+        notes = [*([busy[task.name]] if task.name in busy else ()), *report.notes]
+        numbers = (report.n_windows, f"{report.recorded:.3f}", counts[own, task.day // DAY_NS])
+        rows.append((*names, report.status, *numbers, "; ".join(notes)))
     empty = ("",) * 5
-    lines += [(*empty, "skipped", 0, 0, f"{name}: {reason}") for name, reason in (*refused, *index.skipped)]
-    write_table(out / "report.csv", REPORT_COLUMNS, lines)
-    if as_quakeml:
-        catalog = quakeml(((task.instrument, detection) for task, detection in found), Path(checkpoint).stem)
-        write_atomically(out / "detections.xml", lambda part: catalog.write(str(part), format="QUAKEML"))
+    rows += [(*empty, "skipped", 0, 0, 0, f"{name}: {reason}") for name, reason in (*refused, *index.skipped)]
+    return rows
 
 
 def summary(result: dict[str, Any], out: str | Path, seconds: float) -> str:
     """What was found and what was not looked at, in lines of text."""
-    counts: dict[str, dict[str, int]] = {}
-    labels = sorted({detection.label for _, detection in result["detections"]})
-    for task, detection in result["detections"]:
-        own = counts.setdefault(task.stream_id, {})
-        own[detection.label] = own.get(detection.label, 0) + 1
-    days: dict[str, list[DayReport]] = {}
-    for name, report in result["reports"].items():
-        days.setdefault(name.rsplit(".", 2)[0], []).append(report)
-    rows = []
-    for stream in sorted(days):
-        found = counts.get(stream, {})
-        windows = sum(report.n_windows for report in days[stream])
-        own = {label: found.get(label, 0) for label in labels}
-        rows.append({"stream": stream, "days": len(days[stream]), "windows": windows, **own})
-    text = [text_table(rows)] if rows else []
+    found = Counter((instrument, detection.label) for instrument, detection in result["detections"])
+    labels = sorted({label for _, label in found})
     reports = result["reports"]
+    rows = []
+    for instrument, tasks in groupby(result["tasks"], key=lambda task: task.instrument):
+        days = list(tasks)
+        windows = sum(reports[task.name].n_windows for task in days)
+        counts = {label: found[instrument, label] for label in labels}
+        rows.append({"stream": days[0].stream_id, "days": len(days), "windows": windows, **counts})
+    text = [text_table(rows)] if rows else []
+    text += [f"{name}: {remark}" for name, remark in result["busy"].items()]
     for status, words in (("empty", "without a window to predict"), ("failed", "failed")):
         own = [report for report in reports.values() if report.status == status]
         text += [f"{words}: {report.name}: {'; '.join(report.notes)}" for report in own[:10]]
@@ -72,12 +104,13 @@ def summary(result: dict[str, Any], out: str | Path, seconds: float) -> str:
     text += [f"skipped: {name}: {reason}" for name, reason in skipped[:10]]
     text += [f"... and {len(skipped) - 10} more, see report.csv"] * (len(skipped) > 10)
     n_old = len(reports) - result["computed"]
-    n_notes = sum(bool(report.notes) for report in reports.values())
+    n_notes = sum(bool(report.notes or name in result["busy"]) for name, report in reports.items())
+    events = "" if result["events"] is None else f"{len(result['events'])} events of several stations, "
     text.append(
-        f"{len(reports)} station-days ({n_old} from an earlier run), {len(result['detections'])} detections, "
+        f"{len(reports)} station-days ({n_old} from an earlier run), {len(result['detections'])} detections, {events}"
         f"{seconds:.1f} s; {n_notes} station-days with remarks in report.csv"
     )
     out = Path(out)
-    files = {"detections": "detections.csv", "report": "report.csv", "figures": "figures"}
+    files = {"events": "events.csv", "detections": "detections.csv", "report": "report.csv", "figures": "figures"}
     text += [f"{kind:<12}{out / name}" for kind, name in files.items() if (out / name).exists()]
     return "\n".join(text)

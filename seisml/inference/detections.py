@@ -1,4 +1,4 @@
-"""From probabilities of windows to detections: consecutive event windows merged."""
+"""From probabilities of windows to detections: event windows that overlap merged, and trimmed to the event."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ class Detection:
     """An event found in one instrument's record. Times in ns since 1970.
 
     Attributes:
-        start: Start of the first event window.
-        end: End of the last event window.
+        start: From here on, and until ``end``, at least half as many windows say event as where most of them do: each
+            window counts, by its event probability, for all the time it covers. An onset before it moves it there.
+        end: See ``start``.
         peak: Centre of the window that is most certainly an event; of several that are within 0.01, the middle one.
         label: The event class with the largest summed probability.
         probability: Largest event probability of a window: the sum over the event classes.
         label_probability: Probability of ``label`` in the peak window.
         n_windows: Event windows merged.
+        rise: First and last time between which the event can have begun: at the latest with the end of the first
+            window that says event.
+        onset: When it began: ``start``, until a picker has looked at the waveform (:mod:`seisml.inference.onsets`).
+        onset_uncertainty: Of the onset, in s.
+        picked: Whether a picker found the onset; else it comes from the probabilities alone.
     """
 
     start: int
@@ -34,6 +40,10 @@ class Detection:
     probability: float
     label_probability: float
     n_windows: int
+    rise: tuple[int, int]
+    onset: int
+    onset_uncertainty: float
+    picked: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ class DetectionRule:
         events: Numbers of the classes that are events.
         threshold: Least event probability of an event window.
         min_length: Least time in s over which windows must say event: the number of windows times the step.
-        join: Runs of event windows with up to so many seconds between them are one detection.
+        join: Event windows with up to so many seconds between them are one detection, as those are that overlap.
     """
 
     classes: tuple[str, ...]
@@ -115,7 +125,8 @@ class _Run:
 class Detector:
     """Merges windows of one instrument, handed over in pieces of any length in order of time.
 
-    A run of event windows that reaches the end of a piece is carried over to the next, so that pieces leave no trace.
+    Event windows that overlap are one detection, so that no two detections do. A detection that reaches the end of a
+    piece is carried over to the next, so that pieces leave no trace.
 
     Args:
         rule: What counts as a detection.
@@ -126,7 +137,8 @@ class Detector:
     def __init__(self, rule: DetectionRule, step: float, length: float) -> None:
         self.rule = rule
         self.step, self.length = round(step * 1e9), round(length * 1e9)
-        self.reach = self.step + round(rule.join * 1e9) + 1000  # a microsecond for the rounding of times
+        apart = max(self.length - 1000, self.step + 1000)  # a microsecond for the rounding of times
+        self.reach = apart + round(rule.join * 1e9)
         self.open: _Run | None = None
 
     def feed(self, times: np.ndarray, probability: np.ndarray) -> list[Detection]:
@@ -167,14 +179,30 @@ class Detector:
         label = events[int(np.argmax(probability[:, events].sum(axis=0, dtype=np.float64)))]
         best = np.flatnonzero(event >= event.max() - PLATEAU)
         peak = best[len(best) // 2]
+        start, end = self._trimmed(times, event)
+        first, half = int(times[0]), self.length // 2
         return [
             Detection(
-                int(times[0]),
-                int(times[-1]) + self.length,
-                int(times[peak]) + self.length // 2,
-                self.rule.classes[label],
-                min(1.0, float(event.max())),
-                float(probability[peak, label]),
-                n_windows,
+                start=start,
+                end=end,
+                peak=int(times[peak]) + half,
+                label=self.rule.classes[label],
+                probability=min(1.0, float(event.max())),
+                label_probability=float(probability[peak, label]),
+                n_windows=n_windows,
+                rise=(max(first, start - half), max(start + half, min(first + self.length, end))),
+                onset=start,
+                onset_uncertainty=half * 1e-9,
             )
         ]
+
+    def _trimmed(self, times: np.ndarray, event: np.ndarray) -> tuple[int, int]:
+        """First and last time at which half of the most windows say event, (N,) start times and probabilities."""
+        weight = event.astype(np.float64)
+        places = np.concatenate([times, times + self.length])
+        order = np.argsort(places, kind="stable")
+        places = places[order]
+        covered = np.cumsum(np.concatenate([weight, -weight])[order])
+        covered[:-1][places[1:] == places[:-1]] = 0.0  # between two changes at one time there is nothing
+        inside = np.flatnonzero(covered >= covered.max() / 2)
+        return int(places[inside[0]]), int(places[inside[-1] + 1])

@@ -1,4 +1,4 @@
-"""What is written: probabilities as miniSEED, detections as a table and as QuakeML, the report."""
+"""What is written: probabilities as miniSEED, and the rows of the tables."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from typing import Any
 
 import numpy as np
 from obspy import Stream, Trace, UTCDateTime, read
-from obspy.core.event import Catalog, Comment, Event, Pick, ResourceIdentifier, WaveformStreamID
 
+from seisml.inference.coincidence import NetworkEvent
 from seisml.inference.detections import Detection
 from seisml.waveforms.continuous import runs
 from seisml.waveforms.index import Instrument
 from seisml.waveforms.times import format_time
 
 DETECTION_COLUMNS = (
-    "network", "station", "location", "channel", "start", "end", "peak_time", "class", "probability",
-    "class_probability", "n_windows",
+    "network", "station", "location", "channel", "onset", "onset_uncertainty_s", "onset_by", "start", "end",
+    "peak_time", "class", "probability", "class_probability", "n_windows",
+)  # fmt: skip
+EVENT_COLUMNS = (
+    "event", "time", "last_onset", "class", "probability", "n_stations", "stations", "detections",
 )  # fmt: skip
 REPORT_COLUMNS = (
-    "network", "station", "location", "channel", "day", "status", "windows", "seconds_recorded", "notes",
+    "network", "station", "location", "channel", "day", "status", "windows", "seconds_recorded", "detections", "notes",
 )  # fmt: skip
 
 
@@ -51,9 +54,20 @@ def detection_row(instrument: Instrument, detection: Detection) -> tuple[Any, ..
     """One row of ``detections.csv``."""
     own = instrument
     return (
-        own.network, own.station, own.location, own.band, format_time(detection.start), format_time(detection.end),
-        format_time(detection.peak), detection.label, f"{detection.probability:.4f}",
-        f"{detection.label_probability:.4f}", detection.n_windows,
+        own.network, own.station, own.location, own.band, format_time(detection.onset),
+        f"{detection.onset_uncertainty:.3f}", "picker" if detection.picked else "probability",
+        format_time(detection.start), format_time(detection.end), format_time(detection.peak), detection.label,
+        f"{detection.probability:.4f}", f"{detection.label_probability:.4f}", detection.n_windows,
+    )  # fmt: skip
+
+
+def event_row(number: int, event: NetworkEvent) -> tuple[Any, ...]:
+    """One row of ``events.csv``."""
+    return (
+        number, format_time(event.time), format_time(event.detections[-1][1].onset), event.label,
+        f"{event.probability:.4f}", len(event.detections), " ".join(event.stations),
+        " ".join(f"{station}@{format_time(detection.onset)}"
+                 for station, (_, detection) in zip(event.stations, event.detections, strict=True)),
     )  # fmt: skip
 
 
@@ -104,40 +118,3 @@ def read_probabilities(path: Path, n_classes: int, step: float) -> tuple[np.ndar
         columns.append(np.concatenate([data for _, data in own]))
     times = [start + np.rint(np.arange(len(data)) * (step * 1e9)).astype(np.int64) for start, data in own]
     return np.concatenate(times), np.stack(columns, axis=1)
-
-
-def quakeml(found: Iterable[tuple[Instrument, Detection]], method: str) -> Catalog:
-    """Make a catalogue: an event with a pick at the peak for each detection.
-
-    Args:
-        found: Instrument and detection.
-        method: What found them, for the picks' ``method_id``.
-    """
-    catalog = Catalog()
-    for instrument, detection in found:
-        own = instrument
-        name = f"{own.network}.{own.station}.{own.location}.{own.band}/{detection.start}"
-        root = f"smi:local/seisml/{_plain(name)}"
-        words = (
-            f"class {detection.label}", f"probability {detection.probability:.4f}",
-            f"start {format_time(detection.start)}", f"end {format_time(detection.end)}",
-        )  # fmt: skip
-        waveform = WaveformStreamID(own.network, own.station, own.location or None, own.band or None)
-        pick = Pick(
-            resource_id=ResourceIdentifier(f"{root}/pick"),
-            time=UTCDateTime(ns=detection.peak),
-            waveform_id=waveform,
-            evaluation_mode="automatic",
-            method_id=ResourceIdentifier(f"smi:local/seisml/{_plain(method)}"),
-        )
-        comments = [
-            Comment(text=text, resource_id=ResourceIdentifier(f"{root}/comment/{i}")) for i, text in enumerate(words)
-        ]
-        catalog.append(Event(resource_id=ResourceIdentifier(root), picks=[pick], comments=comments))
-    catalog.resource_id = ResourceIdentifier("smi:local/seisml/detections")
-    return catalog
-
-
-def _plain(text: str) -> str:
-    """Letters that a resource identifier may have."""
-    return "".join(c if c.isalnum() or c in "./-_" else "-" for c in text)

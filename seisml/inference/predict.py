@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from seisml.errors import UserError, nearest
-from seisml.evaluation.figures.style import save
 from seisml.inference.archive import work_off
+from seisml.inference.busy_stations import busy_remarks
 from seisml.inference.closing import summary, write_results
-from seisml.inference.dayplot import day_plot
-from seisml.inference.detections import Detection, DetectionRule, Detector
-from seisml.inference.output import read_probabilities, write_atomically
+from seisml.inference.coincidence import network_events
+from seisml.inference.collect import collect
+from seisml.inference.day_figures import draw
+from seisml.inference.detections import DetectionRule
 from seisml.inference.scan import PRECISIONS, Scanner
-from seisml.inference.station_day import DayReport, ScanSettings, day_files, finished
+from seisml.inference.station_day import ScanSettings, finished
 from seisml.inference.window_grid import WindowGrid
 from seisml.methods.classifier import Classifier
-from seisml.progress import Progress, follow
+from seisml.progress import Progress
 from seisml.run.build import load_method
 from seisml.waveforms.continuous import GridOptions
-from seisml.waveforms.streams import StationDay, index_streams
-from seisml.waveforms.times import DAY_NS
+from seisml.waveforms.streams import index_streams
 
+WITHIN = 10.0  # seconds
 LEAST_THRESHOLD = 0.2  # for bfloat16: twice what it leaves to float32
 EXAMPLE = "seisml predict runs/convnetquake/checkpoints/best.ckpt archive/2020 --out detections --step 1"
 
@@ -43,6 +42,8 @@ class PredictOptions:
     threshold: float = 0.5
     min_length: float = 0.0
     join: float = 0.0
+    stations_at_least: int | None = None
+    within: float = WITHIN
     classes: tuple[str, ...] | None = None
     noise_class: str | None = None
     components: str | None = None
@@ -76,7 +77,8 @@ def predict(
         options: See there.
 
     Returns:
-        ``detections`` (list of (StationDay's instrument, Detection)), ``reports`` (name -> DayReport), ``computed``
+        ``detections`` (list of (instrument, Detection)), ``events`` (of several stations; None where not asked for),
+        ``tasks`` (the station-days), ``reports`` (name -> DayReport), ``busy`` (station-days that detect all day, with a remark), ``computed``
         (number of station-days computed now), ``skipped`` (files and instruments with the reason).
 
     Raises:
@@ -115,86 +117,30 @@ def predict(
         for task, report in work_off(waiting, settings, out, options.scheduler, options.workers):
             reports[task.name] = report
             progress.update()
-    found = collect(tasks, reports, settings, rule, out)
-    write_results(out, index, refused, tasks, reports, found, str(checkpoint), options.quakeml)
+    found = collect(tasks, reports, settings, rule, out, options.progress)
+    events = network_events(found, options.stations_at_least, options.within) if options.stations_at_least else None
+    write_results(out, index, refused, tasks, reports, found, events, str(checkpoint), options.quakeml)
     if options.plots:
         draw(tasks, reports, found, settings, rule, out, options.progress)
     return {
         "detections": found,
+        "events": events,
+        "busy": busy_remarks(tasks, reports, found),
+        "tasks": tasks,
         "reports": reports,
         "computed": len(waiting),
         "skipped": [(str(path), reason) for path, reason in index.skipped] + refused,
     }
 
 
-def collect(
-    tasks: Sequence[StationDay],
-    reports: dict[str, DayReport],
-    settings: ScanSettings,
-    rule: DetectionRule,
-    out: Path,
-) -> list[tuple[StationDay, Detection]]:
-    """Merge the probabilities of all days into detections, one instrument after the other, a day at a time.
-
-    Returns:
-        Each detection with the day on which it starts, by start time.
-    """
-    found: list[tuple[StationDay, Detection]] = []
-    step, length = settings.grid.step, settings.grid.length
-    detector, previous = Detector(rule, step, length), None
-    for task in tasks:
-        if previous is not None and task.instrument != previous.instrument:
-            found.extend((previous, detection) for detection in detector.close())
-        previous = task
-        if reports[task.name].status == "done":
-            path = day_files(out, task)["probability"]
-            times, probability = read_probabilities(path, len(rule.classes), step)
-            found.extend((task, detection) for detection in detector.feed(times, probability))
-    if previous is not None:
-        found.extend((previous, detection) for detection in detector.close())
-    return sorted(found, key=lambda pair: (pair[1].start, pair[0].instrument))
-
-
-def draw(
-    tasks: Sequence[StationDay],
-    reports: dict[str, DayReport],
-    found: Sequence[tuple[StationDay, Detection]],
-    settings: ScanSettings,
-    rule: DetectionRule,
-    out: Path,
-    progress: bool = False,
-) -> None:
-    """Draw each station-day; those whose picture would be the same are left as they are."""
-    by_instrument: dict[Any, list[Detection]] = {}
-    for task, detection in found:
-        by_instrument.setdefault(task.instrument, []).append(detection)
-    ledger = out / "figures" / ".drawn.json"
-    try:
-        drawn = json.loads(ledger.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        drawn = {}
-    for task in follow(tasks, "drawing", "station-day", shown=progress):
-        files, path = day_files(out, task), out / "figures" / f"{task.name}.png"
-        if reports[task.name].status == "failed" or not files["envelope"].exists():
-            continue
-        own = [d for d in by_instrument.get(task.instrument, ()) if d.start < task.day + DAY_NS and d.end > task.day]
-        state = [repr(own), repr(rule), files["report"].stat().st_mtime_ns]
-        key = hashlib.sha256(json.dumps(state).encode()).hexdigest()
-        if drawn.get(task.name) == key and path.exists():
-            continue
-        with np.load(files["envelope"]) as arrays:
-            envelope = dict(arrays)
-        times, probability = read_probabilities(files["probability"], len(rule.classes), settings.grid.step)
-        title = f"{task.instrument}, {task.date}"
-        save(day_plot(title, task.day, envelope, times, probability, own, rule, settings.grid.length), path)
-        drawn[task.name] = key
-        write_atomically(ledger, lambda part: part.write_text(json.dumps(drawn), encoding="utf-8"))
-
-
 def _settings(
     method: Any, checkpoint: str | Path, options: PredictOptions, rule: DetectionRule
 ) -> tuple[ScanSettings, str | None]:
     """The checkpoint's own preprocessing, with what the options put in its place."""
+    if options.stations_at_least is not None and options.stations_at_least < 2:
+        raise UserError(f"--stations-at-least: {options.stations_at_least} is no number of stations; give 2 or more")
+    if not 0 < options.within < float("inf"):
+        raise UserError(f"--within: {options.within:g} s is no length of time; give more than 0")
     if options.missing not in ("skip", "zeros"):
         raise UserError(f"--missing: {options.missing!r} is unknown; {nearest(options.missing, ('skip', 'zeros'))}")
     if options.device != "cpu" and not (options.device.startswith("cuda") and torch.cuda.is_available()):
@@ -246,8 +192,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-length", type=float, default=0.0, help="least seconds over which windows say event (default: 0)"
     )
     parser.add_argument(
-        "--join", type=float, default=0.0, help="join detections with so many seconds between them (default: 0)"
+        "--join", type=float, default=0.0,
+        help="join event windows with so many seconds between them, beside those that overlap (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stations-at-least", type=int, metavar="N", help="write events that so many stations detected: events.csv"
     )
+    parser.add_argument(
+        "--within", type=float, default=WITHIN, metavar="S",
+        help="seconds from the first onset of such an event to the last (default: %(default)g)",
+    )  # fmt: skip
     parser.add_argument("--classes", nargs="+", metavar="CLASS", help="classes to detect (default: all but noise)")
     parser.add_argument(
         "--noise-class", metavar="CLASS", help="class that means no event (default: the checkpoint's, or noise)"
@@ -262,7 +216,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--precision", default="float32", choices=tuple(PRECISIONS), help="(default: float32)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    parser.add_argument("--quakeml", action="store_true", help="write detections.xml too")
+    parser.add_argument("--quakeml", action="store_true", help="write detections.xml (and events.xml) too")
     parser.add_argument("--no-plots", action="store_true", help="leave out the day plots")
     parser.add_argument(
         "--scheduler", nargs="?", const="local", metavar="ADDRESS",
@@ -282,7 +236,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.workers is not None and arguments.scheduler != "local":
         raise UserError("--workers: sets the size of a local cluster; add --scheduler local")
     options = PredictOptions(
-        arguments.step, arguments.threshold, arguments.min_length, arguments.join,
+        arguments.step, arguments.threshold, arguments.min_length, arguments.join, arguments.stations_at_least,
+        arguments.within,
         tuple(arguments.classes) if arguments.classes else None, arguments.noise_class, arguments.components,
         arguments.missing, tuple(arguments.bandpass) if arguments.bandpass else None, arguments.precision,
         arguments.device, arguments.quakeml, not arguments.no_plots, arguments.scheduler, arguments.workers,

@@ -163,8 +163,7 @@ def scan_day(
     grid = settings.grid
     front_end = scanner.method.front_end
     keep_offset = isinstance(front_end, WaveformFrontEnd) and not (front_end.demean or front_end.normalize)
-    options = GridOptions(grid.sampling_rate, grid.length, settings.bandpass, keep_offset)
-    reader = DayReader(task, options, cache)
+    reader = day_reader(task, settings, cache, keep_offset)
     single = scanner.in_channels == 1 and task.components and len(task.components) > 1
     recorded, first, last = _spans(task, grid)
     envelope = Envelope(task.day, recorded, grid.sampling_rate)
@@ -189,6 +188,14 @@ def scan_day(
         _notes(task, reader, grid, predicted, samples, n_recorded), list(scanner.method.facts.classes),
     )  # fmt: skip
     return report, grid.times(task.day, np.arange(first, last)), probability, envelope.arrays()
+
+
+def day_reader(
+    task: StationDay, settings: ScanSettings, cache: FileCache | None = None, keep_offset: bool = False
+) -> DayReader:
+    """A reader of a station-day's samples as the network meets them."""
+    grid = settings.grid
+    return DayReader(task, GridOptions(grid.sampling_rate, grid.length, settings.bandpass, keep_offset), cache)
 
 
 def _spans(task: StationDay, grid: WindowGrid) -> tuple[tuple[float, float], int, int]:

@@ -17,7 +17,10 @@ def make(start, seconds, detections=(), width=1.0):
     day = 18349 * 86400 * S
     times = day + (np.arange(max(0, int(seconds) - 9)) + int(start)) * S
     probability = np.tile(np.float32([0.8, 0.1, 0.1]), (len(times), 1))
-    found = [Detection(day + a * S, day + b * S, day + c * S, label, 0.9, 0.9, 3) for a, b, c, label in detections]
+    found = [
+        Detection(day + a * S, day + b * S, day + c * S, label, 0.9, 0.9, 3, (day, day), day + (a + 3) * S, 1.0)
+        for a, b, c, label in detections
+    ]
     figure = day_plot(
         "XX.AAA..HH*, 2020.088", day, envelope(start, seconds, width), times, probability, found, RULE, 10
     )

@@ -31,8 +31,8 @@ def found(result):
 
 
 def onsets(detections):
-    """Event windows of an event at t begin between t - 10 and t + 4: their middle, in s from the start."""
-    return [(d.start * 1e-9 + (d.end * 1e-9 - 10)) / 2 + 3 - float(START.timestamp) for d in detections]
+    """In s from the start of the record."""
+    return [(d.onset - START.ns) * 1e-9 for d in detections]
 
 
 def rows(path):
@@ -51,7 +51,8 @@ def test_events_are_found_the_same_in_one_file_and_in_many(tmp_path, checkpoint,
     one = predict(checkpoint, [tmp_path / "one"], tmp_path / "out1", QUIET)
     many = predict(checkpoint, [tmp_path / "many"], tmp_path / "out2", QUIET)
     assert [d.label for d in found(one)] == list(EVENTS.values())
-    np.testing.assert_allclose(onsets(found(one)), list(EVENTS), atol=4.0)
+    np.testing.assert_allclose(onsets(found(one)), list(EVENTS), atol=0.3)
+    assert all(d.picked and d.start <= d.onset < d.end and d.onset_uncertainty <= 0.5 for d in found(one))
     assert found(one) == found(many)
     assert (tmp_path / "out1" / "detections.csv").read_text() == (tmp_path / "out2" / "detections.csv").read_text()
     low = predict(
@@ -82,6 +83,60 @@ def test_detections_over_midnight_and_days_that_are_done(tmp_path, checkpoint):
     write(tmp_path / "in", "b.mseed", make_stream(x[:, 12000:], start=midnight, station="BBB"))
     changed = predict(checkpoint, [tmp_path / "in"], out, PredictOptions(plots=False, step=2))
     assert changed["computed"] == 2 and changed["reports"]["XX.BBB..HH.2020.089"].n_windows == 296
+
+
+def test_an_onset_at_midnight_and_at_the_start_of_the_record(tmp_path, checkpoint):
+    midnight = UTCDateTime(2020, 3, 29)
+    x = make_record(1200, {3.0: "rockfall", 599.0: "earthquake"}, seed=15)
+    write(tmp_path / "one", "a.mseed", make_stream(x, start=midnight - 600))
+    write(tmp_path / "two", "a.mseed", make_stream(x[:, :12000], start=midnight - 600))
+    write(tmp_path / "two", "b.mseed", make_stream(x[:, 12000:], start=midnight))
+    one = found(predict(checkpoint, [tmp_path / "one"], tmp_path / "out1", QUIET))
+    assert found(predict(checkpoint, [tmp_path / "two"], tmp_path / "out2", QUIET)) == one
+    early, late = one
+    assert abs((late.onset - midnight.ns) * 1e-9 + 1) < 0.3 and late.picked
+    assert abs((early.onset - midnight.ns) * 1e-9 + 597) <= early.onset_uncertainty + 0.3
+
+
+def test_events_of_several_stations(tmp_path, checkpoint, capsys):
+    for number, station in enumerate(("AAA", "BBB", "CCC")):
+        own = {100.0 + 2 * number: "rockfall", 300.0 + 50 * number: "earthquake"}
+        write(
+            tmp_path / "in", f"{station}.mseed", make_stream(make_record(600, own, seed=number + 60), station=station)
+        )
+    out = tmp_path / "out"
+    arguments = [
+        "predict",
+        str(checkpoint),
+        str(tmp_path / "in"),
+        "--out",
+        str(out),
+        "--no-plots",
+        "--threshold",
+        "0.7",
+    ]
+    assert main([*arguments, "--stations-at-least", "3", "--within", "5", "--quakeml"]) == 0
+    assert "1 events of several stations" in capsys.readouterr().out
+    (event,) = rows(out / "events.csv")
+    assert event["stations"] == "XX.AAA XX.BBB XX.CCC" and event["class"] == "rockfall" and event["n_stations"] == "3"
+    assert abs(UTCDateTime(event["time"]) - (START + 100)) < 0.3
+    (written,) = read_events(str(out / "events.xml"))
+    assert [pick.waveform_id.station_code for pick in written.picks] == ["AAA", "BBB", "CCC"]
+    np.testing.assert_allclose([pick.time - START for pick in written.picks], [100, 102, 104], atol=0.3)
+    assert len(read_events(str(out / "detections.xml"))) == len(rows(out / "detections.csv")) == 6
+    assert main(arguments) == 0 and not (out / "events.csv").exists() and not (out / "events.xml").exists()
+
+
+def test_a_station_that_detects_all_day_is_remarked_on(tmp_path, checkpoint, capsys):
+    quiet, mad = {600.0: "rockfall"}, {20.0 + 40 * number: "earthquake" for number in range(44)}
+    for station, own in (("AAA", quiet), ("BBB", quiet), ("BAD", mad)):
+        write(tmp_path / "in", f"{station}.mseed", make_stream(make_record(1800, own, seed=7), station=station))
+    out = tmp_path / "out"
+    assert main(["predict", str(checkpoint), str(tmp_path / "in"), "--out", str(out), "--no-plots"]) == 0
+    notes = {row["station"]: row for row in rows(out / "report.csv")}
+    assert "detects all day (88 detections an hour, where the other" in notes["BAD"]["notes"]
+    assert notes["BAD"]["detections"] == "44" and not notes["AAA"]["notes"] and not notes["BBB"]["notes"]
+    assert "XX.BAD..HH.2020.088: detects all day" in capsys.readouterr().out
 
 
 def test_an_output_folder_among_the_streams_is_left_out(tmp_path, checkpoint):
@@ -127,9 +182,12 @@ def test_the_command_writes_everything(tmp_path, checkpoint, capsys):
     table = rows(out / "detections.csv")
     assert [row["class"] for row in table] == ["rockfall", "earthquake"]
     assert table[0]["network"] == "XX" and table[0]["start"] < table[0]["peak_time"] < table[0]["end"]
+    assert table[0]["onset_by"] == "picker" and abs(UTCDateTime(table[0]["onset"]) - (START + 100)) < 0.3
     events = read_events(str(out / "detections.xml"))
     assert [event.comments[0].text for event in events] == ["class rockfall", "class earthquake"]
-    assert events[0].picks[0].waveform_id.station_code == "AAA"
+    (pick,) = events[0].picks
+    assert pick.waveform_id.station_code == "AAA" and pick.time == UTCDateTime(table[0]["onset"])
+    assert 0 < pick.time_errors.uncertainty == pytest.approx(float(table[0]["onset_uncertainty_s"]))
     stream = read(str(out / "days" / "XX.AAA..HH" / "2020.088.mseed"))
     assert [trace.stats.channel for trace in stream] == ["P00", "P01", "P02"] and len(stream[0]) == 591
     assert stream[0].stats.starttime == START and stream[0].stats.sampling_rate == 1.0
@@ -148,6 +206,8 @@ def test_the_command_writes_everything(tmp_path, checkpoint, capsys):
         (["--bandpass", "5", "50"], "--bandpass"),
         (["--step", "0.01"], "--step"),
         (["--classes", "quake"], "--classes"),
+        (["--stations-at-least", "1"], "--stations-at-least"),
+        (["--within", "0"], "--within"),
         (["--workers", "2"], "--scheduler local"),
         (["--device", "gpu"], "--device: there is no 'gpu'"),
         (["--tresh", "2"], "--threshold"),

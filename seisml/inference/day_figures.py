@@ -1,0 +1,56 @@
+"""The picture of each station-day; those that would be the same are left as they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from seisml.evaluation.figures.style import save
+from seisml.inference.dayplot import day_plot
+from seisml.inference.detections import Detection, DetectionRule
+from seisml.inference.output import read_probabilities, write_atomically
+from seisml.inference.station_day import DayReport, ScanSettings, day_files
+from seisml.progress import follow
+from seisml.waveforms.index import Instrument
+from seisml.waveforms.streams import StationDay
+from seisml.waveforms.times import DAY_NS
+
+
+def draw(
+    tasks: Sequence[StationDay],
+    reports: dict[str, DayReport],
+    found: Sequence[tuple[Instrument, Detection]],
+    settings: ScanSettings,
+    rule: DetectionRule,
+    out: Path,
+    progress: bool = False,
+) -> None:
+    """Draw each station-day; those whose picture would be the same are left as they are."""
+    by_instrument: dict[Instrument, list[Detection]] = {}
+    for instrument, detection in found:
+        by_instrument.setdefault(instrument, []).append(detection)
+    ledger = out / "figures" / ".drawn.json"
+    try:
+        drawn = json.loads(ledger.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        drawn = {}
+    for task in follow(tasks, "drawing", "station-day", shown=progress):
+        files, path = day_files(out, task), out / "figures" / f"{task.name}.png"
+        if reports[task.name].status == "failed" or not files["envelope"].exists():
+            continue
+        own = [d for d in by_instrument.get(task.instrument, ()) if d.start < task.day + DAY_NS and d.end > task.day]
+        state = [repr(own), repr(rule), files["report"].stat().st_mtime_ns]
+        key = hashlib.sha256(json.dumps(state).encode()).hexdigest()
+        if drawn.get(task.name) == key and path.exists():
+            continue
+        with np.load(files["envelope"]) as arrays:
+            envelope = dict(arrays)
+        times, probability = read_probabilities(files["probability"], len(rule.classes), settings.grid.step)
+        title = f"{task.instrument}, {task.date}"
+        save(day_plot(title, task.day, envelope, times, probability, own, rule, settings.grid.length), path)
+        drawn[task.name] = key
+        write_atomically(ledger, lambda part: part.write_text(json.dumps(drawn), encoding="utf-8"))
