@@ -78,8 +78,9 @@ def predict(
 
     Returns:
         ``detections`` (list of (instrument, Detection)), ``events`` (of several stations; None where not asked for),
-        ``tasks`` (the station-days), ``reports`` (name -> DayReport), ``busy`` (station-days that detect all day, with a remark), ``computed``
-        (number of station-days computed now), ``skipped`` (files and instruments with the reason).
+        ``tasks`` (the station-days), ``reports`` (name -> DayReport), ``busy`` (station-days that detect all day ->
+        remark), ``computed`` (number of station-days computed now), ``skipped`` (files and instruments with the
+        reason).
 
     Raises:
         UserError: Bad input: the checkpoint, a path or an option.
