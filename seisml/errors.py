@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -17,6 +18,18 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+class SettingError(UserError):
+    """A key or value of a config that does not fit.
+
+    Attributes:
+        key: Dotted path of the key at fault, by which its file or override is found.
+    """
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
@@ -35,6 +48,12 @@ def nearest(word: str, choices: Iterable[str]) -> str:
         folded = {name.lower(): name for name in names}
         match = [folded[m] for m in difflib.get_close_matches(str(word).lower(), list(folded), n=1, cutoff=0.6)]
     return f"did you mean {match[0]!r}?" if match else f"choose from {', '.join(names) or 'nothing'}"
+
+
+def shown(path: Path) -> str:
+    """Write a path as short as it can be: relative to the current folder where it lies below it."""
+    absolute = Path(os.path.abspath(path))
+    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)
 
 
 def report(error: BaseException, job: str = "") -> int:

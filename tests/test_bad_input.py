@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from seisml.cli import main
-from seisml.config.compose import run
+from seisml.config.launch import run
 from seisml.networks import SmallResNetEncoder
 from tests.stores import write_store
 

@@ -1,50 +1,34 @@
-"""Checking a composed config before anything runs: no unknown key, no value of the wrong type.
+"""Checking a composed config before anything runs: no unknown key, no value of the wrong type or out of range.
 
-The facts come from the code itself: a section with a ``_target_`` may hold that class's arguments, of their types.
+The facts come from the code itself: a section with a ``_target_`` may hold that class's arguments, of their types; what
+a type allows (``Annotated[int, Field(ge=1)]``) is said by the constructor that takes it.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import math
 import typing
 from typing import Any
 
 import pydantic
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from typing_extensions import is_typeddict
 
-from seisml.errors import UserError, interrupts_wait, nearest
+from seisml.errors import SettingError, interrupts_wait, nearest
+from seisml.run.settings import GIVEN_TO_METHODS, Settings, method_arguments
 
 ANYTHING = inspect.Parameter.empty  # annotation of an argument that says nothing of its type
 HYDRA_KEYS = dict.fromkeys(("_target_", "_partial_", "_recursive_", "_convert_", "_args_"), ANYTHING)
-TOP_LEVEL: dict[str, Any] = {
-    "seed": int,
-    "out": str,
-    "encoder_folder": str,
-    "figures": bool,
-    "floor": float | typing.Literal["auto"],
-    "augmentations": list[str | dict[str, Any]] | None,
-    "backbone_with_clf_type": str,
-}
-LOAD_ENCODER = {"ckpt_fname": str | None, "backbone_type": str, "trust": list[str]}
-GPUS = int | list[int] | typing.Literal["auto"] | None
-GIVEN_TO_METHODS = ("facts", "front_end", "seed")  # arguments that the training run gives to every method
-NESTED = {"LR": {"encoder": float, "clf": float}}  # arguments that are mappings with keys of their own
-LIMITS: dict[str, tuple[float, float]] = {  # least and largest value that makes sense
-    "seed": (0, 2**32 - 1),
-    "dataset.train_test_split_rand_seed": (0, 2**32 - 1),
-    "dataset.batch_size": (1, math.inf),
-    "dataset.num_workers": (0, math.inf),
-    "exp_params.LR": (0, math.inf),
-    "exp_params.LR.encoder": (0, math.inf),
-    "exp_params.LR.clf": (0, math.inf),
-    "exp_params.weight_decay": (0, math.inf),
-    "exp_params.label_smoothing": (0, 1),
-    "exp_params.gradient_clip_val": (0, math.inf),
-}
 LIBRARY_ROOTS = ("builtins", "torch.", "pytorch_lightning.core", "lightning.")  # base classes that take no settings
+LIMITS = {
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
+    "finite_number": "a finite number",
+}
 PLAIN = {
     "float_type": "a number",
     "float_parsing": "a number",
@@ -62,92 +46,72 @@ PLAIN = {
 }
 
 
-class ConfigError(UserError):
-    """A key or value that does not fit.
-
-    Attributes:
-        key: Dotted path of the key at fault, by which its file or override is found.
-    """
-
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(message)
-        self.key = key
-
-
-def check(cfg: DictConfig, top_level: set[str], groups: set[str]) -> None:
-    """Refuse keys nobody reads and values of the wrong type.
+def check(cfg: DictConfig, top_level: set[str], groups: set[str], passed_over: DictConfig | None = None) -> list[str]:
+    """Refuse keys nobody reads and values of the wrong type or out of range.
 
     Args:
-        cfg: The composed config, without Hydra's own node.
+        cfg: The composed config, without Hydra's node.
         top_level: Keys that may stand at the top level.
         groups: Groups that an override may choose from; for the hint at what a key was meant to be.
+        passed_over: Keys that are passed over where the chosen class does not take them, whatever their values.
+
+    Returns:
+        The keys that were passed over; nobody reads them.
 
     Raises:
-        ConfigError: At the first key that does not fit.
+        SettingError: At the first key that does not fit.
     """
     for key in cfg:
         if key not in top_level:
-            raise ConfigError(str(key), f"unknown key {key!r}; {nearest(str(key), top_level | groups)}")
-    values = _resolved(cfg)
-    sections = {key: value for key, value in values.items() if key not in TOP_LEVEL}
+            raise SettingError(str(key), f"unknown key {key!r}; {nearest(str(key), top_level | groups)}")
+    values = resolved(cfg)
+    annotations = typing.get_type_hints(Settings, include_extras=True)
+    sections = {key: value for key, value in values.items() if key not in annotations}
     for name, section in sections.items():
         if not isinstance(section, dict):
-            raise ConfigError(name, f"{name}: {section!r} is not a section; set its keys ({name}.key=value)")
-    for name, annotation in TOP_LEVEL.items():
-        if name in values:
-            _check_type(name, values[name], annotation)
+            raise SettingError(name, f"{name}: {section!r} is not a section; set its keys ({name}.key=value)")
+    for name in values.keys() - sections.keys():
+        _check_value(name, values[name], annotations[name])
+    unread: list[str] = []
     for name, section in sections.items():
-        _check_keys(name, section, _section_arguments(name, sections))
-    for name, (least, largest) in LIMITS.items():
-        value = OmegaConf.select(cfg, name)
-        if isinstance(value, int | float) and not least <= value <= largest:
-            words = f"at least {least}" if largest == math.inf else f"between {least} and {largest}"
-            raise ConfigError(name, f"{name}: {value} is out of range; it is {words}")
+        arguments = _section_arguments(name, sections)
+        if passed_over is not None and arguments is not None:
+            strange = [key for key in section if key not in arguments]
+            unread += [path for key in strange if OmegaConf.select(passed_over, path := f"{name}.{key}") is not None]
+        _check_keys(name, {key: value for key, value in section.items() if f"{name}.{key}" not in unread}, arguments)
+    if "model_params" in values:
+        method_arguments(values)
+    return unread
 
 
-def method_arguments(cfg: DictConfig) -> dict[str, Any]:
-    """Gather the constructor arguments of the method: ``model_params``, ``exp_params`` and ``augmentations``.
-
-    A key that both sections set to different values is refused; null gives way to a value.
-    """
-    values = _resolved(cfg)
-    arguments = dict(values["model_params"])
-    for key, value in values.get("exp_params", {}).items():
-        given = arguments.get(key)
-        if given is not None and value is not None and given != value:
-            here, there = f"exp_params.{key}", f"model_params.{key}"
-            raise ConfigError(here, f"{there} is {given!r} but {here} is {value!r}; set one of them")
-        arguments[key] = given if value is None else value
-    if "augmentations" in values:
-        arguments["augmentations"] = values["augmentations"] or []
-    return arguments
-
-
-def _resolved(cfg: DictConfig) -> dict[str, Any]:
+def resolved(cfg: DictConfig) -> dict[str, Any]:
     """Resolve interpolations; name what is missing or leads nowhere."""
     try:
         missing = sorted(OmegaConf.missing_keys(cfg))
         if missing:
-            raise ConfigError(missing[0], f"{missing[0]} is missing; set it: {missing[0]}=...")
+            raise SettingError(missing[0], f"{missing[0]} is missing; set it: {missing[0]}=...")
         return typing.cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     except OmegaConfBaseException as error:
         key = str(error.full_key or "")
-        raise ConfigError(key, f"{key}: {str(error.msg or error).splitlines()[0]}") from error
+        raise SettingError(key, f"{key}: {str(error.msg or error).splitlines()[0]}") from error
 
 
 def _section_arguments(name: str, sections: dict[str, Any]) -> dict[str, Any] | None:
     """Arguments that a section may set, with their annotations; None where anything goes."""
-    if name == "load_encoder":
-        return LOAD_ENCODER
     if name == "trainer_params":
-        with interrupts_wait():
-            import pytorch_lightning as pl  # here, so that a misspelt section is found without the seconds this takes
+        with interrupts_wait():  # here, so that a misspelt section is found without the seconds this takes
+            from pytorch_lightning import Trainer
 
-        return {"gpus": GPUS, **(_arguments(pl.Trainer) or {})}
+            from seisml.run.trainer import GIVEN, TAKEN, build_trainer
+        for key in sections[name]:
+            if key in TAKEN:
+                raise SettingError(f"{name}.{key}", f"{name}.{key} cannot be set here: {TAKEN[key]}")
+        arguments = {**(_arguments(Trainer) or {}), **_own_arguments(build_trainer)[0]}
+        return {key: value for key, value in arguments.items() if key not in (*GIVEN, *TAKEN)}
     owner = "model_params" if name == "exp_params" else name
     section = sections.get(owner)
     if not section or "_target_" not in section:
-        raise ConfigError(owner, f"{owner} names no class; choose a file of configs/{owner}: {owner}=NAME")
+        raise SettingError(owner, f"{owner} names no class; choose a file of configs/{owner}: {owner}=NAME")
     path = section["_target_"]
     module, _, attribute = str(path).rpartition(".")
     try:
@@ -155,7 +119,7 @@ def _section_arguments(name: str, sections: dict[str, Any]) -> dict[str, Any] | 
             target = getattr(importlib.import_module(module), attribute)
         arguments = _arguments(target)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"{owner}._target_", f"{owner}._target_: cannot import {path!r} ({error})") from error
+        raise SettingError(f"{owner}._target_", f"{owner}._target_: cannot import {path!r} ({error})") from error
     if arguments is None:
         return None
     if owner == "model_params":
@@ -185,7 +149,7 @@ def _arguments(target: Any) -> dict[str, Any] | None:
 def _own_arguments(function: Any) -> tuple[dict[str, Any], bool]:
     """Arguments of one function, and whether it takes others (``**kwargs``)."""
     try:
-        hints = typing.get_type_hints(function)
+        hints = typing.get_type_hints(function, include_extras=True)
     except (NameError, TypeError):  # names imported for type checkers only
         hints = {}
     parameters = inspect.signature(function).parameters.values()
@@ -200,46 +164,60 @@ def _check_keys(section: str, values: dict[str, Any], arguments: dict[str, Any] 
         path = f"{section}.{key}"
         if arguments is not None and key not in arguments:
             choices = [name for name in arguments if not name.startswith("_")]
-            raise ConfigError(path, f"unknown key {path!r}; {nearest(str(key), choices)}")
-        if key in NESTED and isinstance(value, dict):
-            _check_keys(path, value, NESTED[key])
-        elif arguments is not None:
-            _check_type(path, value, arguments[key])
+            raise SettingError(path, f"unknown key {path!r}; {nearest(str(key), choices)}")
+        if arguments is not None:
+            _check_value(path, value, arguments[key])
 
 
-def _check_type(key: str, value: Any, annotation: Any) -> None:
+def _check_value(key: str, value: Any, annotation: Any) -> None:
     """Check one value against a type annotation, as a person would: 1 is a fine float, "1" and true are not."""
+    for kind in (annotation, *typing.get_args(annotation)):
+        if is_typeddict(kind) and isinstance(value, dict):  # a mapping with keys of its own
+            _check_keys(key, value, typing.get_type_hints(kind, include_extras=True))
+            return
     if annotation is ANYTHING:
         return
     try:
         adapter = pydantic.TypeAdapter(annotation, config={"arbitrary_types_allowed": True})
     except (pydantic.errors.PydanticUserError, pydantic.PydanticSchemaGenerationError, TypeError):
-        return  # an annotation that pydantic cannot read says nothing
+        try:  # pydantic takes no config beside a type that is a model of its own
+            adapter = pydantic.TypeAdapter(annotation)
+        except (pydantic.errors.PydanticUserError, pydantic.PydanticSchemaGenerationError, TypeError):
+            return  # an annotation that pydantic cannot read says nothing
     try:
         read = adapter.validate_python(value)
         is_number = isinstance(read, int | float)
         if isinstance(value, str) and is_number:
-            raise ConfigError(key, f"{key}: {value!r} is text, not a value of its kind; write it without quotes")
+            raise SettingError(key, f"{key}: {value!r} is text, not a value of its kind; write it without quotes")
         if isinstance(value, bool) and is_number and not isinstance(read, bool):
-            raise ConfigError(key, f"{key}: {str(value).lower()} is not a number")
+            raise SettingError(key, f"{key}: {str(value).lower()} is not a number")
+        if isinstance(value, float) and isinstance(read, int):
+            raise SettingError(key, f"{key}: {value} is not a whole number; write {read}")
     except pydantic.ValidationError as error:
-        raise ConfigError(key, f"{key}: {_shown(value)} is not {_wanted(error, value)}") from None
+        raise SettingError(key, f"{key}: {_fault(error, value)}") from None
 
 
-def _wanted(error: pydantic.ValidationError, value: Any) -> str:
-    """Say in plain words what would have been valid."""
-    words: list[str] = []
+def _fault(error: pydantic.ValidationError, value: Any) -> str:
+    """Say in plain words what is wrong and what would have been valid."""
+    kinds: list[str] = []
+    limits: list[str] = []
+    named: list[str] = []
     for detail in error.errors():
-        kind = detail["type"]
-        if kind == "literal_error":
-            choices = [choice.strip(" '") for choice in detail["ctx"]["expected"].replace(" or ", ",").split(",")]
+        kind, context = detail["type"], detail.get("ctx", {})
+        if kind in LIMITS:
+            limits.append(LIMITS[kind].format(**context))
+        elif kind == "literal_error":
+            choices = [choice.strip(" '") for choice in context["expected"].replace(" or ", ",").split(",")]
             hint = f" ({nearest(value, choices)})" if isinstance(value, str) else ""
-            words.append(f"one of {', '.join(choices)}{hint}")
+            kinds.append(f"one of {', '.join(choices)}{hint}")
+            named += choices
         elif kind in PLAIN:
-            words.append(PLAIN[kind])
+            kinds.append(PLAIN[kind])
         elif kind != "none_required":
-            words.append(f"valid ({detail['msg'][:1].lower()}{detail['msg'][1:]})")
-    return " or ".join(dict.fromkeys(words)) or "of the right kind"
+            kinds.append(f"valid ({detail['msg'][:1].lower()}{detail['msg'][1:]})")
+    if limits:
+        return f"{_shown(value)} is out of range; it is {' or '.join(dict.fromkeys(limits + named))}"
+    return f"{_shown(value)} is not {' or '.join(dict.fromkeys(kinds)) or 'of the right kind'}"
 
 
 def _shown(value: Any) -> str:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import yaml
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_store import ConfigStore
 from hydra.errors import MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seisml.config.published_layout import is_flat, over_native
-from seisml.errors import UserError, nearest
+from seisml.errors import UserError, nearest, shown
+
+MOST_NODES = 100_000  # values that a YAML file may hold, each alias counted as what it stands for
 
 
 def config_dir() -> Path:
@@ -33,11 +33,13 @@ class Primary:
     """The YAML that Hydra starts from.
 
     Attributes:
-        folder: Folder in which Hydra finds it.
-        name: Its file name there.
+        folder: Folder of the file that the user named; groups may lie in it.
+        name: Name by which Hydra finds it: that of the file, or of what was stored in memory.
         files: The files it stands for, as the user knows them: the one named, and for a flat one its native base.
         groups: Groups its defaults list chooses from.
         settings: What it says about Hydra itself.
+        base_name: Name by which Hydra finds the native config of the entry point.
+        base_groups: Groups that one's defaults list chooses from.
     """
 
     folder: Path
@@ -45,31 +47,64 @@ class Primary:
     files: tuple[Path, ...]
     groups: frozenset[str]
     settings: DictConfig
+    base_name: str
+    base_groups: frozenset[str]
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the user's file is in the published flat layout."""
+        return len(self.files) > 1
 
 
-@contextmanager
-def primary(path: Path, base: Path) -> Iterator[Primary]:
-    """Make a YAML file ready for Hydra: a native one as it lies, a flat one laid over its base in a temporary folder.
+def primary(path: Path, base: Path, overrides: Sequence[str] = ()) -> Primary:
+    """Make a YAML file ready for Hydra: a native one as it lies, a flat one laid over its base, in memory.
 
     Args:
         path: File the user named.
         base: Native config of the entry point, on which a flat file is laid.
+        overrides: The command line's, some of which say more of a flat file's meaning.
+
+    Raises:
+        UserError: Where a file cannot be read.
     """
-    config = read_yaml(path)
-    with TemporaryDirectory(prefix="seisml-config-") as temporary:
-        folder, files = path.resolve().parent, (path,)
-        if is_flat(config):
-            try:
-                config = over_native(config, read_yaml(base), config_dir() / "model_params")
-            except UserError as error:
-                raise UserError(f"{shown(path)}: {error}") from error
-            files = (path, base)
-        if len(files) > 1 or path.suffix != ".yaml":
-            folder = Path(temporary)
-            (folder / f"{path.stem}.yaml").write_text(OmegaConf.to_yaml(config, resolve=False), encoding="utf-8")
-        entries = [next(iter(entry)) for entry in config.defaults if OmegaConf.is_dict(entry)]
-        groups = frozenset(str(entry).split()[-1].split("@")[0].lstrip("/") for entry in entries)
-        yield Primary(folder, path.stem, files, groups, config.get("hydra") or OmegaConf.create())
+    config, native = read_yaml(path), read_yaml(base)
+    files, name = (path,), path.stem
+    if is_flat(config):
+        files = (path, base)
+        try:
+            config = over_native(config, native, config_dir() / "model_params")
+        except UserError as error:
+            raise UserError(f"{shown(path)}: {error}") from error
+    if len(files) > 1 or path.suffix != ".yaml":
+        name = _in_memory(f"{path.stem} as read", config)
+    return Primary(
+        folder=path.resolve().parent,
+        name=name,
+        files=files,
+        groups=_groups(config, path),
+        settings=config.get("hydra") or OmegaConf.create(),
+        base_name=_in_memory(f"{base.stem} of the entry point", native),
+        base_groups=_groups(native, base),
+    )
+
+
+def _in_memory(name: str, config: DictConfig) -> str:
+    """Store a primary config where Hydra looks before any folder; launchers take the store to their processes."""
+    ConfigStore.instance().store(name=name, node=config, provider="seisml")
+    return name
+
+
+def _groups(config: DictConfig, path: Path) -> frozenset[str]:
+    """Groups that a primary config's defaults list chooses from."""
+    entries = config.defaults
+    if not OmegaConf.is_list(entries) or not all(isinstance(entry, str) or _is_choice(entry) for entry in entries):
+        raise UserError(f"{shown(path)}: defaults is a list of files, such as [dataset: aknes, _self_]")
+    names = (str(next(iter(entry))) for entry in entries if OmegaConf.is_dict(entry))
+    return frozenset(name.split()[-1].split("@")[0].lstrip("/") for name in names)
+
+
+def _is_choice(entry: object) -> bool:
+    return OmegaConf.is_dict(entry) and len(entry) == 1
 
 
 def find_yaml(name: str) -> Path:
@@ -95,9 +130,12 @@ def read_yaml(path: Path) -> DictConfig:
         UserError: Where it cannot be read.
     """
     try:
+        _refuse_bomb(path)
         config = OmegaConf.load(path)
     except yaml.YAMLError as error:
         raise UserError(describe(error)) from error
+    except RecursionError as error:
+        raise UserError(f"{shown(path)}: it is nested too deeply") from error
     except (OSError, UnicodeDecodeError, OmegaConfBaseException) as error:
         raise UserError(f"{shown(path)}: {describe(error)}") from error
     if not isinstance(config, DictConfig) or not config:
@@ -105,10 +143,23 @@ def read_yaml(path: Path) -> DictConfig:
     return config
 
 
-def shown(path: Path) -> str:
-    """Write a path as short as it can be: relative to the current folder where it lies below it."""
-    absolute = Path(os.path.abspath(path))
-    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)
+def _refuse_bomb(path: Path) -> None:
+    """Refuse a file of few lines whose aliases unfold to more than any config holds, before they are unfolded."""
+    with open(path, encoding="utf-8") as file:
+        root = yaml.compose(file, Loader=yaml.SafeLoader)
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node | None) -> int:
+        if not isinstance(node, yaml.CollectionNode):
+            return 1
+        if id(node) not in sizes:
+            sizes[id(node)] = MOST_NODES  # where a node holds itself
+            parts = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
+            sizes[id(node)] = 1 + sum(map(size, parts))
+        return sizes[id(node)]
+
+    if size(root) > MOST_NODES:
+        raise UserError(f"{shown(path)}: its aliases (*) repeat more than {MOST_NODES} values; write fewer")
 
 
 def origin(key: str, start: Primary, overrides: Sequence[str], loader: ConfigLoader) -> str | None:
@@ -172,6 +223,8 @@ def describe(error: BaseException, start: Primary | None = None, overrides: Sequ
             return f"{shown(Path(mark.name))}:{mark.line + 1}: this is not valid YAML ({problem})"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and start:
         return _describe_missing(error, start, overrides)
+    if isinstance(error, RecursionError):
+        return "an override is nested too deeply"
     if isinstance(error, OverrideParseException):
         text = error.override.lstrip("+")
         return f"{text}: this is no override; write key=value, special characters in quotes (--config names the file)"

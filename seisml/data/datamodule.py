@@ -17,6 +17,7 @@ from seisml.data.sampling import EpochSampler, StoreDataset, make_loader
 from seisml.data.splits import Grouping, Procedure, Split, make_split
 from seisml.data.windows import Windows, window_samples
 from seisml.errors import UserError
+from seisml.ranges import Count, Seed, Whole
 from seisml.store.folder import recover_interrupted
 from seisml.store.identity import event_ids
 from seisml.store.store import Store
@@ -67,11 +68,11 @@ class StoreDataModule(pl.LightningDataModule):
         train_data_ratio: float = 0.8,
         test_data_ratio: float = 0.2,
         dev_data_ratio: float = 0.0,
-        train_test_split_rand_seed: int = 0,
+        train_test_split_rand_seed: Seed = 0,
         split_procedure: Procedure = "stratified",
         split_by: Grouping = "record",
-        batch_size: int = 64,
-        num_workers: int = 0,
+        batch_size: Count = 64,
+        num_workers: Whole = 0,
         return_single_spectrogram_train: bool = True,
         return_single_spectrogram_test: bool = False,
         is_ssl: bool = False,

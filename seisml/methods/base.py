@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from seisml.data.facts import DataFacts
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
+from seisml.ranges import Count, Period, Rate, Rates, Weight
 from seisml.tasks.base import Task
 from seisml.tasks.unlabelled import Unlabelled
 from seisml.transforms.picture import Picture
@@ -48,13 +49,13 @@ class Method(pl.LightningModule):
         facts: DataFacts,
         front_end: nn.Module,
         augmentations: Sequence[str | dict[str, Any]] = (),
-        LR: float | dict[str, float] = 1e-3,
-        weight_decay: float = 0.0,
-        model_save_ep_period: int = -1,
-        gradient_clip_val: float = 0.0,
-        knn_acc_record_ep_period: int = -1,
-        collapse_record_step_period: int = -1,
-        max_pictures: int = 512,
+        LR: Rate | Rates = 1e-3,
+        weight_decay: Weight = 0.0,
+        model_save_ep_period: Period = -1,
+        gradient_clip_val: Weight = 0.0,
+        knn_acc_record_ep_period: Period = -1,
+        collapse_record_step_period: Period = -1,
+        max_pictures: Count = 512,
         seed: int = 0,
         name: str = "",
     ) -> None:
@@ -170,10 +171,18 @@ class Method(pl.LightningModule):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        """Clip the norm of the gradient where ``gradient_clip_val`` asks for it."""
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradient where ``gradient_clip_val`` of the recipe asks for it, by default its norm.
+
+        The trainer's ``gradient_clip_val`` is refused before it gets here: one setting for one thing.
+        """
         if self.gradient_clip_val > 0:
-            self.clip_gradients(optimizer, self.gradient_clip_val, "norm")
+            self.clip_gradients(optimizer, self.gradient_clip_val, gradient_clip_algorithm or "norm")
 
     def on_train_epoch_start(self) -> None:
         """Set the training mode: Lightning keeps whatever mode it finds and never calls ``train`` itself."""

@@ -13,6 +13,7 @@ from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.losses.cross_entropy import weighted_cross_entropy
 from seisml.methods.base import Method
+from seisml.ranges import Share
 from seisml.tasks.classification import Classification
 
 
@@ -33,7 +34,7 @@ class Classifier(Method):
         self,
         n_classes: int | None = None,
         use_class_weight: bool = True,
-        label_smoothing: float = 0.0,
+        label_smoothing: Share = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -12,6 +12,7 @@ from seisml.errors import UserError
 from seisml.methods.base import Method
 from seisml.networks.encoder import build_encoder
 from seisml.networks.projector import Projector
+from seisml.ranges import Count, Period
 
 
 class JointEmbedding(Method):
@@ -35,12 +36,12 @@ class JointEmbedding(Method):
         backbone_type: str = "ResNet34Encoder",
         in_channels: int = 1,
         out_size_enc: int | None = None,
-        proj_hid: int = 4096,
-        proj_out: int = 4096,
+        proj_hid: Count = 4096,
+        proj_out: Count = 4096,
         projector_norm: str = "none",
         backbone_params: dict[str, Any] | None = None,
-        knn_acc_record_ep_period: int = 1,
-        collapse_record_step_period: int = 10,
+        knn_acc_record_ep_period: Period = 1,
+        collapse_record_step_period: Period = 10,
         **kwargs: Any,
     ) -> None:
         super().__init__(

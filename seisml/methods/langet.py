@@ -11,6 +11,7 @@ from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.methods.classifier import Classifier
 from seisml.networks.backbone_with_clf import build_backbone_with_clf
+from seisml.ranges import Rate, Weight
 from seisml.transforms.stacking import stack_traces
 
 
@@ -25,7 +26,7 @@ class StackedTraceClassifier(Classifier):
     """
 
     def __init__(
-        self, backbone_with_clf_type: str = "ResNet34", LR: float = 1e-3, weight_decay: float = 1e-4, **kwargs: Any
+        self, backbone_with_clf_type: str = "ResNet34", LR: Rate = 1e-3, weight_decay: Weight = 1e-4, **kwargs: Any
     ) -> None:
         super().__init__(LR=LR, weight_decay=weight_decay, **kwargs)
         network = build_backbone_with_clf(backbone_with_clf_type, 1, self.n_classes)

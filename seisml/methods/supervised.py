@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from seisml.data.sampling import Batch
 from seisml.methods.classifier import Classifier, ensemble
 from seisml.networks.encoder import build_encoder
+from seisml.ranges import Rate, Rates
 
 
 class FeatureMemory:
@@ -82,7 +83,7 @@ class Supervised(Classifier):
         in_channels: int = 1,
         out_size_enc: int | None = None,
         backbone_params: dict[str, Any] | None = None,
-        LR: float | dict[str, float] | None = None,
+        LR: Rate | Rates | None = None,
         freeze_encoders: bool = False,
         freeze_bn_stat_train: bool = False,
         standardize_features: bool = False,

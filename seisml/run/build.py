@@ -16,7 +16,6 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import nn
 
 from seisml.classes import find_class, only_trusted
-from seisml.config.check import method_arguments
 from seisml.data.facts import DataFacts
 from seisml.errors import UserError
 from seisml.methods.base import Method
@@ -32,6 +31,7 @@ from seisml.run.checkpoints import (
     split_classifier,
 )
 from seisml.run.effective import ENCODER_KEYS
+from seisml.run.settings import method_arguments
 from seisml.stored import check_plain, read_stored
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ def build_method(cfg: DictConfig, facts: DataFacts, record: dict[str, Any] | Non
     record = record or {}
     front_end_arguments = {"sampling_rate": facts.sampling_rate, **front_end_config(cfg, record)}
     front_end = build_section("front_end", front_end_arguments, nn.Module)
-    arguments = method_arguments(cfg) | {key: record[key] for key in ENCODER_KEYS if key in record}
+    values: Any = OmegaConf.to_container(cfg, resolve=True)
+    arguments = method_arguments(values) | {key: record[key] for key in ENCODER_KEYS if key in record}
     given = {"facts": facts, "front_end": front_end, "seed": cfg.seed}
     return build_section("model_params", arguments | given, Method)
 

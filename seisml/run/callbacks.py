@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from seisml.errors import UserError
 from seisml.evaluation.collapse import collapse_monitors
 from seisml.evaluation.embedding import embed_rows
 from seisml.evaluation.probes import knn_accuracy
 from seisml.run.checkpoints import save_encoder
-from seisml.store.identity import event_ids
+from seisml.store.identity import event_ids, record_ids
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
+    from seisml.data.sampling import Batch
     from seisml.methods.base import Method
 
 
@@ -54,6 +57,32 @@ def probe_rows(data: StoreDataModule, seed: int, share: float = 0.2) -> tuple[np
     chosen = np.random.default_rng([seed, 5]).permutation(names)[: max(1, round(share * len(names)))]
     scored = np.isin(events, chosen)
     return rows[~scored], rows[scored]
+
+
+class FiniteLoss(Callback):
+    """Stops a run at the first loss that is not finite: what follows would be trained on nothing."""
+
+    def __init__(self) -> None:
+        self.rows = np.empty(0, dtype=np.int64)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Method, batch: Batch, batch_idx: int) -> None:
+        """Keep the rows of the batch for the message."""
+        self.rows = batch["index"]
+
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: Method, loss: Tensor) -> None:
+        """Look at the loss before its gradient reaches the weights.
+
+        Raises:
+            UserError: Names the step and records of the batch.
+        """
+        if torch.isfinite(loss).all():
+            return
+        names = record_ids(trainer.datamodule.ready_store.metadata)[np.unique(np.asarray(self.rows.cpu()))]
+        some = ", ".join(str(name).strip("|") for name in names[:3]) + (", ..." if len(names) > 3 else "")
+        raise UserError(
+            f"the loss is {float(loss):g} at step {trainer.global_step} (epoch {trainer.current_epoch}, batch of "
+            f"{some}); lower exp_params.LR ({pl_module.LR}) or look at these records"
+        )
 
 
 class KNNProbe(Callback):

@@ -10,8 +10,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from seisml.config.sources import shown
-from seisml.errors import UserError
+from seisml.errors import UserError, shown
 
 RUN_FILES = ("config.yaml", "metrics.json")  # what tells a run's folder from any other
 
@@ -54,12 +53,23 @@ def write_config(cfg: DictConfig, folder: Path) -> None:
 
 def refuse_used(folder: Path, many: bool = False) -> None:
     """Refuse to start in a folder that holds a run or cannot be made."""
-    parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    try:
+        parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    except OSError as error:  # a name that is too long
+        raise UserError(f"{shown(folder)} cannot be made: {error.strerror or error}; set out=FOLDER") from error
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise UserError(f"{shown(folder)} cannot be made: {parent} is no folder to write in; set out=FOLDER")
     for name in (*RUN_FILES, "multirun.yaml") if many else RUN_FILES:
         if rank() == 0 and (folder / name).exists():
             raise UserError(f"{shown(folder)} holds a run already ({name}); name another folder: hydra.run.dir=...")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, with an error of one line where the system does not let us."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{shown(folder)} cannot be made: {error.strerror or error}; set out=FOLDER") from error
 
 
 def unique_name() -> str:

@@ -15,11 +15,8 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from seisml.config.compose import trainer_arguments
 from seisml.data.datamodule import StoreDataModule
-from seisml.errors import UserError
 from seisml.run.build import (
     build_method,
     build_section,
@@ -28,7 +25,7 @@ from seisml.run.build import (
     method_class,
     read_pretrained,
 )
-from seisml.run.callbacks import History, SaveEncoder, monitors
+from seisml.run.callbacks import FiniteLoss, History, SaveEncoder, monitors
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.effective import effective
 from seisml.run.folder import write_config
@@ -36,7 +33,7 @@ from seisml.run.loggers import close_logger, log_figures, log_results, open_logg
 from seisml.run.messages import say_data, say_rates, say_results
 from seisml.run.record import versions, write_metrics
 from seisml.run.results import RunResult, draw, gather_metrics, stored_paths
-from seisml.run.training_progress import training_progress
+from seisml.run.trainer import build_trainer
 from seisml.store.identity import event_hashes, event_ids
 
 if TYPE_CHECKING:
@@ -74,10 +71,12 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
     method.run_record = make_record(cfg, method, data, pretrained, run_name(folder))
 
     history, saver = History(), encoder_saver(cfg, method, folder)
-    callbacks = [history, *monitors(method), *checkpoint_callbacks(method, data, folder), *([saver] if saver else [])]
+    watching = [history, FiniteLoss(), *monitors(method)]
+    callbacks = [*watching, *checkpoint_callbacks(method, data, folder), *([saver] if saver else [])]
     logger = open_logger(cfg, folder)
     with quiet_lightning():
-        trainer = build_trainer(cfg, folder, logger or False, callbacks)
+        settings = OmegaConf.to_container(cfg.trainer_params, resolve=True)
+        trainer = build_trainer(folder, logger or False, callbacks, **settings)
         seconds = {"fit": -time.perf_counter()}
         trainer.fit(method, datamodule=data)
         if trainer.interrupted:
@@ -186,27 +185,6 @@ def checkpoint_callbacks(method: Method, data: StoreDataModule, folder: Path) ->
             )
         )  # fmt: skip
     return callbacks
-
-
-def build_trainer(cfg: DictConfig, folder: Path, logger: Any, callbacks: list[Callback]) -> pl.Trainer:
-    """Lightning's trainer with the configuration's arguments."""
-    arguments = OmegaConf.to_container(cfg.trainer_params, resolve=True)
-    arguments = {
-        "default_root_dir": folder,
-        "enable_checkpointing": any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
-        "use_distributed_sampler": False,  # the sampler of the data module shares out the events itself
-        "num_sanity_val_steps": 0,
-        "log_every_n_steps": 1,
-        "enable_model_summary": False,
-        **trainer_arguments(arguments.pop("gpus", None)),
-        **arguments,
-    }
-    if arguments.get("enable_progress_bar", True):
-        callbacks = [*callbacks, training_progress()]
-    try:
-        return pl.Trainer(logger=logger, callbacks=callbacks, **arguments)
-    except (ValueError, TypeError, MisconfigurationException) as error:  # right types, but values it does not know
-        raise UserError(f"trainer_params: {str(error).splitlines()[0]}") from error
 
 
 # -- watching ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 from seisml.data.balanced import BalancedDataModule
 from seisml.data.splits import Grouping, Procedure
 from seisml.errors import UserError, nearest
+from seisml.ranges import Count
 from seisml.store.store import Store
 
 
@@ -33,7 +34,7 @@ class ConvNetQuakeDataModule(BalancedDataModule):
         root: str,
         noise_class: str = "noise",
         in_channels: int = 3,
-        batch_size: int = 128,
+        batch_size: Count = 128,
         split_procedure: Procedure = "fixed_test",
         split_by: Grouping = "event",
         balanced: bool = True,

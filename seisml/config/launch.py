@@ -1,0 +1,229 @@
+"""Running entry points: their options, a folder for each job, one line and an exit code for each error.
+
+An entry point is ``main("configs/ssl.yaml")``. The options ``--config``, ``--config_ssl``, ``--config_ft`` and
+``--configs`` all name the YAML file; everything else is Hydra's. Jobs run where Hydra's launcher puts them: a job
+carries what it needs, and one that fails leaves its line in ``error.txt``, from which the exit code comes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from seisml.config.check import check
+from seisml.config.compose import check_paths, checked, compose_with_hydra, hydra_for, settable, usual, without
+from seisml.config.sources import Primary, describe, find_yaml, primary
+from seisml.errors import UserError, interrupted, interrupts_wait, report
+from seisml.run.folder import claim_folder, make_folder, refuse_used, run_folder, unique_name
+
+OPTIONS = ("--config", "--config_ssl", "--config_ft", "--configs")
+HELP = "Options: --config YAML (also --config_ssl, --config_ft, --configs). Hydra takes everything else."
+MOST_JOBS_CHECKED = 64  # jobs of a multirun that are checked before the first one starts; each is checked again then
+ERROR_FILE = "error.txt"  # in a failed job's folder: its exit code and its line
+Train = Callable[[DictConfig, Path], Any]
+
+
+def main(default: str, train: Train | None = None) -> None:
+    """Run an entry point with the command line's arguments; exit with 2 on bad input, 130 on Ctrl-C.
+
+    Args:
+        default: Config of the entry point: it runs where no option names another, and flat files are laid over it.
+        train: Called with the composed and checked config and the folder of each job; :func:`seisml.run.train.train`.
+    """
+    code = run(default, train, sys.argv[1:])
+    if code:
+        sys.exit(code)
+
+
+def run(default: str, train: Train | None, arguments: Sequence[str]) -> int:
+    """Do what :func:`main` does with given arguments; return the exit code."""
+    try:
+        return _run(default, train, arguments)
+    except KeyboardInterrupt:
+        return interrupted()
+    except SystemExit as stop:  # Lightning turns Ctrl-C into an exit of its own
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            return interrupted()
+        raise
+    except Exception as error:
+        return report(error)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What Hydra's launcher calls with each job's config, in this process or another, on this machine or another.
+
+    Attributes:
+        passed_over: See :func:`seisml.config.check.check`.
+        train: See :func:`main`.
+    """
+
+    passed_over: DictConfig | None
+    train: Train | None
+
+    def __call__(self, cfg: DictConfig) -> Any:
+        """Run one job; its error is reported here, since Hydra would wrap it, print it and exit with 1."""
+        job, many = HydraConfig.get().job, HydraConfig.get().mode == RunMode.MULTIRUN
+        folder = run_folder(cfg)
+        try:
+            (folder / ERROR_FILE).unlink(missing_ok=True)
+            cfg = without(cfg, check(cfg, set(cfg), set(), self.passed_over))
+            claim_folder(folder, cfg)
+            return (self.train or _training())(cfg, folder)
+        except Exception as error:
+            code = report(error, f"job {job.num}: " if many else "")
+            (folder / ERROR_FILE).write_text(f"{code}\n{error}\n", encoding="utf-8")
+            return None
+
+
+def _run(default: str, train: Train | None, arguments: Sequence[str]) -> int:
+    name, rest = _take_option(list(arguments), default)
+    parsed = _parse(rest)
+    flags = [argument for argument in rest if argument not in parsed.overrides]
+    base = find_yaml(default)
+    task = base.stem if base.stem != "config" else base.resolve().parent.name
+    start = primary(find_yaml(name), base, parsed.overrides)
+    settings = _run_settings(task, start) + ([f"hydra.help.header='{HELP}'"] if parsed.help else [])
+    folders: list[Path] = []
+    pinned: list[str] = []
+    with hydra_for(start):
+        overrides = settable(parsed.overrides, start)
+        if not (parsed.hydra_help or parsed.shell_completion or parsed.version):
+            showing = parsed.help or parsed.cfg or parsed.info
+            folders, key = _precheck(start, settings, overrides, bool(parsed.multirun), not showing)
+            if len(folders) == 1:  # said anew, it might hold another time of day
+                text = str(folders[0]).replace("\\", "\\\\").replace("'", "\\'")
+                pinned = [f"{key}='{text}'"]
+        job = Job(usual(start), train)
+    command, sys.argv = sys.argv, [sys.argv[0], *flags, *settings, *overrides, *pinned]
+    try:
+        hydra.main(config_path=str(start.folder), config_name=start.name, version_base="1.3")(job)()
+    finally:
+        sys.argv = command
+    failed = {path for folder in folders for path in folder.rglob(ERROR_FILE)}
+    codes = {int(path.read_text(encoding="utf-8").split()[0]) for path in failed}
+    return 1 if 1 in codes else max(codes, default=0)
+
+
+def _precheck(
+    start: Primary, settings: list[str], overrides: list[str], many: bool, is_run: bool
+) -> tuple[list[Path], str]:
+    """Compose and check every job before the first one starts, so that nothing is made by a run that cannot go on.
+
+    Returns:
+        The folders below which the jobs will run, and the key of Hydra that says them.
+    """
+    folders: dict[Path, None] = {}
+    key = "hydra.run.dir"
+    for job, is_sweep in _jobs(overrides):
+        cfg = compose_with_hydra(start, [*settings, *job])
+        many = many or cfg.hydra.mode == RunMode.MULTIRUN
+        if is_sweep and not many:
+            text = next(text for text in overrides if text not in job).lstrip("+")
+            name, _, values = text.partition("=")
+            cure = f"add -m to run each of them, or write {name}=[{values}] for a list"
+            raise UserError(f"{text}: several values; {cure}")
+        if not is_run:
+            continue
+        check_paths(cfg, start, job)
+        checked(cfg, start, job)
+        key = "hydra.sweep.dir" if many else "hydra.run.dir"
+        try:
+            folder = Path(OmegaConf.select(cfg, key))
+        except OmegaConfBaseException as error:
+            raise UserError(describe(error)) from error
+        refuse_used(folder, many)
+        folders[folder] = None
+    for folder in folders:
+        make_folder(folder)
+    return list(folders), key
+
+
+def _jobs(overrides: Sequence[str]) -> Iterator[tuple[list[str], bool]]:
+    """The overrides of each job of a sweep, as many as are checked, and whether there are several."""
+    try:
+        loader = GlobalHydra.instance().config_loader()
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+    except (HydraException, RecursionError) as error:
+        raise UserError(describe(error)) from error
+    choices: Iterator[list[str]] = (
+        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+        if override.is_discrete_sweep()
+        else [str(override.input_line)]
+        for override in parsed
+        if not override.is_interval_sweep()
+    )
+    is_sweep = any(override.is_sweep_override() for override in parsed)
+    for job in itertools.islice(itertools.product(*choices), MOST_JOBS_CHECKED):
+        yield list(job), is_sweep
+
+
+def _training() -> Train:
+    with interrupts_wait():
+        from seisml.run.train import train  # only now: it takes seconds, which a misspelt key need not wait for
+
+    return train
+
+
+def _take_option(arguments: list[str], default: str) -> tuple[str, list[str]]:
+    """Take the option that names the config out of the arguments."""
+    name, rest = default, []
+    remaining = iter(arguments)
+    for argument in remaining:
+        option, equals, value = argument.partition("=")
+        if option in OPTIONS:
+            name = value if equals else next(remaining, "")
+            if not name:
+                raise UserError(f"{option} needs a file: {option} configs/ssl.yaml")
+        else:
+            rest.append(argument)
+    return name, rest
+
+
+class _Options(ArgumentParser):
+    """Hydra's options as it documents them (https://hydra.cc/docs/advanced/hydra-command-line-flags)."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help=False)
+        self.add_argument("overrides", nargs="*")
+        for flags in (("--help", "-h"), ("--hydra-help",), ("--version",), ("--resolve",), ("--run", "-r"),
+                      ("--multirun", "-m"), ("--shell-completion", "-sc")):  # fmt: skip
+            self.add_argument(*flags, action="store_true")
+        self.add_argument("--info", "-i", nargs="?", const="all")
+        for flags in (("--cfg", "-c"), ("--package", "-p"), ("--config-dir", "-cd"),
+                      ("--config-path", "-cp"), ("--config-name", "-cn")):  # fmt: skip
+            self.add_argument(*flags)
+
+    def error(self, message: str) -> NoReturn:
+        """Report a wrong option like any other bad input."""
+        raise UserError(f"{message}; see --help (the config is named by --config)")
+
+
+def _parse(arguments: Sequence[str]) -> Namespace:
+    """Read Hydra's options, with errors of one line."""
+    parsed = _Options().parse_intermixed_args(arguments)
+    if parsed.config_path or parsed.config_name:
+        raise UserError("--config-path and --config-name are not used here; name the file by --config")
+    return parsed
+
+
+def _run_settings(task: str, start: Primary) -> list[str]:
+    """Hydra's settings of a run, as overrides: a new folder for each run, the log in a file; a YAML's own stay."""
+    folder = f"'${{oc.select:out,runs}}/{task}/{unique_name()}'"
+    settings = {"job.name": task, "run.dir": folder, "sweep.dir": folder, "job_logging.root.handlers": "[file]"}
+    given = [key for key in settings if OmegaConf.select(start.settings, key) is not None]
+    return [f"hydra.{key}={value}" for key, value in settings.items() if key not in given]

@@ -1,0 +1,61 @@
+"""What a run's config may hold at its top level, and how its sections become a method's arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
+
+from seisml.errors import SettingError
+from seisml.ranges import Seed
+
+GIVEN_TO_METHODS = ("facts", "front_end", "seed")  # arguments of a method that the run gives, not its section
+
+
+OPTIONAL = frozenset(("floor", "augmentations", "needs"))  # may stand at the top level though no file has them
+
+
+class LoadEncoder(TypedDict, total=False):
+    """The section ``load_encoder``: a pretrained encoder."""
+
+    ckpt_fname: str | None
+    backbone_type: str
+    trust: list[str]
+
+
+class Settings(TypedDict, total=False):
+    """The top level; every other key of it is a section that names the class it builds."""
+
+    seed: Seed
+    out: str
+    encoder_folder: str
+    figures: bool
+    floor: float | Literal["auto"]
+    augmentations: list[str | dict[str, Any]] | None
+    backbone_with_clf_type: str
+    needs: dict[str, str]
+    load_encoder: LoadEncoder
+
+
+def method_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather the constructor arguments of the method: ``model_params``, ``exp_params`` and ``augmentations``.
+
+    Null gives way to a value.
+
+    Args:
+        values: A composed config, resolved to plain values.
+
+    Raises:
+        SettingError: A key that both sections set to different values.
+    """
+    arguments = dict(values["model_params"])
+    for key, value in values.get("exp_params", {}).items():
+        given = arguments.get(key)
+        if given is not None and value is not None and given != value:
+            here, there = f"exp_params.{key}", f"model_params.{key}"
+            raise SettingError(here, f"{there} is {given!r} but {here} is {value!r}; set one of them")
+        arguments[key] = given if value is None else value
+    if "augmentations" in values:
+        arguments["augmentations"] = values["augmentations"] or []
+    return arguments

@@ -1,0 +1,123 @@
+"""Lightning's trainer from the section ``trainer_params``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from pydantic import Field
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+
+from seisml.errors import UserError
+from seisml.ranges import Count
+from seisml.run.folder import rank
+from seisml.run.training_progress import training_progress
+
+Gpus = int | list[int] | Literal["auto"] | None
+Endless = Literal[-1]
+Batches = Count | Annotated[float, Field(gt=0, le=1)] | None  # so many, or a share of them
+
+GIVEN = ("folder", "logger", "callbacks")  # arguments of build_trainer that are no settings
+TAKEN = {  # arguments of Lightning's trainer that something else decides, and what does
+    "logger": "the section logger makes it (logger=csv; ~logger for none)",
+    "callbacks": "the run has callbacks of its own; exp_params and the method ask for them",
+    "devices": "trainer_params.gpus says where to run",
+    "num_nodes": "a model trains on one device of one machine",
+    "default_root_dir": "out=FOLDER says where runs go",
+    "gradient_clip_val": "set exp_params.gradient_clip_val",
+    "overfit_batches": "set trainer_params.limit_train_batches, which keeps the data module's order of events",
+}
+
+
+def build_trainer(
+    folder: Path,
+    logger: Any,
+    callbacks: list[Callback],
+    gpus: Gpus = None,
+    max_epochs: Count | Endless | None = None,
+    max_steps: Count | Endless = -1,
+    limit_train_batches: Batches = None,
+    accumulate_grad_batches: Count = 1,
+    check_val_every_n_epoch: Count | None = 1,
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] | None = None,
+    **others: Any,
+) -> pl.Trainer:
+    """Build Lightning's trainer.
+
+    Args:
+        folder: The run's folder.
+        logger: A logger of Lightning, or False.
+        callbacks: Callbacks of the run.
+        gpus: See :func:`device_arguments`.
+        max_epochs: Epochs to train for; -1 for as many as ``max_steps`` takes.
+        max_steps: Training stops after so many steps; -1 for no limit.
+        limit_train_batches: Batches of an epoch, or (a float) a share of them; None for all.
+        accumulate_grad_batches: Batches whose gradients make one step.
+        check_val_every_n_epoch: Epochs between two looks at the dev part; None where ``val_check_interval`` counts.
+        accelerator: Lightning's name of the hardware; None where ``gpus`` says it.
+        **others: Further arguments of Lightning's trainer.
+
+    Raises:
+        UserError: Values that Lightning does not know or that do not go together.
+    """
+    arguments = {
+        "default_root_dir": folder,
+        "enable_checkpointing": any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
+        "use_distributed_sampler": False,  # the sampler of the data module shares out the events itself
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 1,
+        "enable_model_summary": False,
+        **device_arguments(gpus),
+        **({"accelerator": accelerator} if accelerator else {}),
+        **others,
+    }
+    if arguments.get("enable_progress_bar", True):
+        callbacks = [*callbacks, training_progress()]
+    try:
+        return pl.Trainer(
+            logger=logger,
+            callbacks=callbacks,
+            max_epochs=max_epochs,
+            max_steps=max_steps,
+            limit_train_batches=limit_train_batches,
+            accumulate_grad_batches=accumulate_grad_batches,
+            check_val_every_n_epoch=check_val_every_n_epoch,
+            **arguments,
+        )
+    except Exception as error:  # right types, but values that Lightning or its plugins do not know, in many classes
+        raise UserError(f"trainer_params: {str(error).strip().splitlines()[0]}") from error
+
+
+def device_arguments(gpus: int | str | Sequence[int] | None) -> dict[str, Any]:
+    """Turn the published ``gpus`` into arguments of Lightning's Trainer.
+
+    Args:
+        gpus: Index of the GPU in a list, or the number of GPUs; ``[]``, 0 or null for the CPU; ``auto`` or -1 for
+            whatever there is. Where there is no GPU, the first one's place is taken by the CPU, said in one line.
+
+    Raises:
+        UserError: Where a GPU is asked for that is not there, or more than one.
+    """
+    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus in ("auto", -1):
+        wanted = list(range(present))
+    else:
+        wanted = list(range(gpus)) if isinstance(gpus, int) else [int(index) for index in gpus or ()]
+    here = f"this machine has {', '.join(map(str, range(present))) or 'none'}"
+    if isinstance(gpus, int) and gpus < -1:
+        raise UserError(f"trainer_params.gpus: {gpus} is no number of GPUs; {here}")
+    if len(wanted) > 1:
+        raise UserError(
+            f"trainer_params.gpus: {wanted} are {len(wanted)} devices, and a model trains on one; set [{wanted[0]}]"
+        )
+    absent = [index for index in wanted if not 0 <= index < max(present, 1)]
+    if absent:
+        raise UserError(f"trainer_params.gpus: there is no GPU {absent[0]}; {here}")
+    if wanted and present:
+        return {"accelerator": "gpu", "devices": wanted}
+    if wanted and rank() == 0:
+        print(f"trainer_params.gpus is {wanted}, but there is no GPU here: running on the CPU", flush=True)
+    return {"accelerator": "cpu", "devices": 1}

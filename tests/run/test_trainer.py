@@ -1,0 +1,76 @@
+"""The section trainer_params: where a run computes, and what may not be set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from seisml.errors import UserError
+from seisml.run.trainer import build_trainer, device_arguments
+
+CPU = {"accelerator": "cpu", "devices": 1}
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch):
+    """Pretend that the machine has so many GPUs."""
+
+    def pretend(gpus: int) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("present", "gpus", "expected"),
+    [
+        (0, [0], CPU),
+        (0, 1, CPU),
+        (0, None, CPU),
+        (0, "auto", CPU),
+        (2, [], CPU),
+        (2, 0, CPU),
+        (2, [1], {"accelerator": "gpu", "devices": [1]}),
+        (2, 1, {"accelerator": "gpu", "devices": [0]}),
+        (1, "auto", {"accelerator": "gpu", "devices": [0]}),
+        (1, -1, {"accelerator": "gpu", "devices": [0]}),
+    ],
+)
+def test_devices(machine, capsys, present: int, gpus: object, expected: dict) -> None:
+    machine(present)
+    assert device_arguments(gpus) == expected
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == (1 if gpus in ([0], 1) and not present else 0)
+
+
+@pytest.mark.parametrize(
+    ("present", "gpus", "words"),
+    [
+        (0, [7], "there is no GPU 7; this machine has none"),
+        (0, [-3], "there is no GPU -3"),
+        (2, [5], "there is no GPU 5; this machine has 0, 1"),
+        (0, -5, "-5 is no number of GPUs"),
+        (2, -5, "-5 is no number of GPUs"),
+        (2, [0, 1], "2 devices, and a model trains on one; set"),
+        (0, [0, 1], "2 devices, and a model trains on one; set"),
+        (2, 2, "2 devices"),
+        (2, "auto", "2 devices"),
+    ],
+)
+def test_what_is_not_there_and_more_than_one_are_refused(machine, present: int, gpus: object, words: str) -> None:
+    machine(present)
+    with pytest.raises(UserError, match="trainer_params.gpus") as caught:
+        device_arguments(gpus)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"strategy": "psychic"}, {"precision": 7}, {"accelerator": "gpu"}, {"plugins": "x"}, {"profiler": "x"}]
+)
+def test_values_that_lightning_refuses_are_one_line(tmp_path: Path, setting: dict) -> None:
+    with pytest.raises(UserError, match="^trainer_params: .+") as caught:
+        build_trainer(tmp_path, False, [], gpus=[], **setting)
+    assert "\n" not in str(caught.value)
