@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from seisml.cli import main
-from seisml.config.compose import run
+from seisml.config.launch import run
 from seisml.errors import UserError
 from seisml.networks import SmallResNetEncoder
 from seisml.run.build import load_method
