@@ -16,7 +16,7 @@ from seisml.data.facts import DataFacts
 from seisml.data.sampling import EpochSampler, StoreDataset, make_loader
 from seisml.data.splits import Grouping, Procedure, Split, make_split
 from seisml.data.windows import Windows, window_samples
-from seisml.errors import UserError
+from seisml.errors import UserError, nearest
 from seisml.ranges import Count, Seed, Whole
 from seisml.store.folder import recover_interrupted
 from seisml.store.identity import event_ids
@@ -51,6 +51,8 @@ class StoreDataModule(pl.LightningDataModule):
         window_length: Cut records into windows of so many seconds; null takes each record as one window.
         window_overlap: Share of a window that the next one repeats, in [0, 1).
         random_starts: Move each training window at random within its share of the record, anew in every epoch.
+        recorded_noise: Class whose training records give the noise that the augmentation RecordedNoise mixes in; with
+            one, each batch carries as much noise as waveforms. Null: none.
         label_column: Column of the metadata that holds the class.
         unlabeled: Class name that means "no label".
         classes: Class names in the order of the labels; by default those of the store, alphabetically.
@@ -82,6 +84,7 @@ class StoreDataModule(pl.LightningDataModule):
         window_length: float | None = None,
         window_overlap: float = 0.0,
         random_starts: bool = False,
+        recorded_noise: str | None = None,
         label_column: str = "trace_category",
         unlabeled: str = "Unlabeled",
         classes: Sequence[str] | None = None,
@@ -107,6 +110,7 @@ class StoreDataModule(pl.LightningDataModule):
         self.single_train, self.single_test = return_single_spectrogram_train, return_single_spectrogram_test
         self.in_channels, self.n_samples = in_channels, n_samples
         self.window_length, self.window_overlap, self.random_starts = window_length, window_overlap, random_starts
+        self.recorded_noise = recorded_noise
         self.label_column, self.unlabeled = label_column, unlabeled
         self.classes, self.zero_weight_classes = classes, tuple(zero_weight_classes)
         self.task: Task = Unlabelled() if is_ssl else Classification()  # a run sets that of its method
@@ -181,7 +185,9 @@ class StoreDataModule(pl.LightningDataModule):
                 f"and pretraining drops incomplete batches; set dataset.batch_size={max(2, n // 2)} or less"
             )
         drop_last = self.drop_last and n >= self.batch_size
-        return make_loader(self.dataset(n_draws), sampler, self.batch_size, self.num_workers, drop_last)
+        dataset = self.dataset(n_draws)
+        dataset.noise = self._noise()
+        return make_loader(dataset, sampler, self.batch_size, self.num_workers, drop_last)
 
     def train_sampler(self) -> EpochSampler:
         """The order in which training goes through its windows."""
@@ -265,6 +271,19 @@ class StoreDataModule(pl.LightningDataModule):
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
         return EpochSampler(windows, self.seed, shuffle, rank, world_size, random_starts)
+
+    def _noise(self) -> Windows | None:
+        """Windows of the training part that hold nothing but noise, where they are asked for."""
+        if self.recorded_noise is None:
+            return None
+        names = self.ready_store.metadata["trace_category"].to_numpy(str)[self.split.train]
+        windows = self.windows(self.split.train[names == self.recorded_noise])
+        if not len(windows):
+            raise UserError(
+                f"dataset.recorded_noise: the training part has no window of class {self.recorded_noise!r}; "
+                f"{nearest(self.recorded_noise, sorted(set(names)))}"
+            )
+        return windows
 
     def _check_traces(self, store: Store) -> None:
         short = np.flatnonzero(store.n_traces < self.in_channels)

@@ -96,6 +96,9 @@ class StoreDataset(Dataset[Batch]):
         seed: Seed of the drawn traces.
         n_draws: Draws of one view from each event; ``None`` hands out all its traces.
         in_channels: Traces in one view: 1 draws single traces; 3 draws geophones of three successive components.
+
+    Attributes:
+        noise: Windows of noise; where there are some, each batch carries a drawn one beside every view.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class StoreDataset(Dataset[Batch]):
     ) -> None:
         self.store, self.labels, self.n_samples = store, labels, n_samples
         self.seed, self.n_draws, self.in_channels = seed, n_draws, in_channels
+        self.noise: Windows | None = None
 
     def __len__(self) -> int:
         return len(self.store)
@@ -120,7 +124,7 @@ class StoreDataset(Dataset[Batch]):
         Returns:
             ``waveform`` (B, K, T) float32, ``trace`` (B, K) int64, the number of each trace in its record, ``label``,
             and the keys, ``index`` (the row), ``start`` and ``epoch``, (B,) int64; where all traces are handed out,
-            ``trace_mask`` (B, K), false on padding.
+            ``trace_mask`` (B, K), false on padding; with :attr:`noise`, ``noise`` (B, K, T).
 
         Raises:
             UserError: Where a waveform holds a sample that is not a number.
@@ -136,15 +140,10 @@ class StoreDataset(Dataset[Batch]):
             traces = self._draw(batch, self.n_draws)
             waveform = self.store.read_traces(rows, traces, starts, self.n_samples)
             batch["trace"] = torch.from_numpy(traces)
-        # one pass over the batch: the sum is finite only where every sample is (or, for huge values, overflows: look)
-        if not np.isfinite(waveform.sum()) and not np.isfinite(waveform).all():
-            bad = rows[~np.isfinite(waveform).all(axis=(1, 2))][0]
-            name = self.store.metadata["trace_name"].iloc[bad]
-            raise UserError(
-                f"{self.store.root}: record {name} (row {bad}) holds samples that are not numbers; "
-                "drop that row from metadata.csv or prepare the data again (`seisml prepare` skips such files)"
-            )
+        self._check_finite(waveform, rows)
         batch["waveform"] = torch.from_numpy(waveform)
+        if self.noise is not None:
+            batch["noise"] = self._read_noise(batch, self.noise)
         return batch
 
     def target(self, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -158,6 +157,31 @@ class StoreDataset(Dataset[Batch]):
             starts: First sample of each window, (B,).
         """
         return self.labels[rows]
+
+    def _check_finite(self, waveform: np.ndarray, rows: np.ndarray) -> None:
+        # one pass over the batch: the sum is finite only where every sample is (or, for huge values, overflows: look)
+        if not np.isfinite(waveform.sum()) and not np.isfinite(waveform).all():
+            bad = rows[~np.isfinite(waveform).all(axis=(1, 2))][0]
+            name = self.store.metadata["trace_name"].iloc[bad]
+            raise UserError(
+                f"{self.store.root}: record {name} (row {bad}) holds samples that are not numbers; "
+                "drop that row from metadata.csv or prepare the data again (`seisml prepare` skips such files)"
+            )
+
+    def _read_noise(self, batch: Batch, noise: Windows) -> torch.Tensor:
+        """Read a drawn window of noise, of drawn traces, for each view: (B, K, T), zeros beside traces of no view."""
+        n_events, n_traces, n_samples = batch["waveform"].shape
+        n_units = n_traces // self.in_channels
+        drawn = uniform(self.seed, batch["epoch"], batch["index"], "noise", 2 * n_units, batch["start"])
+        number, position = drawn.double().numpy().reshape(n_events, 2, n_units).swapaxes(0, 1)
+        rows, starts = noise.keys((number.flatten() * len(noise)).astype(np.int64))
+        unit = (position.flatten() * (self.store.n_traces[rows] // self.in_channels)).astype(np.int64)
+        traces = unit[:, None] * self.in_channels + np.arange(self.in_channels)
+        found = self.store.read_traces(rows, traces, starts, n_samples)
+        self._check_finite(found, rows)
+        out = torch.zeros_like(batch["waveform"])
+        out[:, : n_units * self.in_channels] = torch.from_numpy(found.reshape(n_events, -1, n_samples))
+        return out
 
     def _draw(self, batch: Batch, n_draws: int) -> np.ndarray:
         """Draw traces with replacement; returns trace numbers of shape (B, n_draws * in_channels)."""

@@ -15,7 +15,7 @@ from seisml.errors import UserError
 from seisml.ranges import Count, Period, Rate, Rates, Weight
 from seisml.tasks.base import Task
 from seisml.tasks.unlabelled import Unlabelled
-from seisml.transforms.picture import Picture
+from seisml.transforms.picture import View
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
 
@@ -26,7 +26,8 @@ class Method(pl.LightningModule):
     Args:
         facts: What the data set tells about itself.
         front_end: Waveforms to pictures; part of the network, so that checkpoints take waveforms.
-        augmentations: Names (or name: arguments) of the augmentations, in order.
+        augmentations: Names (or name: arguments) of the augmentations, in order; those of waveforms, then those of
+            views.
         LR: Learning rate; a mapping of part to rate where a recipe has several.
         weight_decay: Weight decay of Adam.
         model_save_ep_period: Save the encoder every so many epochs; -1 saves none.
@@ -103,15 +104,22 @@ class Method(pl.LightningModule):
         """Randomness of each sample of a batch, from (seed, epoch, record, start) alone."""
         return SampleRandom(self.seed, batch["epoch"], batch["index"], batch.get("start", 0))
 
-    def views(self, batch: Batch) -> tuple[Picture, ...]:
-        """Pictures of the drawn traces: one :class:`Picture` of ``in_channels`` channels for each draw."""
+    def views(self, batch: Batch) -> tuple[View, ...]:
+        """What the front end makes of the drawn traces, one view of ``in_channels`` channels for each draw.
+
+        In training the waveforms are augmented before, each draw by itself.
+        """
         waveform = batch["waveform"]  # (B, K * in_channels, T)
         if waveform.shape[1] % self.in_channels:
             raise UserError(
                 f"batches carry {waveform.shape[1]} traces, which in_channels={self.in_channels} does not divide; "
                 "set dataset.in_channels to the network's"
             )
-        return tuple(self.front_end.picture(draw) for draw in waveform.split(self.in_channels, dim=1))
+        draws = waveform.split(self.in_channels, dim=1)
+        if self.training:
+            noise = batch["noise"].split(self.in_channels, dim=1) if "noise" in batch else None
+            draws = self.augmentations.on_waveforms(draws, self.random(batch), noise)
+        return tuple(self.front_end.picture(draw) for draw in draws)
 
     def encode_traces(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Features of every trace (or group of ``in_channels`` traces) of a batch, a bounded number at a time.
@@ -119,44 +127,41 @@ class Method(pl.LightningModule):
         Returns:
             Features (B, K, D), and the mask (B, K), false on padding.
         """
-        waveform = batch["waveform"]  # (B, C, T)
-        n_events, n_traces, n_samples = waveform.shape
+        n_events, n_traces, n_samples = batch["waveform"].shape  # (B, C, T)
         n_units = n_traces // self.in_channels
-        waveform = waveform[:, : n_units * self.in_channels].reshape(n_events, n_units, self.in_channels, n_samples)
-        mask = batch.get("trace_mask")
-        if mask is None:
-            mask = torch.ones(n_events, n_units, dtype=torch.bool, device=waveform.device)
-        else:
-            mask = mask[:, : n_units * self.in_channels].reshape(n_events, n_units, self.in_channels).all(-1)
-        units = waveform[mask]  # (N, in_channels, T): padding costs nothing
+        shape = (n_events, n_units, self.in_channels)
+        mask = batch.get("trace_mask", torch.ones_like(batch["waveform"][..., 0], dtype=torch.bool))
+        mask = mask[:, : n_units * self.in_channels].reshape(shape).all(-1)
         event, unit = mask.nonzero(as_tuple=True)
-        trace = batch["trace"][event, unit * self.in_channels] if "trace" in batch else unit
         start = batch.get("start", torch.zeros_like(batch["index"]))  # a record's first window where nothing is said
+        trace = batch["trace"][event, unit * self.in_channels] if "trace" in batch else unit
         chosen = {"epoch": batch["epoch"][event], "index": batch["index"][event], "start": start[event], "trace": trace}
-        features = self.encode_units(units, chosen)
+        for name in ("waveform", "noise"):
+            if name in batch:  # padding costs nothing: (N, in_channels, T)
+                chosen[name] = batch[name][:, : n_units * self.in_channels].reshape(*shape, n_samples)[mask]
+        features = self.encode_units(chosen)
         out = features.new_zeros(n_events, n_units, features.shape[-1])
         out[mask] = features
         return out, mask
 
-    def encode_units(self, waveform: Tensor, chosen: Batch) -> Tensor:
+    def encode_units(self, chosen: Batch) -> Tensor:
         """Features of waveforms, at most ``max_pictures`` at once, augmented in training.
 
         Args:
-            waveform: (N, in_channels, T).
-            chosen: ``epoch``, ``index`` (row of the store), ``start`` (first sample) and ``trace`` (first trace in the
-                record) of each, (N,).
+            chosen: ``waveform`` (N, in_channels, T), ``epoch``, ``index`` (row of the store), ``start`` (first sample)
+                and ``trace`` (first trace in the record) of each, (N,); in training also ``noise``, where it is given.
 
         Returns:
             Features, (N, D).
         """
         features = []
-        for start in range(0, len(waveform), self.max_pictures):
-            part = slice(start, start + self.max_pictures)
-            picture: Any = self.front_end.picture(waveform[part])
-            if self.training and len(self.augmentations.steps):
-                (picture,) = self.augmentations((picture,), self.random({k: v[part] for k, v in chosen.items()}))
+        for start in range(0, len(chosen["waveform"]), self.max_pictures):
+            part = {name: values[start : start + self.max_pictures] for name, values in chosen.items()}
+            (view,) = self.views(part)
+            if self.training:
+                (picture,) = self.augmentations((view,), self.random(part))
             else:
-                picture = picture.full()
+                picture = view.full()
             features.append(self.embed(picture))
         return torch.cat(features)
 

@@ -53,5 +53,10 @@ class StackedTraceClassifier(Classifier):
             )
         if mask is None:
             mask = torch.ones(waveform.shape[:2], dtype=torch.bool, device=waveform.device)
-        features = self.embed(self.front_end(stack_traces(waveform, mask)))  # (B, D)
+        if self.training:
+            noise = (batch["noise"],) if "noise" in batch else None
+            (waveform,) = self.augmentations.on_waveforms((waveform,), self.random(batch), noise)
+        view = self.front_end.picture(stack_traces(waveform, mask))
+        picture = self.augmentations((view,), self.random(batch))[0] if self.training else view.full()
+        features = self.embed(picture)  # (B, D)
         return torch.log_softmax(self.head(features).float(), dim=-1), features

@@ -121,15 +121,13 @@ class Supervised(Classifier):
         with torch.no_grad() if self.freeze_encoders else nullcontext():
             return self.encoder(picture)
 
-    def encode_units(self, waveform: Tensor, chosen: Batch) -> Tensor:
+    def encode_units(self, chosen: Batch) -> Tensor:
         """Features of waveforms; a frozen encoder looks at each trace once and remembers what it gave."""
         if not self.freeze_encoders or not self.training or len(self.augmentations.steps):
-            return super().encode_units(waveform, chosen)
+            return super().encode_units(chosen)
         encode = super().encode_units
         keys = list(zip(*(chosen[name].tolist() for name in ("index", "start", "trace")), strict=True))
-        return self.memory.recall(
-            keys, lambda new: encode(waveform[new], {name: value[new] for name, value in chosen.items()})
-        )
+        return self.memory.recall(keys, lambda new: encode({name: value[new] for name, value in chosen.items()}))
 
     def predict_log_probability(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the events, the mean over their traces, and their mean features."""

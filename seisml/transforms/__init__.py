@@ -1,9 +1,9 @@
 """Batched tensor transforms: spectrograms, crops and augmentations."""
 
-from seisml.transforms.amplitude import RandomAmplitudeJitter, ToTensor
-from seisml.transforms.crops import NeighboringCrop, RandomCrop, neighboring_centers
-from seisml.transforms.noise import GaussianNoise
-from seisml.transforms.picture import Picture, WaveformPicture
+from seisml.transforms.augmentations.amplitude_jitter import RandomAmplitudeJitter
+from seisml.transforms.augmentations.base import ViewAugmentation, WaveformAugmentation
+from seisml.transforms.augmentations.crops import NeighboringCrop, RandomCrop, neighboring_centers
+from seisml.transforms.picture import Crop, Picture, View, WaveformPicture
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.spectrogram import SpectrogramFrontEnd
@@ -12,14 +12,16 @@ from seisml.transforms.waveform import WaveformFrontEnd
 
 __all__ = [
     "Augmentations",
-    "GaussianNoise",
+    "Crop",
     "NeighboringCrop",
     "Picture",
     "RandomAmplitudeJitter",
     "RandomCrop",
     "SampleRandom",
     "SpectrogramFrontEnd",
-    "ToTensor",
+    "View",
+    "ViewAugmentation",
+    "WaveformAugmentation",
     "WaveformFrontEnd",
     "WaveformPicture",
     "neighboring_centers",

@@ -161,3 +161,24 @@ def test_preprocessing_is_what_prepare_did(root, tmp_path):
 def test_seisbench_stores_open(shared_data):
     data = module(shared_data / "seisbench_dummy", is_ssl=True, label_column="split", batch_size=16)
     assert data.facts.sampling_rate == 20.0 and next(iter(data.train_dataloader()))["waveform"].shape == (16, 2, 1200)
+
+
+def test_recorded_noise_travels_beside_each_view(tmp_path):
+    root = write_store(tmp_path / "store", n_events=40, n_traces=6, classes=["Noise", "a"])
+    for kwargs, shape in (
+        ({"is_ssl": True}, (8, 2, 1000)), ({"is_ssl": True, "in_channels": 3}, (8, 6, 1000)), ({}, (8, 1, 1000)),
+        ({"return_single_spectrogram_train": False, "in_channels": 3}, (8, 6, 1000)),
+    ):  # fmt: skip
+        one, two = (module(root, recorded_noise="Noise", num_workers=n, **kwargs) for n in (0, 2))
+        noise = one.split.train[one.labels[one.split.train] == 0]
+        recorded, _ = one.ready_store.read_records(noise)
+        for left, right in zip(one.train_dataloader(), two.train_dataloader(), strict=True):
+            assert left["noise"].shape == shape and torch.equal(left["noise"], right["noise"])
+            traces = left["noise"].flatten(0, 1).numpy()
+            assert all((recorded == trace).all(-1).any() for trace in traces)  # of noise records of the training part
+        assert "noise" not in next(iter(one.test_dataloader()))
+        c = kwargs.get("in_channels", 1)
+        units = left["noise"].reshape(-1, c, 1000).numpy()
+        assert all((recorded.reshape(len(noise), -1, c, 1000) == unit).all((-1, -2)).any() for unit in units)
+    with pytest.raises(UserError, match="recorded_noise.*no window of class 'noise'.*'Noise'"):
+        module(root, recorded_noise="noise").train_dataloader()

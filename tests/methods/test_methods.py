@@ -280,3 +280,31 @@ def test_a_method_of_your_own_needs_one_function():
     method = Constant(facts=FACTS, front_end=front_end())
     features, mask = method.encode_traces(batch())
     assert features.shape == (6, 2, 1) and mask.all() and isinstance(method, nn.Module)
+
+
+@pytest.mark.parametrize("recipe", ["supervised", "pairs", "stacked"])
+def test_waveforms_are_augmented_before_the_front_end_in_training_alone(recipe):
+    torch.manual_seed(0)
+    names = [{"PolarityFlip": {"share": 1.0}}, {"RecordedNoise": {"share": 1.0}}]
+    if recipe == "supervised":
+        method = supervised(augmentations=names)
+    elif recipe == "pairs":
+        names.append({"RandomCrop": {"width": 0.2}})
+        method = VICReg(facts=FACTS, front_end=front_end(), augmentations=names, **SMALL)
+    else:
+        method = StackedTraceClassifier("ResNet18", facts=FACTS, front_end=front_end(), augmentations=names)
+    shown = []
+    picture = method.front_end.picture
+    method.front_end.picture = lambda x: shown.append(x) or picture(x)
+    plain = batch()
+    plain |= {"noise": torch.randn(6, 2, 1000), "trace_mask": torch.ones(6, 2, dtype=torch.bool)}
+    step = method.views if recipe == "pairs" else method.predict_log_probability
+    with torch.no_grad():
+        for mode in (False, True):
+            method.train(mode)
+            step(plain)
+    half = len(shown) // 2
+    before, after = (torch.cat([x.flatten(0, 1) for x in part]) for part in (shown[:half], shown[half:]))
+    assert before.shape == after.shape and not torch.allclose(-after, before)
+    noise = after + before
+    assert (torch.nn.functional.cosine_similarity(after, -before) > 0.5).all() and (noise.std(-1) > 0.05).all()

@@ -15,7 +15,7 @@ from seisml.methods.tremor_clustering import TremorClustering, svm_weights
 from seisml.methods.waveform_classifier import WaveformClassifier
 from seisml.networks.convnetquake import ConvNetQuakeEncoder
 from seisml.tasks.base import Predictions
-from seisml.transforms.noise import GaussianNoise
+from seisml.transforms.augmentations.gaussian_noise import GaussianNoise
 from seisml.transforms.waveform import WaveformFrontEnd
 from tests.datasets.test_tremor import write_file
 from tests.networks.heads import with_classifier

@@ -42,7 +42,8 @@ def package(tmp_path, monkeypatch):
         "Path(__file__).with_name('imported').touch()\n"
         "from seisml.networks.convnetquake import ConvNetQuakeEncoder\nfrom seisml.networks import SmallResNetEncoder\n"
         "class Net(ConvNetQuakeEncoder): pass\nclass Small(SmallResNetEncoder): pass\n"
-        "class Blur(torch.nn.Module):\n    def forward(self, views, random): return views\n"
+        "from seisml.transforms import ViewAugmentation\n"
+        "class Blur(ViewAugmentation):\n    def forward(self, views, random): return views\n"
         "def run(**settings): Path(__file__).with_name('called').touch()\n"
     )
     monkeypatch.syspath_prepend(str(folder))

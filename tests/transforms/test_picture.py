@@ -50,7 +50,7 @@ def test_select_and_multiply(picture):
     channel = torch.tensor([2, 0, 1, 1, 2])
     assert torch.equal(picture.select(channel).full(), full[torch.arange(5), channel][:, None])
     factor = torch.tensor([1.0, 2.0, 0.5, 1.0, 3.0])
-    torch.testing.assert_close((picture * factor).full(), full * factor[:, None, None, None])
+    torch.testing.assert_close(picture.scale(factor).full(), full * factor[:, None, None, None])
     assert (picture.channels, picture.width, picture.source_width) == (3, 711, 85)
     assert "5 x 3 traces" in repr(picture)
 
@@ -92,7 +92,7 @@ def test_waveforms_have_the_same_interface():
     expected = torch.stack([picture.full()[k, :, s : s + 50] for k, s in enumerate(start.tolist())])
     assert torch.equal(picture.columns(start, 50), expected)
     assert torch.equal(picture.select(1).full(), picture.full()[:, 1:])
-    assert torch.equal((picture * torch.full((4,), 2.0)).full(), picture.full() * 2)
+    assert torch.equal(picture.scale(torch.full((4,), 2.0)).full(), picture.full() * 2)
     assert front_end.fit([]) is front_end and front_end.fitted and front_end.n_columns(500) == picture.width == 500
     assert "1 of 8 traces" in front_end.check(x) and front_end.check(x[2:]) is None
     assert WaveformFrontEnd("peak")(x)[2:].abs().amax(-1).eq(1).all()

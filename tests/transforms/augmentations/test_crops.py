@@ -5,7 +5,7 @@ import torch
 
 from seisml.errors import UserError
 from seisml.transforms import NeighboringCrop, RandomCrop, SampleRandom, SpectrogramFrontEnd, WaveformFrontEnd
-from seisml.transforms.crops import crop, half_width, neighboring_centers
+from seisml.transforms.augmentations.crops import neighboring_centers
 
 N = 40_000
 
@@ -58,7 +58,7 @@ def test_no_room_for_a_non_neighbour(width, shift):
 def test_neighbouring_crops_are_cut_where_the_centres_say():
     first, second = pictures()
     random = SampleRandom(1, 2, torch.arange(16))
-    reference, neighbor, non_neighbor = NeighboringCrop()((first, second), random)
+    reference, neighbor, non_neighbor = (view.full() for view in NeighboringCrop()((first, second), random))
     assert reference.shape == neighbor.shape == non_neighbor.shape == (16, 1, 128, 70)
     for got, picture, center in zip(
         (reference, neighbor, non_neighbor), (first, second, second), neighboring_centers(random), strict=True
@@ -77,12 +77,12 @@ def test_crops_do_not_depend_on_the_batch():
         together = augmentation((first, second), SampleRandom(0, 5, torch.tensor([3, 9, 8, 1])))
         single = augmentation((alone.select(0), alone.select(1)), SampleRandom(0, 5, torch.tensor([8])))
         for a, b in zip(together, single, strict=True):
-            torch.testing.assert_close(a[2:3], b, rtol=0, atol=1e-6)
+            torch.testing.assert_close(a.full()[2:3], b.full(), rtol=0, atol=1e-6)
 
 
 def test_centres_near_the_edge_are_moved_inside():
     picture, _ = pictures(3)
-    got = crop(picture, torch.tensor([0.0, 1.0, 0.5]), 0.1)
+    got = picture.crop(torch.tensor([0.0, 1.0, 0.5]), 0.1).full()
     full = picture.full()
     assert torch.equal(got[0], full[0, :, :, :70]) and torch.equal(got[1], full[1, :, :, -70:])
 
@@ -92,7 +92,8 @@ def test_random_crops_are_independent_and_cover_their_range(options, least, most
     """Centres are U(r, 1 - r) with r the crop's width, as published; with half that margin crops lie anywhere."""
     picture = WaveformFrontEnd(None, demean=False).picture(torch.arange(1000.0).expand(5000, 2, 1000))
     random = SampleRandom(0, 0, torch.arange(5000))
-    a, b = RandomCrop(0.1, **options)((picture.select(0), picture.select(1)), random)
+    views = RandomCrop(0.1, **options)((picture.select(0), picture.select(1)), random)
+    a, b = (view.full() for view in views)
     starts = [view[:, 0, 0].double().numpy() for view in (a, b)]
     assert a.shape == (5000, 1, 100)
     assert abs(np.corrcoef(*starts)[0, 1]) < 4 / 5000**0.5
@@ -103,9 +104,9 @@ def test_random_crops_are_independent_and_cover_their_range(options, least, most
 
 def test_published_width():
     picture, _ = pictures(1)
-    assert half_width(picture, 0.1) == 35
+    assert picture.half_width(0.1) == 35
     native, _ = pictures(1, size=None)
-    assert half_width(native, 0.1) == 11
+    assert native.half_width(0.1) == 11
 
 
 def test_a_crop_the_spectrogram_cannot_resolve():
@@ -125,5 +126,5 @@ def test_crops_take_two_pictures():
     random = SampleRandom(0, 0, torch.arange(2))
     with pytest.raises(UserError, match="two whole pictures"):
         NeighboringCrop()((first,), random)
-    with pytest.raises(UserError, match="two whole pictures"):
-        RandomCrop()((first.full(), second.full()), random)
+    with pytest.raises(UserError, match="whole pictures"):
+        RandomCrop()(RandomCrop()((first, second), random), random)

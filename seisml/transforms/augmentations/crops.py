@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seisml.errors import UserError
-from seisml.transforms.picture import Picture, WaveformPicture
+from seisml.transforms.augmentations.base import ViewAugmentation
+from seisml.transforms.picture import View
 from seisml.transforms.randomness import SampleRandom
 
 
@@ -61,40 +60,7 @@ def check_neighboring(width: float, shift: float) -> None:
         )
 
 
-def half_width(picture: Picture | WaveformPicture, width: float) -> int:
-    """Return how many columns a crop reaches to either side of its centre: floor(width * W) // 2.
-
-    Raises:
-        UserError: The crop would cover fewer than 2 columns of the spectrogram.
-    """
-    resolved = math.floor(width * picture.source_width + 1e-9)
-    half = math.floor(width * picture.width + 1e-9) // 2
-    if resolved < 2 or half < 1:
-        raise UserError(
-            f"a crop of {width:g} of the length is {min(resolved, 2 * half)} of {picture.source_width} columns wide "
-            f"({picture.recipe}), and 2 is the least; raise the crop's width, or lower front_end.nperseg, or raise "
-            "front_end.noverlap"
-        )
-    return half
-
-
-def crop(picture: Picture | WaveformPicture, center: Tensor, width: float) -> Tensor:
-    """Crop around centres given as fractions of the length.
-
-    Args:
-        picture: Pictures of the batch.
-        center: (B,) in [0, 1].
-        width: Crop width as a fraction of the length.
-
-    Returns:
-        (B, C, F, 2 * half): columns floor(center * W) - half up to + half, moved inside where they would stick out.
-    """
-    half = half_width(picture, width)
-    start = (center * picture.width).floor().to(torch.int64) - half
-    return picture.columns(start.clamp(0, picture.width - 2 * half), 2 * half)
-
-
-class NeighboringCrop(nn.Module):
+class NeighboringCrop(ViewAugmentation):
     """Reference crop from the first view; neighbouring and non-neighbouring crops from the second.
 
     The centres are those of :func:`neighboring_centers`.
@@ -113,14 +79,14 @@ class NeighboringCrop(nn.Module):
         """Say the parameters, for ``print``."""
         return f"width={self.width:g}, shift={self.shift:g}"
 
-    def forward(self, views: tuple[Picture, ...], random: SampleRandom) -> tuple[Tensor, Tensor, Tensor]:
-        """Return reference, neighbour and non-neighbour, each (B, C, F, width)."""
+    def forward(self, views: tuple[View, ...], random: SampleRandom) -> tuple[View, ...]:
+        """Return reference, neighbour and non-neighbour."""
         first, second = _two_views(views, "NeighboringCrop")
         t, t_l, t_k = neighboring_centers(random, self.width, self.shift)
-        return crop(first, t, self.width), crop(second, t_l, self.width), crop(second, t_k, self.width)
+        return first.crop(t, self.width), second.crop(t_l, self.width), second.crop(t_k, self.width)
 
 
-class RandomCrop(nn.Module):
+class RandomCrop(ViewAugmentation):
     """One crop from each of two views, independently, centres uniform between ``margin`` crop widths from either end.
 
     Args:
@@ -144,15 +110,15 @@ class RandomCrop(nn.Module):
         """Say the parameters, for ``print``."""
         return f"width={self.width:g}, margin={self.margin:g}"
 
-    def forward(self, views: tuple[Picture, ...], random: SampleRandom) -> tuple[Tensor, ...]:
-        """Return one crop per view, each (B, C, F, width)."""
+    def forward(self, views: tuple[View, ...], random: SampleRandom) -> tuple[View, ...]:
+        """Return one crop per view."""
         first, second = _two_views(views, "RandomCrop")
         least = self.margin * self.width
         centers = random.uniform("center", 2, least, 1 - least)
-        return crop(first, centers[:, 0], self.width), crop(second, centers[:, 1], self.width)
+        return first.crop(centers[:, 0], self.width), second.crop(centers[:, 1], self.width)
 
 
-def _two_views(views: tuple[Picture, ...], name: str) -> tuple[Picture, Picture]:
-    if len(views) != 2 or not all(isinstance(view, Picture | WaveformPicture) for view in views):
-        raise UserError(f"augmentations: {name} takes two whole pictures; name one crop only")
-    return views
+def _two_views(views: tuple[View, ...], name: str) -> tuple[View, View]:
+    if len(views) != 2:
+        raise UserError(f"augmentations: {name} takes two whole pictures, not {len(views)}; name one crop only")
+    return views[0], views[1]
