@@ -27,7 +27,8 @@ from seisml.inference.window_grid import WindowGrid
 from seisml.methods.convnetquake import ConvNetQuake
 from seisml.transforms.waveform import WaveformFrontEnd
 from seisml.waveforms.continuous import DayReader, GridOptions
-from seisml.waveforms.streams import index_streams
+from seisml.waveforms.preprocessing import Preprocessing
+from seisml.waveforms.streams import index_streams, station_days
 
 RATE, LENGTH, BATCH = 100.0, 1000, 128
 CLASSES = ("noise", *(f"cluster {i}" for i in range(1, 7)))
@@ -118,8 +119,8 @@ def scan(scanner: Scanner, waveform: np.ndarray, grid: WindowGrid) -> np.ndarray
 
 def read_day(folder: Path, grid: WindowGrid) -> None:
     """Read a day from files onto the grid, an hour at a time."""
-    (task, *_), _ = index_streams([folder]).station_days("ZNE", 20.0)
-    reader = DayReader(task, GridOptions(grid.sampling_rate, grid.length))
+    (task, *_), _ = station_days(index_streams([folder]), "ZNE", 20.0)
+    reader = DayReader(task, GridOptions(Preprocessing(sampling_rate=grid.sampling_rate), grid.length))
     for first, last in grid.pieces(0, grid.per_day - round(grid.length)):
         reader.read(first * grid.step_samples, grid.span(last - first))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,8 @@ class RecordPlan:
         event: The event; None where the catalogue knows none.
         p: First P arrival.
         s: First S arrival.
+        beside: Further files, in which the record goes on before and behind a window.
+        margin: Time (ns) that is wanted of them, so that filters have settled in the window.
     """
 
     instrument: Instrument
@@ -43,6 +45,8 @@ class RecordPlan:
     event: CatalogEvent | None = None
     p: Pick | None = None
     s: Pick | None = None
+    beside: tuple[Path, ...] = ()
+    margin: int = 0
 
     @property
     def name(self) -> str:
@@ -85,6 +89,7 @@ def associate(
     before: float,
     after: float,
     root: Path,
+    margin: Callable[[float], float] = lambda sampling_rate: 0.0,
 ) -> Association:
     """Plan one record per instrument and event.
 
@@ -99,6 +104,7 @@ def associate(
         before: Seconds of a window before the P pick or origin.
         after: Seconds after it.
         root: Folder that file names in ids are relative to.
+        margin: Seconds wanted beside a window of a recording of this sampling rate (Hz).
     """
     result = Association()
     groups: dict[str, list[CatalogEvent]] = defaultdict(list)
@@ -134,7 +140,11 @@ def associate(
             segments = index.overlapping(instrument, start, end)
             if segments:
                 paths = tuple(dict.fromkeys(segment.path for segment in segments))
+                around = round(max(margin(segment.sampling_rate) for segment in segments) * 1e9)
+                wider = index.overlapping(instrument, start - around, end + around) if around else ()
+                beside = tuple(dict.fromkeys(segment.path for segment in wider if segment.path not in paths))
                 plan = {"paths": paths, "start": start, "end": end, "is_window": True, "event": event}
+                plan |= {"beside": beside, "margin": around}
                 components = dict.fromkeys(segment.component for segment in segments)
                 add(instrument, components, {**plan, "source_id": event.source_id, **picks})
     _count_unmatched(result, entries, events)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -24,6 +24,7 @@ from seisml.store.store import Store
 from seisml.tasks.base import LabelSettings, Task
 from seisml.tasks.classification import Classification
 from seisml.tasks.unlabelled import Unlabelled
+from seisml.waveforms.preprocessing import Preprocessing
 
 
 class StoreDataModule(pl.LightningDataModule):
@@ -154,15 +155,10 @@ class StoreDataModule(pl.LightningDataModule):
         """Say how the store is made; for the error where it is missing."""
         return f"make one with `seisml prepare folder SRC --out {self.root}` or point dataset.root=... at yours"
 
-    def preprocessing(self) -> dict[str, Any]:
-        """What was done to the records when they were prepared, so that continuous ones get the same.
-
-        Returns:
-            ``components``, ``bandpass`` and ``detrend``, ``None`` where nothing is known or was done.
-        """
-        options = getattr(self.ready_store, "prepared", {}).get("options", {})
-        reading = options.get("reading") or options  # some prepare commands keep these apart from their own options
-        return {key: reading.get(key) for key in ("components", "bandpass", "detrend")}
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What was done to the recordings when they were prepared, so that continuous ones get the same."""
+        return self.ready_store.preprocessing
 
     @property
     def ready_store(self) -> Store:

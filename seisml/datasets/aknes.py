@@ -10,7 +10,6 @@ import csv
 import hashlib
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ from seisml.errors import UserError
 from seisml.prepare.download import DownloadError, fetch, unpack
 from seisml.prepare.files import Listing, SourceFile, prepare_files
 from seisml.prepare.folder import (
-    add_reading_arguments,
+    add_preprocessing_arguments,
     add_store_arguments,
     class_folders,
-    reading_options,
+    preprocessing_options,
     store_options,
 )
 from seisml.store.tables import UNLABELED
@@ -67,7 +66,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="fetch the public archive into SRC first (continued where it stopped, tested, then unpacked)",
     )
     parser.add_argument("--url", help="fetch it from this address instead of Google Drive or figshare")
-    add_reading_arguments(parser)
+    add_preprocessing_arguments(parser)
     add_store_arguments(parser)
 
 
@@ -80,7 +79,7 @@ def run(arguments: Namespace) -> int:
     Raises:
         UserError: The archive is not there or cannot be fetched, or no file of it could be used.
     """
-    reading, how = reading_options(arguments), store_options(arguments)
+    steps, how = preprocessing_options(arguments), store_options(arguments)
     source: Path = arguments.source
     samples = find_samples(source)
     if samples is None and arguments.download:
@@ -91,8 +90,7 @@ def run(arguments: Namespace) -> int:
             f"{source}: no AknesDataFiles/DataSamples/<class>/*.dat in it; name the unpacked archive, or add --download"
         )
     listing = list_files(source, samples, how.out)
-    options = {"command": "aknes", **asdict(reading), "unit": how.unit, "measurement": how.measurement}
-    return prepare_files(listing, how, reading, options)
+    return prepare_files(listing, how, steps, {"command": "aknes"})
 
 
 def download(folder: Path, urls: list[str]) -> None:

@@ -24,14 +24,14 @@ from seisml.inference.output import (
 from seisml.inference.quakeml import detections_catalog, events_catalog
 from seisml.inference.station_day import DayReport
 from seisml.text_table import text_table
-from seisml.waveforms.index import Instrument
-from seisml.waveforms.streams import StationDay, StreamIndex
+from seisml.waveforms.index import Instrument, WaveformIndex
+from seisml.waveforms.streams import StationDay
 from seisml.waveforms.times import DAY_NS
 
 
 def write_results(
     out: Path,
-    index: StreamIndex,
+    index: WaveformIndex,
     refused: Sequence[tuple[str, str]],
     tasks: Sequence[StationDay],
     reports: dict[str, DayReport],
@@ -63,7 +63,7 @@ def write_results(
 
 
 def _report_rows(
-    index: StreamIndex,
+    index: WaveformIndex,
     refused: Sequence[tuple[str, str]],
     tasks: Sequence[StationDay],
     reports: dict[str, DayReport],

@@ -14,8 +14,8 @@ from obspy import Stream, Trace, UTCDateTime, read
 
 from seisml.inference.coincidence import NetworkEvent
 from seisml.inference.detections import Detection
-from seisml.waveforms.continuous import runs
 from seisml.waveforms.index import Instrument
+from seisml.waveforms.joining import runs
 from seisml.waveforms.times import format_time
 
 DETECTION_COLUMNS = (

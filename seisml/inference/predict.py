@@ -6,7 +6,7 @@ import argparse
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ from seisml.inference.window_grid import WindowGrid
 from seisml.methods.classifier import Classifier
 from seisml.progress import Progress
 from seisml.run.build import load_method
-from seisml.waveforms.continuous import GridOptions
-from seisml.waveforms.streams import index_streams
+from seisml.waveforms.preprocessing import TRENDS, Preprocessing, WrongStep
+from seisml.waveforms.streams import index_streams, station_days
 
 WITHIN = 10.0  # seconds
 LEAST_THRESHOLD = 0.2  # for bfloat16: twice what it leaves to float32
@@ -49,6 +49,7 @@ class PredictOptions:
     components: str | None = None
     missing: str = "skip"
     bandpass: tuple[float, float] | None = None
+    detrend: str | None = None
     precision: str = "float32"
     device: str = "cpu"
     quakeml: bool = False
@@ -80,7 +81,7 @@ def predict(
         ``detections`` (list of (instrument, Detection)), ``events`` (of several stations; None where not asked for),
         ``tasks`` (the station-days), ``reports`` (name -> DayReport), ``busy`` (station-days that detect all day ->
         remark), ``computed`` (number of station-days computed now), ``skipped`` (files and instruments with the
-        reason).
+        reason), ``preprocessing``.
 
     Raises:
         UserError: Bad input: the checkpoint, a path or an option.
@@ -101,12 +102,12 @@ def predict(
         options.min_length,
         options.join,
     )
-    settings, components = _settings(method, checkpoint, options, rule)
+    settings = _settings(method, checkpoint, options, rule)
     scanner = Scanner(method, settings.grid, settings.precision, device=settings.device)  # refuses what cannot work
     index = index_streams(streams, options.progress, leave_out=out)
-    grid = GridOptions(settings.grid.sampling_rate, settings.grid.length, settings.bandpass)
-    single = scanner.in_channels == 1
-    tasks, refused = index.station_days(components, settings.grid.length + grid.margin + 1, single)
+    grid, components = settings.grid_options(), settings.preprocessing.components
+    reach = max(grid.margin(rate) for rate in index.sampling_rates()) + settings.grid.length + 1
+    tasks, refused = station_days(index, components, reach, scanner.in_channels == 1, grid.longest_gap)
     reports = {}
     waiting = []
     for task in tasks:
@@ -131,13 +132,12 @@ def predict(
         "reports": reports,
         "computed": len(waiting),
         "skipped": [(str(path), reason) for path, reason in index.skipped] + refused,
+        "preprocessing": settings.preprocessing,
     }
 
 
-def _settings(
-    method: Any, checkpoint: str | Path, options: PredictOptions, rule: DetectionRule
-) -> tuple[ScanSettings, str | None]:
-    """The checkpoint's own preprocessing, with what the options put in its place."""
+def _settings(method: Any, checkpoint: str | Path, options: PredictOptions, rule: DetectionRule) -> ScanSettings:
+    """What the checkpoint was trained with, with what the options put in its place."""
     if options.stations_at_least is not None and options.stations_at_least < 2:
         raise UserError(f"--stations-at-least: {options.stations_at_least} is no number of stations; give 2 or more")
     if not 0 < options.within < float("inf"):
@@ -146,26 +146,7 @@ def _settings(
         raise UserError(f"--missing: {options.missing!r} is unknown; {nearest(options.missing, ('skip', 'zeros'))}")
     if options.device != "cpu" and not (options.device.startswith("cuda") and torch.cuda.is_available()):
         raise UserError(f"--device: there is no {options.device!r} here; use cpu")
-    trained = method.run_record.get("data") or {}
-    components = options.components or trained.get("components")
-    if components is None and method.in_channels == 3:
-        components = "ZNE"
-    if components is None and method.in_channels > 1:
-        raise UserError(f"the checkpoint's network takes {method.in_channels} components; name them with --components")
-    if components is not None and method.in_channels not in (1, len(components)):
-        raise UserError(
-            f"--components: {components} are {len(components)}, the checkpoint's network takes {method.in_channels}; "
-            "name that many"
-        )
-    if components is not None and len(set(components)) < len(components):
-        raise UserError(f"--components: {components} names one twice; name each once")
-    bandpass = options.bandpass or trained.get("bandpass")
-    facts = method.facts
-    if bandpass and not 0 < bandpass[0] < bandpass[1] < facts.sampling_rate / 2:
-        raise UserError(
-            f"--bandpass: {bandpass[0]:g} to {bandpass[1]:g} Hz do not lie in order between 0 and half the "
-            f"checkpoint's {facts.sampling_rate:g} Hz; give a lower and an upper corner"
-        )
+    steps, facts = _preprocessing(method, checkpoint, options), method.facts
     if options.precision == "bfloat16" and options.threshold < LEAST_THRESHOLD:
         raise UserError(
             f"--threshold: bfloat16 tells events from noise above {LEAST_THRESHOLD:g}, {options.threshold:g} is less; "
@@ -175,10 +156,33 @@ def _settings(
     digest = hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest()
     settings = ScanSettings(
         str(Path(checkpoint).resolve()), digest, grid, options.precision,
-        rule.events if options.precision != "float32" else (), options.device,
-        tuple(bandpass) if bandpass else None, options.missing, options.trust,
+        rule.events if options.precision != "float32" else (), options.device, steps, options.missing, options.trust,
     )  # fmt: skip
-    return settings, components
+    return settings
+
+
+def _preprocessing(method: Any, checkpoint: str | Path, options: PredictOptions) -> Preprocessing:
+    """The checkpoint's preprocessing at the network's rate and length, with what the options put in its place."""
+    steps, facts = Preprocessing.from_record(method.run_record, f"checkpoint {checkpoint}"), method.facts
+    components = options.components or steps.components
+    if components is None and method.in_channels == 3:
+        components = "ZNE"
+    if components is None and method.in_channels > 1:
+        raise UserError(f"the checkpoint's network takes {method.in_channels} components; name them with --components")
+    if components is not None and method.in_channels not in (1, len(components)):
+        raise UserError(
+            f"--components: {components} are {len(components)}, the checkpoint's network takes {method.in_channels}; "
+            "name that many"
+        )
+    changes: dict[str, Any] = {"components": components, "length": facts.n_samples / facts.sampling_rate}
+    if options.bandpass:
+        changes |= {"bandpass": tuple(options.bandpass), "known": True}
+    if options.detrend:
+        changes |= {"detrend": None if options.detrend == "none" else options.detrend, "known": True}
+    try:
+        return replace(steps, sampling_rate=facts.sampling_rate, **changes)
+    except WrongStep as error:
+        raise UserError(f"--{error.step.replace('_', '-')} {error.problem}") from error
 
 
 # -- command line ------------------------------------------------------------------------------------------------------
@@ -215,6 +219,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bandpass", nargs=2, type=float, metavar=("LOW", "HIGH"), help="Hz (default: the checkpoint's, or none)"
     )
+    parser.add_argument(
+        "--detrend", choices=("none", *TRENDS), help="of each window (default: the checkpoint's, or none)"
+    )
     parser.add_argument("--precision", default="float32", choices=tuple(PRECISIONS), help="(default: float32)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--quakeml", action="store_true", help="write detections.xml (and events.xml) too")
@@ -240,11 +247,13 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.step, arguments.threshold, arguments.min_length, arguments.join, arguments.stations_at_least,
         arguments.within,
         tuple(arguments.classes) if arguments.classes else None, arguments.noise_class, arguments.components,
-        arguments.missing, tuple(arguments.bandpass) if arguments.bandpass else None, arguments.precision,
-        arguments.device, arguments.quakeml, not arguments.no_plots, arguments.scheduler, arguments.workers,
-        tuple(arguments.trust), True,
+        arguments.missing, tuple(arguments.bandpass) if arguments.bandpass else None, arguments.detrend,
+        arguments.precision, arguments.device, arguments.quakeml, not arguments.no_plots, arguments.scheduler,
+        arguments.workers, tuple(arguments.trust), True,
     )  # fmt: skip
     started = time.perf_counter()
     result = predict(arguments.checkpoint, arguments.streams, arguments.out, options)
     print(summary(result, arguments.out, time.perf_counter() - started))
+    if not result["preprocessing"].known:
+        print("the checkpoint does not say how its data were preprocessed: give --bandpass and --detrend if they were")
     return 1 if any(report.status == "failed" for report in result["reports"].values()) else 0

@@ -13,6 +13,7 @@ from seisml.inference.window_grid import WindowGrid, window_view
 from seisml.methods.classifier import Classifier, ensemble
 from seisml.methods.supervised import Supervised
 from seisml.transforms.waveform import WaveformFrontEnd
+from seisml.waveforms.preprocessing import Preprocessing
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CERTAIN = 0.1  # below this probability of an event bfloat16 is good enough
@@ -33,6 +34,7 @@ class Scanner:
         events: Numbers of the classes that are events; without any, no window is computed again.
         batch_size: Windows at once; by default as many as stay in the cache.
         device: Where other methods compute; the channels-last path is the CPU's.
+        preprocessing: Says which trend goes from each window, the last step, which is taken here.
 
     Raises:
         UserError: The method is no classifier, the precision is unknown, or the windows are not the network's.
@@ -46,6 +48,7 @@ class Scanner:
         events: tuple[int, ...] = (),
         batch_size: int | None = None,
         device: str = "cpu",
+        preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
     ) -> None:
         if precision not in PRECISIONS:
             raise UserError(f"--precision: {precision!r} is unknown; {nearest(precision, PRECISIONS)}")
@@ -54,6 +57,7 @@ class Scanner:
                 f"the checkpoint holds {type(method).__name__}, which gives no class probabilities; fine-tune it first"
             )
         self.method, self.grid, self.device = method.eval().to(device), grid, device
+        self.preprocessing = preprocessing
         self.dtype, self.events = PRECISIONS[precision], list(events)
         self.n_classes = method.n_classes
         self.in_channels = method.in_channels
@@ -110,7 +114,8 @@ class Scanner:
         for start in range(0, len(wanted), self.batch_size):
             rows = wanted[start : start + self.batch_size]
             mask = torch.from_numpy(usable[rows]).to(self.device)
-            x = torch.from_numpy(view[rows]).to(self.device) * mask[..., None]
+            windows = self.preprocessing.on_window(view[rows]).astype(np.float32, copy=False)
+            x = torch.from_numpy(windows).to(self.device) * mask[..., None]
             parts.append(self._predict(x, mask, dtype).cpu())
         return torch.cat(parts)
 
@@ -130,7 +135,7 @@ class Scanner:
         probe = torch.randn(size, generator=generator).numpy()
         wanted, usable = np.arange(3), np.ones((3, self.in_channels), dtype=bool)
         try:
-            fast = WaveformScanner(self.method, self.grid, self.batch_size)
+            fast = WaveformScanner(self.method, self.grid, self.batch_size, self.preprocessing)
             expected = self._slow(probe, usable, wanted, torch.float32)
             if torch.allclose(fast(probe, usable, wanted), expected, rtol=1e-3, atol=1e-4):
                 self.waveforms = fast

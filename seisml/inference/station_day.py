@@ -19,7 +19,9 @@ from seisml.inference.scan import Scanner
 from seisml.inference.window_grid import WindowGrid, whole_windows
 from seisml.run.build import load_method
 from seisml.transforms.waveform import WaveformFrontEnd
-from seisml.waveforms.continuous import DayReader, FileCache, GridOptions, runs
+from seisml.waveforms.continuous import DayReader, FileCache, GridOptions
+from seisml.waveforms.joining import runs
+from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.streams import StationDay
 from seisml.waveforms.times import DAY_NS
 
@@ -37,7 +39,7 @@ class ScanSettings:
         precision: ``"float32"`` or ``"bfloat16"``.
         events: Classes that are events, for bfloat16; see :class:`seisml.inference.scan.Scanner`.
         device: Where to compute.
-        bandpass: Filter of the training data, in Hz.
+        preprocessing: Of the training data; its rate and length are the grid's.
         missing: ``"skip"`` leaves out windows in which a component is missing, ``"zeros"`` puts zeros there.
         trust: Packages whose classes the checkpoint may name.
     """
@@ -48,9 +50,13 @@ class ScanSettings:
     precision: str = "float32"
     events: tuple[int, ...] = ()
     device: str = "cpu"
-    bandpass: tuple[float, float] | None = None
+    preprocessing: Preprocessing = Preprocessing()
     missing: str = "skip"
     trust: tuple[str, ...] = ()
+
+    def grid_options(self, keep_offset: bool = False) -> GridOptions:
+        """What is done to a record on its way to the grid."""
+        return GridOptions(self.preprocessing, self.grid.length, keep_offset)
 
 
 @dataclass
@@ -113,7 +119,8 @@ def finished(task: StationDay, settings: ScanSettings, out: Path) -> DayReport |
 def _scanner(settings: ScanSettings) -> Scanner:
     """The checkpoint's classifier; loaded once per process."""
     own = settings
-    return Scanner(load_method(own.checkpoint, own.trust), own.grid, own.precision, own.events, device=own.device)
+    method = load_method(own.checkpoint, own.trust)
+    return Scanner(method, own.grid, own.precision, own.events, device=own.device, preprocessing=own.preprocessing)
 
 
 @lru_cache(maxsize=1)
@@ -194,8 +201,7 @@ def day_reader(
     task: StationDay, settings: ScanSettings, cache: FileCache | None = None, keep_offset: bool = False
 ) -> DayReader:
     """A reader of a station-day's samples as the network meets them."""
-    grid = settings.grid
-    return DayReader(task, GridOptions(grid.sampling_rate, grid.length, settings.bandpass, keep_offset), cache)
+    return DayReader(task, settings.grid_options(keep_offset), cache)
 
 
 def _spans(task: StationDay, grid: WindowGrid) -> tuple[tuple[float, float], int, int]:

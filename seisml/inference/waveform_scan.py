@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from seisml.inference.channels_last import ChannelsLastNetwork
-from seisml.inference.window_grid import WindowGrid
+from seisml.inference.window_grid import WindowGrid, window_view
 from seisml.methods.supervised import Supervised
 from seisml.transforms.waveform import WaveformFrontEnd
+from seisml.waveforms.preprocessing import Preprocessing
 
 _TILE = 128  # longest stretch of samples whose factors are written out side by side
 
@@ -29,13 +30,21 @@ class WaveformScanner:
         method: A trained method behind a :class:`WaveformFrontEnd`.
         grid: The windows.
         batch_size: Windows in a batch.
+        preprocessing: Says which trend goes from each window. A mean needs no further step; a straight line is fitted
+            window by window, which shared sums cannot do: the network stays fast, its input costs more.
 
     Raises:
         Unconvertible: The encoder has a layer without counterpart.
     """
 
-    def __init__(self, method: Supervised, grid: WindowGrid, batch_size: int) -> None:
-        self.method, self.grid, self.batch_size = method, grid, batch_size
+    def __init__(
+        self,
+        method: Supervised,
+        grid: WindowGrid,
+        batch_size: int,
+        preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.method, self.grid, self.batch_size, self.preprocessing = method, grid, batch_size, preprocessing
         self._networks: dict[tuple[torch.dtype, int], ChannelsLastNetwork] = {}
         self._network(torch.float32, 0)
 
@@ -53,12 +62,17 @@ class WaveformScanner:
         Returns:
             Log-probabilities (N, n_classes).
         """
-        mean, factor = window_factors(waveform, self.grid, self.method.front_end)
-        factor = np.where(usable, factor[wanted], 0.0)
-        shift = -(mean[wanted] * factor)
         out = torch.empty(len(wanted), self.method.n_classes)
-        samples = torch.from_numpy(np.ascontiguousarray(waveform.T))  # (n, C): every window is one stretch of memory
-        windows = _Windows(samples, self.grid, wanted, factor.astype(np.float32), shift.astype(np.float32))
+        windows: _Windows | _StraightenedWindows
+        if self.preprocessing.detrend == "linear":
+            windows = _StraightenedWindows(waveform, self, wanted, usable)
+        else:
+            demean = self.preprocessing.detrend == "constant"
+            mean, factor = window_factors(waveform, self.grid, self.method.front_end, demean)
+            factor = np.where(usable, factor[wanted], 0.0)
+            shift = -(mean[wanted] * factor)
+            samples = torch.from_numpy(np.ascontiguousarray(waveform.T))  # (n, C): a window is one stretch of memory
+            windows = _Windows(samples, self.grid, wanted, factor.astype(np.float32), shift.astype(np.float32))
         starts = iter(range(0, len(wanted), self.batch_size))
         n_threads = min(torch.get_num_threads(), -(-len(wanted) // self.batch_size))
         if n_threads <= 1:
@@ -86,7 +100,7 @@ class WaveformScanner:
         self,
         worker: int,
         dtype: torch.dtype,
-        windows: _Windows,
+        windows: _Windows | _StraightenedWindows,
         starts: Iterator[int],
         lock: threading.Lock,
         out: Tensor,
@@ -135,8 +149,28 @@ class _Windows:
         return n
 
 
+class _StraightenedWindows:
+    """Windows of a record whose straight line goes, and which the front end then takes as in testing."""
+
+    def __init__(self, waveform: np.ndarray, scanner: WaveformScanner, wanted: np.ndarray, usable: np.ndarray) -> None:
+        self.view, self.wanted = window_view(waveform, scanner.grid), wanted
+        self.mask = torch.from_numpy(usable)[..., None]
+        self.preprocessing, self.front_end = scanner.preprocessing, scanner.method.front_end
+
+    def like(self, x: Tensor) -> Tensor:
+        """A batch, (B, T, C), as it is."""
+        return x
+
+    def normalized(self, part: slice, into: Tensor) -> int:
+        """Write the normalised windows of a part of the wanted ones; returns their number."""
+        windows = self.preprocessing.on_window(self.view[self.wanted[part]]).astype(np.float32)
+        x = self.front_end(torch.from_numpy(windows) * self.mask[part])
+        into[: len(x)].copy_(x.transpose(1, 2))
+        return len(x)
+
+
 def window_factors(
-    waveform: np.ndarray, grid: WindowGrid, front_end: WaveformFrontEnd
+    waveform: np.ndarray, grid: WindowGrid, front_end: WaveformFrontEnd, demean: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the front end takes off each window of a record, and what it multiplies it by.
 
@@ -146,6 +180,7 @@ def window_factors(
         waveform: (C, n).
         grid: The windows.
         front_end: Says what is done.
+        demean: Take off the mean even where the front end does not.
 
     Returns:
         Mean and factor, (n_windows, C) float64 each; factor 0 for constant windows.
@@ -160,7 +195,7 @@ def window_factors(
         """(C, blocks) -> (C, n_windows, blocks of a window), a view."""
         return np.lib.stride_tricks.sliding_window_view(values, width, axis=1)[:, ::jump]
 
-    if not front_end.demean and not front_end.normalize:
+    if not demean and not front_end.demean and not front_end.normalize:
         return np.zeros((n_windows, len(waveform))), np.ones((n_windows, len(waveform)))
     own = blocks.mean(axis=2)
     mean = slide(own).mean(axis=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,18 @@ from seisml.prepare.catalog_jobs import plan_jobs, read_jobs, scan
 from seisml.prepare.catalog_records import Job, RecordOptions
 from seisml.prepare.catalog_report import CatalogReport
 from seisml.prepare.files import PrepareOptions
-from seisml.prepare.folder import add_reading_arguments, add_store_arguments, reading_options, store_options
+from seisml.prepare.folder import (
+    add_preprocessing_arguments,
+    add_store_arguments,
+    preprocessing_options,
+    store_options,
+)
 from seisml.prepare.pick_windows import WindowOptions
 from seisml.progress import Progress
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.writer import StoreWriter
 from seisml.waveforms.listing import walk
+from seisml.waveforms.preprocessing import Preprocessing
 
 EXAMPLE = "seisml prepare catalog WAV REA --stations STATION0.HYP --out data/mine --sampling-rate 100 --windows"
 
@@ -69,21 +75,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "0, so that windows are cut from all, where --before or --after is given)",
     )
     _add_window_arguments(parser)
-    add_reading_arguments(parser)
-    components = parser.add_argument_group("components", conflict_handler="resolve")  # another default than there
-    components.add_argument(
-        "--components",
-        metavar="ZNE",
-        default="ZNE",
-        help="components of a record, in this order; channels Z, 1, 2 or 1, 2, 3 stand in for Z, N, E, without being "
-        "rotated (default: %(default)s)",
-    )
-    components.add_argument(
+    add_preprocessing_arguments(parser, Preprocessing(components="ZNE"))
+    parser.add_argument(
         "--missing-components",
         choices=MISSING_COMPONENTS,
         default="keep",
-        help="for a record that lacks one of them: keep it with those it has, put zeros, or skip it "
-        "(default: %(default)s)",
+        help="for a record that lacks one of --components (channels Z, 1, 2 or 1, 2, 3 stand in for Z, N, E, without "
+        "being rotated): keep it with those it has, put zeros, or skip it (default: %(default)s)",
     )
     add_store_arguments(parser)
 
@@ -106,11 +104,11 @@ def run(arguments: Namespace) -> int:
     options = {
         "command": "catalog",
         **asdict(records),
+        "preprocessing": records.preprocessing.to_dict(),
         "missing_components": arguments.missing_components,
         "same_event": list(arguments.same_event),
         "cut": [before, after, longest],
         "has_stations": arguments.stations is not None,
-        "unit": how.unit,
         "measurement": how.measurement,
     }
     sources = [*waveform_files, *catalog_files, *station_files]
@@ -125,8 +123,9 @@ def run(arguments: Namespace) -> int:
     waveform_files = [path for path in waveform_files if path.resolve() not in catalogs]
     index = scan(waveform_files, longest, how.workers)
     root = arguments.waveforms if arguments.waveforms.is_dir() else arguments.waveforms.parent
-    order = records.reading.components or "ZNE"
-    found = associate(index, catalog.events, order, arguments.missing_components, before, after, root)
+    steps = records.preprocessing
+    order, missing = steps.components or "ZNE", arguments.missing_components
+    found = associate(index, catalog.events, order, missing, before, after, root, steps.margin)
     jobs = plan_jobs(found, catalog.events, stations, root, records.windows)
     return _write(jobs, records, how, options, sources, CatalogReport(catalog, index, found, root))
 
@@ -141,7 +140,8 @@ def _write(
 ) -> int:
     began = time.monotonic()
     n_plans = sum(len(job.plans) for job in jobs)
-    with StoreWriter(how.out, options, sources, how.overwrite, how.unit, how.measurement) as writer:
+    steps = records.preprocessing
+    with StoreWriter(how.out, options, sources, how.overwrite, steps.unit, how.measurement) as writer:
         with Progress("reading", "record", n_plans) as progress:
             for outcomes in read_jobs(jobs, records, how.workers):
                 for outcome in outcomes:
@@ -153,7 +153,7 @@ def _write(
             writer.skip(name, reason)
         writer.notes.update(report.facts())
         if report.n_rows:  # else the writer refuses, with the first reason
-            print(report.text(detrended=bool(records.reading.detrend or records.reading.bandpass)), flush=True)
+            print(report.text(detrended=bool(steps.detrend or steps.bandpass)), flush=True)
     what = "windows" if records.windows else "records"
     print(f"{report.n_rows} {what} in {how.out} ({time.monotonic() - began:.1f} s)")
     return 0
@@ -213,12 +213,15 @@ def _add_window_arguments(parser: ArgumentParser) -> None:
 
 def _record_options(arguments: Namespace) -> RecordOptions:
     """Check and collect what decides a record."""
-    reading = reading_options(arguments)
+    steps = preprocessing_options(arguments)
     zeros = arguments.missing_components == "zeros"
     if not arguments.windows:
-        return RecordOptions(reading, zeros, arguments.label)
+        return RecordOptions(steps, zeros, arguments.label)
     if arguments.label:
         raise UserError("--label: windows are labelled event and noise; leave it out, or leave out --windows")
+    if steps.length is not None:
+        raise UserError("--length: windows are as long as --window-length; leave it out, or leave out --windows")
+    steps = replace(steps, length=arguments.window_length)
     low, high = arguments.lead
     if not 0 <= low <= high <= arguments.window_length or arguments.window_length <= 0:
         raise UserError(
@@ -239,7 +242,7 @@ def _record_options(arguments: Namespace) -> RecordOptions:
         coda=arguments.coda,
         seed=arguments.seed,
     )
-    return RecordOptions(reading, zeros, None, windows)
+    return RecordOptions(steps, zeros, None, windows)
 
 
 def _cutting(arguments: Namespace) -> tuple[float, float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ from seisml.catalogs.association import RecordPlan
 from seisml.catalogs.stations import StationPlace
 from seisml.prepare.pick_windows import WindowOptions, place_windows, window_samples
 from seisml.store.tables import UNLABELED
-from seisml.waveforms.process import RATE_TOLERANCE, Unusable, bandpass, cut_or_pad, detrend, join_pieces, resample
+from seisml.waveforms.channels import Channel, CommonWindow, common_rate, common_window, finish
+from seisml.waveforms.joining import join_around, join_pieces
+from seisml.waveforms.preprocessing import Preprocessing
+from seisml.waveforms.process import RATE_TOLERANCE, Unusable, plain_rate
 from seisml.waveforms.read import RawTrace, read_waveforms
-from seisml.waveforms.record import ReadOptions, Record
+from seisml.waveforms.record import Record
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,14 @@ class RecordOptions:
     """How records are made.
 
     Attributes:
-        reading: Gaps, detrend, sampling rate, band-pass and length; ``components`` are the record's, in order.
+        preprocessing: What is done to each; ``components`` are the record's, in order, ``length`` is the windows' where
+            there are any.
         zeros: Fill components that a record lacks with zeros.
         label: Label of every record with an event; None for the event's type.
         windows: How labelled windows are cut; None for whole records.
     """
 
-    reading: ReadOptions
+    preprocessing: Preprocessing
     zeros: bool = False
     label: str | None = None
     windows: WindowOptions | None = None
@@ -71,22 +75,11 @@ class Outcome:
     flat: list[str] = field(default_factory=list)
 
 
-@dataclass
-class _Channel:
-    """One continuous channel; ``start`` in ns since 1970."""
-
-    identity: str
-    start: int
-    sampling_rate: float
-    samples: np.ndarray
-    is_flat: bool = False
-
-
 def read_job(job: Job, options: RecordOptions) -> list[Outcome]:
     """Read the records of a job; one that cannot be made is an outcome with a reason, never an exception."""
     streams = {}
-    for path in dict.fromkeys(path for plan in job.plans for path in plan.paths):
-        streams[path] = _read_span(path, [plan for plan in job.plans if path in plan.paths])
+    for path in dict.fromkeys(path for plan in job.plans for path in (*plan.paths, *plan.beside)):
+        streams[path] = _read_span(path, [plan for plan in job.plans if path in (*plan.paths, *plan.beside)])
     outcomes = []
     for plan, quiet_from, place in zip(job.plans, job.quiet_from, job.places, strict=True):
         outcome = Outcome(plan.name)
@@ -107,48 +100,51 @@ def _make(
     options: RecordOptions,
     root: Path,
 ) -> None:
-    channels = {asked: _channel(plan, letter, streams, options.reading) for asked, letter in plan.channels.items()}
-    rates = sorted({channel.sampling_rate for channel in channels.values()})
-    rate = options.reading.sampling_rate or rates[0]
-    if options.reading.sampling_rate is None and rates[-1] / rates[0] - 1 > RATE_TOLERANCE:
-        raise Unusable(f"components of {rates[0]:g} and {rates[-1]:g} Hz; --sampling-rate would bring them to one")
-    for channel in channels.values():
-        _process(channel, rate, options.reading)
-    outcome.flat = [channel.identity for channel in channels.values() if channel.is_flat]
-    waveform, start, padded = _aligned(plan, list(channels.values()), rate, options.reading.length)
+    steps = options.preprocessing
+    channels = {asked: _channel(plan, letter, streams, steps) for asked, letter in plan.channels.items()}
+    rate = common_rate(list(channels.values()), steps.sampling_rate)
+    outcome.flat = [channel.identity for channel in channels.values() if channel.is_dead]
+    whole = replace(steps, length=None) if options.windows else steps  # the length is that of the windows within
+    cut = _event_window if plan.is_window else _event_file
+    window = cut(plan, list(channels.values()), rate, whole)
     names = {asked: channel.identity for asked, channel in channels.items()}
+    rows, dead = window.rows, [channel.is_dead for channel in channels.values()]
     if options.zeros:
-        order = options.reading.components or "".join(channels)
-        row_of = {asked: row for asked, row in zip(channels, waveform, strict=True)}
-        waveform = np.stack([row_of.get(asked, np.zeros_like(waveform[0])) for asked in order])
+        order = steps.components or "".join(channels)
+        row_of = dict(zip(channels, zip(rows, dead, strict=True), strict=True))
+        rows, dead = zip(*(row_of.get(asked, (np.zeros(window.n_samples), True)) for asked in order), strict=True)
         names = {asked: names.get(asked, "") for asked in order}
     columns = _columns(plan, names, rate, place, options, root)
+    start = window.start
     if options.windows is None:
-        times = {"trace_start_time": str(UTCDateTime(ns=start)), **_arrivals(plan, start, rate, 0, waveform.shape[1])}
-        outcome.records.append(Record(waveform, {**columns, **times}, len(outcome.flat), padded))
+        times = {"trace_start_time": str(UTCDateTime(ns=start)), **_arrivals(plan, start, rate, 0, window.n_samples)}
+        waveform = finish(rows, window.n_samples, steps, dead)
+        outcome.records.append(Record(waveform, {**columns, **times}, len(outcome.flat), window.padded))
         return
     p_sample = None if plan.p is None else (plan.p.time.ns - start) * 1e-9 * rate
-    if p_sample is not None and not 0 <= p_sample < waveform.shape[1]:
+    if p_sample is not None and not 0 <= p_sample < window.n_samples:
         raise Unusable("its P pick lies outside the record")
     key = f"{columns['trace_source_file']}|{plan.source_id}|{plan.instrument}"
     quiet_sample = (quiet_from - start) * 1e-9 * rate
-    windows, outcome.reasons = place_windows(waveform.shape[1], rate, p_sample, options.windows, key, quiet_sample)
+    windows, outcome.reasons = place_windows(window.n_samples, rate, p_sample, options.windows, key, quiet_sample)
     length = window_samples(options.windows.length, rate)
-    for window in windows:
+    for placed in windows:
         times = {
-            "trace_category": window.label or UNLABELED,
-            "trace_start_time": str(UTCDateTime(ns=start + round(window.start / rate * 1e9))),
-            **_arrivals(plan, start, rate, window.start, length),
+            "trace_category": placed.label or UNLABELED,
+            "trace_start_time": str(UTCDateTime(ns=start + round(placed.start / rate * 1e9))),
+            **_arrivals(plan, start, rate, placed.start, length),
         }
-        part = waveform[:, window.start : window.start + length]
-        outcome.records.append(Record(part, {**columns, **times}, int((np.ptp(part, axis=1) == 0).sum())))
+        waveform = finish([row[placed.start : placed.start + length] for row in rows], length, steps, dead)
+        n_dead = int((np.ptp(waveform, axis=1) == 0).sum())
+        outcome.records.append(Record(waveform, {**columns, **times}, n_dead))
 
 
 def _read_span(path: Path, plans: Sequence[RecordPlan]) -> list[RawTrace] | str:
     """Read a file, only the time that the plans need where these are windows; or the reason why not."""
     span = None
     if all(plan.is_window for plan in plans):
-        span = min(plan.start for plan in plans) - 10**9, max(plan.end for plan in plans) + 10**9
+        starts, ends = [plan.start - plan.margin for plan in plans], [plan.end + plan.margin for plan in plans]
+        span = min(starts) - 10**9, max(ends) + 10**9
     try:
         file = read_waveforms(path, span)
     except Unusable as reason:
@@ -157,24 +153,26 @@ def _read_span(path: Path, plans: Sequence[RecordPlan]) -> list[RawTrace] | str:
 
 
 def _channel(
-    plan: RecordPlan, letter: str, streams: Mapping[Path, list[RawTrace] | str], reading: ReadOptions
-) -> _Channel:
-    """Join the pieces of one channel, within the window where the record is one."""
+    plan: RecordPlan, letter: str, streams: Mapping[Path, list[RawTrace] | str], steps: Preprocessing
+) -> Channel:
+    """Join the pieces of one channel; of a window those in it, and what goes on beside it for filters to settle."""
     own = plan.instrument
     identity = f"{own.network}.{own.station}.{own.location}.{own.band}{letter}"
     pieces, rates = [], set()
-    for path in plan.paths:
+    for path in (*plan.paths, *plan.beside):
         stream = streams[path]
         if isinstance(stream, str):
+            if path in plan.beside:  # ends the stretch there, and costs the window nothing
+                continue
             raise Unusable(stream if len(plan.paths) == 1 else f"{path.name}: {stream}")
         for trace in stream:
             if trace.id != identity:
                 continue
-            rate = float(f"{trace.sampling_rate:.7g}")  # 99.999998 Hz is float32's 100 Hz
+            rate = plain_rate(trace.sampling_rate)
             start, samples = trace.start, np.asarray(trace.samples, dtype=float)
             if plan.is_window:
-                first = max(0, round((plan.start - start) * 1e-9 * rate))
-                samples = samples[first : max(first, round((plan.end - start) * 1e-9 * rate) + 1)]
+                first = max(0, round((plan.start - plan.margin - start) * 1e-9 * rate))
+                samples = samples[first : max(first, round((plan.end + plan.margin - start) * 1e-9 * rate) + 1)]
                 start += round(first / rate * 1e9)
             if len(samples):
                 rates.add(rate)
@@ -183,46 +181,41 @@ def _channel(
         raise Unusable(f"no samples of {identity} within the window")
     if max(rates) / min(rates) - 1 > RATE_TOLERANCE:
         raise Unusable(f"the sampling rate of {identity} changes")
-    start, samples, _ = join_pieces(pieces, max(rates), reading.fill_gaps, identity)
+    if plan.is_window:
+        start, samples = join_around(pieces, max(rates), (plan.start, plan.end), steps.gaps, identity)
+    else:
+        start, samples, _ = join_pieces(pieces, max(rates), steps.gaps, identity)
     if not np.isfinite(samples).all():
         raise Unusable(f"NaN or infinite samples in {identity}")
-    return _Channel(identity, start, max(rates), samples, bool(np.ptp(samples) == 0))
+    rate, inside = max(rates), samples
+    if plan.is_window:
+        inside = samples[max(0, round((plan.start - start) * 1e-9 * rate)) : round((plan.end - start) * 1e-9 * rate)]
+    return Channel(identity, start, rate, samples, bool(np.ptp(inside) == 0) if len(inside) else False)
 
 
-def _process(channel: _Channel, rate: float, reading: ReadOptions) -> None:
-    """Detrend, resample and filter, in the order of ``seisml prepare folder``."""
-    if reading.detrend:
-        channel.samples = detrend(channel.samples, reading.detrend)
-    channel.samples = resample(channel.samples, channel.sampling_rate, rate)
-    if reading.bandpass:
-        channel.samples = bandpass(channel.samples, rate, *reading.bandpass)
-    channel.sampling_rate = rate
-    if channel.is_flat and (reading.detrend or reading.bandpass):
-        channel.samples[:] = 0.0  # not the rounding errors of a filter, which would look like noise once normalised
+def _event_file(plan: RecordPlan, channels: Sequence[Channel], rate: float, steps: Preprocessing) -> CommonWindow:
+    """The channels of an event file over their common time."""
+    return common_window(channels, rate, steps)
 
 
-def _aligned(
-    plan: RecordPlan, channels: Sequence[_Channel], rate: float, length: float | None
-) -> tuple[np.ndarray, int, float]:
-    """Cut the channels to their common time, or to the window, which they must cover (to half a sample).
-
-    Returns:
-        (C, T) float32, the time of its first sample (ns), seconds of zeros appended.
-    """
-    start = plan.start if plan.is_window else max(channel.start for channel in channels)
-    firsts = [round((start - channel.start) * 1e-9 * rate) for channel in channels]
-    at_hand = min(len(channel.samples) - first for channel, first in zip(channels, firsts, strict=True))
-    n_samples = round((plan.end - plan.start) * 1e-9 * rate) if plan.is_window else at_hand
-    if n_samples < 1:
-        raise Unusable("its components do not overlap in time")
-    if min(firsts) < 0 or at_hand < n_samples:
-        covered = max(0, min(at_hand, n_samples) + min(0, *firsts)) / rate
+def _event_window(plan: RecordPlan, channels: Sequence[Channel], rate: float, steps: Preprocessing) -> CommonWindow:
+    """The channels over the window, which they must cover (to half a sample)."""
+    n_samples = round((plan.end - plan.start) * 1e-9 * rate)
+    firsts = [round((plan.start - channel.start) * 1e-9 * channel.sampling_rate) for channel in channels]
+    late = max(0.0, *(-first / channel.sampling_rate for channel, first in zip(channels, firsts, strict=True)))
+    rows = [
+        steps.part(channel.samples, channel.sampling_rate, max(0, first), n_samples)
+        for channel, first in zip(channels, firsts, strict=True)
+    ]
+    at_hand = min(map(len, rows))
+    if late or at_hand < n_samples:
+        covered = max(0.0, at_hand / rate - late)
         raise Unusable(f"the data cover {covered:.1f} of the {n_samples / rate:.1f} s around the event")
-    if length is not None:
-        n_samples = max(1, round(length * rate))
-    rows = [cut_or_pad(channel.samples, first, n_samples) for channel, first in zip(channels, firsts, strict=True)]
-    begin = channels[0].start + round(firsts[0] / rate * 1e9)
-    return np.stack(rows).astype(np.float32), begin, max(0, n_samples - at_hand) / rate
+    begin = channels[0].start + round(firsts[0] / channels[0].sampling_rate * 1e9)
+    if steps.length is None:
+        return CommonWindow(rows, begin, n_samples)
+    wanted = max(1, round(steps.length * rate))
+    return CommonWindow([row[:wanted] for row in rows], begin, wanted, max(0, wanted - n_samples) / rate)
 
 
 def _columns(

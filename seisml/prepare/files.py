@@ -19,10 +19,11 @@ from seisml.prepare.report import PrepareReport
 from seisml.progress import follow
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.writer import StoreWriter
+from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import Unusable
-from seisml.waveforms.record import ReadOptions, Record, read_record
+from seisml.waveforms.record import Record, read_record
 
-# Rough cost of reading, and the time from which a further process (which imports ObsPy first) pays off.
+# Rough cost of steps, and the time from which a further process (which imports ObsPy first) pays off.
 SECONDS_PER_FILE, SECONDS_PER_BYTE, WORTH_A_PROCESS = 3e-3, 6e-8, 3.0
 CRASHED = "the reader crashed on it (damaged file, or not enough memory)"
 
@@ -71,25 +72,23 @@ class PrepareOptions:
         out: Folder of the store.
         overwrite: Rebuild a store that exists.
         workers: Processes that read files.
-        unit: Unit of the samples.
         measurement: What is measured.
     """
 
     out: Path
     overwrite: bool = False
     workers: int = 1
-    unit: str = "counts"
     measurement: str = "velocity"
 
 
-def prepare_files(listing: Listing, how: PrepareOptions, reading: ReadOptions, options: dict[str, Any]) -> int:
+def prepare_files(listing: Listing, how: PrepareOptions, steps: Preprocessing, options: dict[str, Any]) -> int:
     """Make a store of waveform files, and print the closing table.
 
     Args:
         listing: The files.
         how: Where to.
-        reading: What is done to each recording.
-        options: Everything that decides the content, for ``prepare.json``.
+        steps: What is done to each recording.
+        options: What else decides the content, for ``prepare.json``.
 
     Returns:
         Exit code 0.
@@ -98,6 +97,7 @@ def prepare_files(listing: Listing, how: PrepareOptions, reading: ReadOptions, o
         UserError: No file could be used, or the store exists with other options.
     """
     files = listing.files
+    options = {**options, "preprocessing": steps.to_dict(), "measurement": how.measurement}
     sources = [file.path for file in files] + listing.index_files
     if not how.overwrite and is_current(how.out, options, sources):
         print(f"{how.out} is up to date (same files, same options); nothing to do. --overwrite rebuilds it.")
@@ -106,11 +106,11 @@ def prepare_files(listing: Listing, how: PrepareOptions, reading: ReadOptions, o
     began = time.monotonic()
     report = PrepareReport(sorted({file.label for file in files} | set(listing.classes)))
     n_records = 0
-    with StoreWriter(how.out, options, sources, how.overwrite, how.unit, how.measurement) as writer:
+    with StoreWriter(how.out, options, sources, how.overwrite, steps.unit, how.measurement) as writer:
         for label, name, reason in listing.skipped:
             writer.skip(name, reason)
             report.skip(label, name, reason)
-        results = read_all(files, reading, how.workers)
+        results = read_all(files, steps, how.workers)
         for file, result in follow(results, "reading", "file", len(files)):
             if isinstance(result, str):
                 writer.skip(file.name, result)
@@ -121,13 +121,13 @@ def prepare_files(listing: Listing, how: PrepareOptions, reading: ReadOptions, o
             report.add(file.label, result)
             n_records += 1
         report.notes += listing.notes
-        print(report.text(detrended=bool(reading.detrend or reading.bandpass)), flush=True)
+        print(report.text(detrended=bool(steps.detrend or steps.bandpass)), flush=True)
     print(f"{n_records} records in {how.out} ({_size(how.out)}, {time.monotonic() - began:.1f} s)")
     return 0
 
 
 def read_all(
-    files: Sequence[SourceFile], reading: ReadOptions, workers: int
+    files: Sequence[SourceFile], steps: Preprocessing, workers: int
 ) -> Iterator[tuple[SourceFile, Record | str]]:
     """Read files in processes, in order; what is in flight is bounded, and so is the memory.
 
@@ -139,7 +139,7 @@ def read_all(
     workers = min(workers, int(seconds / WORTH_A_PROCESS))
     if workers <= 1:
         for file in files:
-            yield file, _read(file.path, reading)
+            yield file, _read(file.path, steps)
         return
     remaining, pending = deque(files), deque()
     pool = _pool(workers)
@@ -147,13 +147,13 @@ def read_all(
         while remaining or pending:
             while remaining and len(pending) < 4 * workers:
                 file = remaining.popleft()
-                pending.append((file, _submit(pool, file, reading)))
+                pending.append((file, _submit(pool, file, steps)))
             file, future = pending[0]
             try:
                 result = future.result()
             except BrokenProcessPool:
                 pool.shutdown(wait=False)
-                yield from _read_one_by_one(pending, reading)
+                yield from _read_one_by_one(pending, steps)
                 pending.clear()
                 pool = _pool(workers)
                 continue
@@ -163,15 +163,15 @@ def read_all(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(path: Path, reading: ReadOptions) -> Record | str:
+def _read(path: Path, steps: Preprocessing) -> Record | str:
     try:
-        return read_record(path, reading)
+        return read_record(path, steps)
     except Unusable as reason:
         return str(reason)
 
 
 def _read_one_by_one(
-    pending: Iterable[tuple[SourceFile, Future[Record | str]]], reading: ReadOptions
+    pending: Iterable[tuple[SourceFile, Future[Record | str]]], steps: Preprocessing
 ) -> Iterator[tuple[SourceFile, Record | str]]:
     """After a reader died and took with it all that was in flight: one file at a time shows which one killed it."""
     pool = None
@@ -179,7 +179,7 @@ def _read_one_by_one(
         for file, future in pending:
             if not future.done() or future.exception() is not None:
                 pool = pool or _pool(1)
-                future = _submit(pool, file, reading)
+                future = _submit(pool, file, steps)
             try:
                 result = future.result()
             except BrokenProcessPool:
@@ -190,11 +190,11 @@ def _read_one_by_one(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _submit(pool: ProcessPoolExecutor, file: SourceFile, reading: ReadOptions) -> Future[Record | str]:
+def _submit(pool: ProcessPoolExecutor, file: SourceFile, steps: Preprocessing) -> Future[Record | str]:
     # Blocked here, Ctrl-C is blocked in the process that this may start: only the parent answers to it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     try:
-        return pool.submit(_read, file.path, reading)
+        return pool.submit(_read, file.path, steps)
     except BrokenProcessPool as error:
         failed: Future[Record | str] = Future()
         failed.set_exception(error)

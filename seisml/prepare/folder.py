@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 from argparse import ArgumentParser, Namespace
-from dataclasses import asdict
 from pathlib import Path
 
 from seisml.errors import UserError
 from seisml.prepare.files import Listing, PrepareOptions, SourceFile, prepare_files
 from seisml.waveforms.listing import is_store, walk
-from seisml.waveforms.record import ReadOptions
+from seisml.waveforms.preprocessing import GAPS, TRENDS, Preprocessing, WrongStep
 
 EXAMPLE = "seisml prepare folder recordings --out data/mine --sampling-rate 100 --length 30 --detrend constant"
 
@@ -26,36 +25,54 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="pattern searched in the file name whose group 'event' names the event, e.g. '(?P<event>.+)_OL\\d+' where "
         "many sensors recorded one event (default: every file is an event of its own)",
     )
-    add_reading_arguments(parser)
+    add_preprocessing_arguments(parser)
     add_store_arguments(parser)
 
 
-def add_reading_arguments(parser: ArgumentParser) -> None:
-    """Declare what can be done to each recording."""
+def add_preprocessing_arguments(parser: ArgumentParser, default: Preprocessing = Preprocessing()) -> None:  # noqa: B008
+    """Declare the steps of preprocessing.
+
+    Args:
+        parser: Gets a group of arguments.
+        default: What the command does unasked.
+    """
+
+    def says(value: object, otherwise: str) -> str:
+        shown = " ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else value
+        return f"(default: {otherwise if value is None else shown})"
+
     group = parser.add_argument_group(
-        "processing, in this order: gaps, components, detrend, resample, band-pass, length"
+        "preprocessing, in this order: gaps, components, resample, band-pass, length, detrend (`seisml predict` does "
+        "the same to continuous records)"
     )
     group.add_argument(
-        "--fill-gaps", choices=("zero", "interpolate"), help="keep recordings with gaps, filled this way"
-    )
-    group.add_argument("--components", metavar="ZNE", help="take these components, in this order (default: all traces)")
-    group.add_argument("--detrend", choices=("constant", "linear"), help="remove each trace's mean or linear trend")
-    group.add_argument("--sampling-rate", metavar="HZ", type=float, help="resample to this rate, with anti-aliasing")
-    group.add_argument(
-        "--bandpass",
-        metavar=("LOW", "HIGH"),
-        nargs=2,
-        type=float,
-        help="zero-phase band-pass in Hz (Butterworth, 4 corners)",
+        "--fill-gaps", choices=GAPS, default=default.gaps, help="keep recordings with gaps, filled this way"
     )
     group.add_argument(
-        "--length", metavar="SECONDS", type=float, help="cut to this length, or pad with zeros at the end"
-    )
+        "--components", metavar="ZNE", default=default.components,
+        help=f"take these components, in this order {says(default.components, 'all traces')}",
+    )  # fmt: skip
+    group.add_argument(
+        "--sampling-rate", metavar="HZ", type=float, default=default.sampling_rate,
+        help=f"resample to this rate, with anti-aliasing {says(default.sampling_rate, 'as recorded')}",
+    )  # fmt: skip
+    group.add_argument(
+        "--bandpass", metavar=("LOW", "HIGH"), nargs=2, type=float, default=default.bandpass,
+        help=f"zero-phase band-pass in Hz (Butterworth, 4 corners) {says(default.bandpass, 'none')}",
+    )  # fmt: skip
+    group.add_argument(
+        "--length", metavar="SECONDS", type=float, default=default.length,
+        help=f"cut to this length, or pad with zeros at the end {says(default.length, 'whole recordings')}",
+    )  # fmt: skip
+    group.add_argument(
+        "--detrend", choices=("none", *TRENDS), default=default.detrend or "none",
+        help="remove each window's mean or linear trend (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument("--unit", default="counts", help="unit of the samples (default: %(default)s)")
 
 
 def add_store_arguments(parser: ArgumentParser) -> None:
     """Declare how the store is made."""
-    parser.add_argument("--unit", default="counts", help="unit of the samples (default: %(default)s)")
     parser.add_argument("--measurement", default="velocity", help="what they measure (default: %(default)s)")
     parser.add_argument(
         "--workers", metavar="N", type=int, default=os.cpu_count(), help="processes (default: %(default)s)"
@@ -72,7 +89,7 @@ def run(arguments: Namespace) -> int:
     Raises:
         UserError: The folder or an option is wrong, or no file could be used.
     """
-    reading, how = reading_options(arguments), store_options(arguments)
+    steps, how = preprocessing_options(arguments), store_options(arguments)
     classes = class_folders(arguments.source, arguments.out)
     pattern = _event_pattern(arguments.event)
     listing = Listing(classes=list(classes))
@@ -93,47 +110,35 @@ def run(arguments: Namespace) -> int:
                     continue
                 event = match["event"]
             listing.files.append(SourceFile(path, name, label, event))
-    options = {
-        "command": "folder",
-        "event": arguments.event,
-        **asdict(reading),
-        "unit": how.unit,
-        "measurement": how.measurement,
-    }
-    return prepare_files(listing, how, reading, options)
+    return prepare_files(listing, how, steps, {"command": "folder", "event": arguments.event})
 
 
-def reading_options(arguments: Namespace) -> ReadOptions:
-    """Check and collect what :func:`add_reading_arguments` declared.
+def preprocessing_options(arguments: Namespace) -> Preprocessing:
+    """Check and collect what :func:`add_preprocessing_arguments` declared.
 
     Raises:
         UserError: An option that makes no sense, by name.
     """
-    for name in ("sampling_rate", "length"):
-        value = getattr(arguments, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise UserError(f"--{name.replace('_', '-')} {value:g}: must be greater than 0")
-    band = tuple(arguments.bandpass) if arguments.bandpass else None
-    if band is not None and not 0 < band[0] < band[1]:
-        raise UserError(f"--bandpass {band[0]:g} {band[1]:g}: want 0 < LOW < HIGH, in Hz")
-    if band is not None and arguments.sampling_rate and band[1] >= arguments.sampling_rate / 2:
-        nyquist = arguments.sampling_rate / 2
-        raise UserError(
-            f"--bandpass {band[0]:g} {band[1]:g}: HIGH must be below {nyquist:g} Hz, half of --sampling-rate"
+    try:
+        return Preprocessing(
+            gaps=arguments.fill_gaps,
+            components=arguments.components and arguments.components.upper(),
+            sampling_rate=arguments.sampling_rate,
+            bandpass=arguments.bandpass and tuple(arguments.bandpass),
+            length=arguments.length,
+            detrend=None if arguments.detrend == "none" else arguments.detrend,
+            unit=arguments.unit,
         )
-    components = arguments.components.upper() if arguments.components else None
-    if components is not None and (not components.isalnum() or len(set(components)) < len(components)):
-        raise UserError(f"--components {arguments.components}: want one letter per component without repeats, like ZNE")
-    return ReadOptions(
-        arguments.sampling_rate, arguments.length, arguments.detrend, band, components, arguments.fill_gaps
-    )
+    except WrongStep as error:
+        option = "fill-gaps" if error.step == "gaps" else error.step.replace("_", "-")
+        raise UserError(f"--{option} {error.problem}") from error
 
 
 def store_options(arguments: Namespace) -> PrepareOptions:
     """Check and collect what :func:`add_store_arguments` declared, and ``--out``."""
     if arguments.workers < 1:
         raise UserError(f"--workers {arguments.workers}: want at least 1")
-    return PrepareOptions(arguments.out, arguments.overwrite, arguments.workers, arguments.unit, arguments.measurement)
+    return PrepareOptions(arguments.out, arguments.overwrite, arguments.workers, arguments.measurement)
 
 
 def class_folders(source: Path, out: Path) -> dict[str, Path]:

@@ -149,7 +149,7 @@ def make_record(
         "run": run,
         "config": OmegaConf.to_container(cfg, resolve=True),
         "facts": data.facts.to_dict(),
-        "data": data.preprocessing(),
+        "preprocessing": data.preprocessing.to_dict(),
         "front_end": OmegaConf.to_container(cfg.front_end, resolve=True),
         **method.encoder_settings(),
         "split_hash": data.split.hash,

@@ -15,7 +15,7 @@ from typing import Any
 from seisml.errors import UserError
 
 PREPARED = "prepare.json"
-_FORMAT = 1  # raise it when the same options would make another store
+_FORMAT = 2  # raise it when the same options would make another store
 _STALE_SECONDS = 24 * 3600
 
 

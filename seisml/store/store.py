@@ -24,6 +24,7 @@ from seisml.store.tables import (
     sampling_rates,
 )
 from seisml.store.writer import StoreWriter
+from seisml.waveforms.preprocessing import Preprocessing
 
 __all__ = ["UNLABELED", "Store", "StoreWriter", "is_current"]
 
@@ -47,6 +48,8 @@ class Store:
         sampling_rate: (N,) float, in Hz.
         data_format: SeisBench's ``data_format`` (unit, component_order...).
         prepared: What ``prepare.json`` says (options, counts, skipped files); empty for stores made elsewhere.
+        preprocessing: What was done to the recordings; of stores made elsewhere what ``data_format`` tells, and
+            ``known`` is false.
 
     Raises:
         UserError: Where the folder is no store, or a file of it is missing, empty or truncated.
@@ -65,6 +68,7 @@ class Store:
         chunks = find_chunks(self.root)
         self.data_format = read_data_format(self.root, chunks)
         self._transposed = self.data_format["dimension_order"] == "WC"
+        self.preprocessing = stored_preprocessing(self.prepared, self.data_format, f"{self.root}/prepare.json")
         self.metadata = read_metadata(self.root, chunks)
         self.sampling_rate = sampling_rates(self.root, self.metadata, self.data_format)
         self._places = locate_records(self.root, self.metadata, chunks, self._transposed)
@@ -191,3 +195,26 @@ class _OneRecord:
 
     def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
         return self._dataset[key[1:]]
+
+
+def stored_preprocessing(prepared: dict[str, Any], data_format: dict[str, Any], where: str) -> Preprocessing:
+    """What a store says of the recordings' preprocessing.
+
+    Args:
+        prepared: Its ``prepare.json``; empty where there is none.
+        data_format: SeisBench's.
+        where: Names the file in messages.
+
+    Raises:
+        UserError: What it says makes no sense.
+    """
+    options = prepared.get("options")
+    options = options if isinstance(options, dict) else {}
+    if "preprocessing" in options:
+        return Preprocessing.from_dict(options["preprocessing"], where)
+    earlier = Preprocessing.from_earlier(options, where)
+    if earlier.known:
+        return earlier
+    unit = data_format.get("unit")
+    is_plain = isinstance(unit, str) and len(unit) <= 40 and unit.isprintable()
+    return Preprocessing(unit=unit if is_plain else None, known=False)

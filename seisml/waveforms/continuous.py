@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from seisml.waveforms.process import RATE_TOLERANCE, Unusable, bandpass, resample
+from seisml.waveforms.joining import fill_gaps, runs
+from seisml.waveforms.preprocessing import Preprocessing
+from seisml.waveforms.process import Unusable, rate_ratio, resample, resampling_margin
 from seisml.waveforms.read import read_waveforms
 from seisml.waveforms.streams import Piece, StationDay
 
@@ -90,21 +92,35 @@ class GridOptions:
     """What is done to the samples on their way to the grid.
 
     Attributes:
-        sampling_rate: Of the grid, in Hz.
-        flat_seconds: A trace that keeps one value for this long is dead there, and has no samples.
-        bandpass: Corners in Hz of the filter that the training data went through; None for none.
+        preprocessing: The network's; its sampling rate is the grid's. The trend goes later, from each window.
+        window_seconds: Length of the network's windows. A trace that keeps one value for this long is dead there, and
+            has no samples; gaps that are to be filled are filled where they are shorter.
         keep_offset: Keep the traces' means; they go by default because they cost the digits of float32.
     """
 
-    sampling_rate: float
-    flat_seconds: float
-    bandpass: tuple[float, float] | None = None
+    preprocessing: Preprocessing
+    window_seconds: float
     keep_offset: bool = False
 
     @property
-    def margin(self) -> float:
-        """Seconds read beyond a piece's ends, so that filters have settled and flat parts are seen whole."""
-        return self.flat_seconds + (10.0 / self.bandpass[0] if self.bandpass else 0.0)
+    def sampling_rate(self) -> float:
+        """Of the grid, in Hz."""
+        if self.preprocessing.sampling_rate is None:
+            raise ValueError("a grid needs a preprocessing with a sampling rate")
+        return self.preprocessing.sampling_rate
+
+    @property
+    def longest_gap(self) -> float:
+        """Seconds up to which a gap is filled."""
+        return self.window_seconds if self.preprocessing.gaps else 0.0
+
+    def margin(self, sampling_rate: float | None = None) -> float:
+        """Seconds read beyond a part's ends, so that filters have settled, and flat parts and gaps are seen whole.
+
+        Args:
+            sampling_rate: Of the record, in Hz; by default the grid's.
+        """
+        return self.window_seconds + self.preprocessing.margin(sampling_rate or self.sampling_rate)
 
 
 class DayReader:
@@ -128,7 +144,7 @@ class DayReader:
             Waveform (C, n_samples) float32, zero where there is no sample; and (C, n_samples) bool, true where there is
             one.
         """
-        margin = ceil(self.options.margin * self.options.sampling_rate)
+        margin = ceil(self.options.margin() * self.options.sampling_rate)
         size = n_samples + 2 * margin
         waveform = np.zeros((len(self.task.components), n_samples), dtype=np.float32)
         present = np.zeros(waveform.shape, dtype=bool)
@@ -143,7 +159,7 @@ class DayReader:
                 x[place] = (x[place - 1] + x[place + 1]) / 2
                 have[place] = True
                 tally.say("single missing samples interpolated")
-            if self.options.bandpass:
+            if self.options.preprocessing.bandpass:
                 self._filter(x, have, tally)
             part = slice(margin, margin + n_samples)
             x, have = x[part], have[part]
@@ -164,9 +180,12 @@ class DayReader:
         target = self.options.sampling_rate
         for (start, rate), own in sorted(stretches.items()):
             origin = floor((start - self.task.day) * 1e-9 * target + 0.5) - first  # grid place of the stretch's start
-            ratio = Fraction(1)
-            if abs(target / rate - 1) >= RATE_TOLERANCE:
-                ratio = Fraction(target / rate).limit_denominator(10_000)
+            try:
+                ratio = rate_ratio(rate, target)
+            except Unusable as reason:
+                self.tally[component].say(str(reason))
+                continue
+            if ratio != 1:
                 lacking = f", which has nothing above {rate / 2:.10g} Hz" if rate < target else ""
                 self.tally[component].say(f"resampled from {rate:.10g} Hz{lacking}")
             for place, samples in self._stretch(component, own, rate, ratio, -origin, size - origin):
@@ -183,10 +202,11 @@ class DayReader:
     ) -> list[tuple[int, np.ndarray]]:
         """Samples lo..hi-1 of a stretch at the grid's rate, as (place, samples) of its unbroken parts."""
         p, q = ratio.numerator, ratio.denominator
-        edge = 0 if ratio == 1 else 32 * max(p, q) // q + 2  # half the filter's length, in samples of the grid
+        grid_rate = self.options.sampling_rate
+        edge = ceil(resampling_margin(rate, grid_rate) * grid_rate)
         total = max(piece.offset + piece.n_samples for piece in pieces)
         # a rate that is off by less than resampling can mend: samples keep their time at the start of what is read
-        slip = round(lo * (rate / self.options.sampling_rate - 1)) if ratio == 1 and 0 < lo < total else 0
+        slip = round(lo * (rate / grid_rate - 1)) if ratio == 1 and 0 < lo < total else 0
         lo, hi = lo + slip, hi + slip
         begin = max(0, (lo - edge) // p * q)  # a whole number of periods, so that the filter's phase is always the same
         end = min(total, ceil((hi + edge) * q / p))
@@ -197,7 +217,7 @@ class DayReader:
         for first, last in runs(have):
             first += -(begin + first) % q
             if first < last:
-                samples = resample(x[first:last], 1.0, float(ratio)) if ratio != 1 else x[first:last]
+                samples = resample(x[first:last], rate, grid_rate)
                 parts.append(((begin + first) // q * p - slip, samples))
         return parts
 
@@ -236,27 +256,33 @@ class DayReader:
         if bad.any():
             tally.say("NaN or infinite samples left out")
             x[bad], have[bad] = 0.0, False
-        flat = flat_samples(x, have, max(2, round(self.options.flat_seconds * rate)))
+        flat = flat_samples(x, have, max(2, round(self.options.window_seconds * rate)))
         if flat.any():
             tally.say("flat parts left out")
             have &= ~flat
+        if self.options.preprocessing.gaps:
+            filled = fill_gaps(x, _between(pieces, begin, end), self.options.preprocessing.gaps)
+            if filled.any():
+                tally.say("gaps filled")
+                have |= filled
         return x, have
 
     def _filter(self, x: np.ndarray, have: np.ndarray, tally: Tally) -> None:
-        assert self.options.bandpass is not None
         for first, last in runs(have):
             if last - first > 30:  # a filter of four corners needs this many
-                part = x[first:last]
-                x[first:last] = bandpass(part - part.mean(), self.options.sampling_rate, *self.options.bandpass)
+                x[first:last] = self.options.preprocessing.filtered(x[first:last], self.options.sampling_rate)
             else:
                 have[first:last] = False
                 tally.say("parts too short for the band-pass left out")
 
 
-def runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """First and behind-last index of each unbroken run of true values."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+def _between(pieces: list[Piece], begin: int, end: int) -> np.ndarray:
+    """Where no piece of a stretch has a place among its samples begin..end-1."""
+    gap = np.ones(end - begin, dtype=bool)
+    for piece in pieces:
+        first = max(piece.offset - begin, 0)
+        gap[first : max(piece.offset + piece.n_samples - begin, first)] = False
+    return gap
 
 
 def flat_samples(x: np.ndarray, have: np.ndarray, shortest: int) -> np.ndarray:

@@ -77,6 +77,10 @@ class WaveformIndex:
         first = bisect_left(segments, start - longest, key=lambda segment: segment.start)
         return [segment for segment in segments[first:last] if segment.end >= start]
 
+    def sampling_rates(self) -> set[float]:
+        """Rates in Hz of the continuous stretches."""
+        return {segment.sampling_rate for segments in self.segments.values() for segment in segments}
+
     def __post_init__(self) -> None:
         self._longest: dict[Instrument, int] = {}
 
@@ -143,7 +147,7 @@ def build_index(scans: Iterable[tuple[Path, list[Segment] | str]], longest_event
         for segment in segments:
             by_instrument[segment.instrument].append(segment)
         for instrument, own in by_instrument.items():
-            if end - start > longest_event_file * 1e9:
+            if not longest_event_file or end - start > longest_event_file * 1e9:
                 index.segments.setdefault(instrument, []).extend(own)
             else:
                 components = tuple(dict.fromkeys(segment.component for segment in own))

@@ -1,8 +1,10 @@
-"""Signal processing of one trace on its way into a store: joining, resampling, filtering. Arrays in, arrays out."""
+"""Signal processing along the last axis: resampling, filtering, trends. Arrays in, arrays out."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
+from math import ceil, log
 from typing import Literal
 
 import numpy as np
@@ -10,94 +12,77 @@ from scipy import signal
 
 LARGEST_FACTOR = 100_000  # of resampling, up or down: the filter has 64 taps for each
 RATE_TOLERANCE = 1e-4  # relative; the same as SeisBench's
+HALF_WIDTH = 32  # of the anti-alias filter, in samples of the lower rate
+SETTLED = 1e-10  # what is left of a step after a band-pass has settled
 
 
 class Unusable(Exception):
     """Why a recording cannot become a record; the message is a short reason for the table of skipped files."""
 
 
-def join_pieces(
-    pieces: list[tuple[int, np.ndarray]],
-    sampling_rate: float,
-    fill: Literal["zero", "interpolate"] | None = None,
-    name: str = "trace",
-    longest_gap: float = float("inf"),
-) -> tuple[int, np.ndarray, bool]:
-    """Join pieces of one trace that follow each other in time.
+def plain_rate(sampling_rate: float) -> float:
+    """A header's rate without the noise of its encoding: 99.999998 Hz is float32's 100 Hz."""
+    return float(f"{sampling_rate:.7g}")
 
-    Args:
-        pieces: (start in nanoseconds, samples) each, in any order.
-        sampling_rate: In Hz.
-        fill: What to put in gaps; None refuses them.
-        name: Names the trace in the reason.
-        longest_gap: Longest gap to fill, in s.
 
-    Returns:
-        Start in nanoseconds, samples, and whether a gap was filled.
+def rate_ratio(sampling_rate: float, target: float) -> Fraction:
+    """Samples at the wanted rate per sample; 1 where the rates are the same but for a clock's inaccuracy.
 
     Raises:
-        Unusable: There is a gap that is not to be filled, or pieces overlap with different samples.
+        Unusable: The rates are too far apart.
     """
-    pieces = sorted(pieces, key=lambda piece: piece[0])
-    start, joined = pieces[0]
-    parts, n_samples, filled = [joined], len(joined), False
-    for begin, samples in pieces[1:]:
-        # Half a sample of jitter is no gap; nor is a microsecond, the resolution of miniSEED's times.
-        late = (begin - start) * 1e-9 * sampling_rate - n_samples
-        missing = 0 if abs(late) <= max(0.5, 1e-6 * sampling_rate) else round(late)
-        if missing > 0:
-            seconds = missing / sampling_rate
-            if fill is None:
-                raise Unusable(f"gap of {missing} samples ({seconds:.4g} s) in {name}; --fill-gaps would keep it")
-            if seconds > longest_gap:
-                raise Unusable(f"gap of {seconds:.4g} s in {name}, over the {longest_gap:g} s of --longest-gap")
-            filled = True
-            ends = (0.0, 0.0) if fill == "zero" else (float(parts[-1][-1]), float(samples[0]))
-            parts.append(np.linspace(*ends, missing + 2)[1:-1])
-            n_samples += missing
-        elif missing < 0:
-            overlap = min(-missing, len(samples))
-            joined = np.concatenate(parts)
-            first = n_samples + missing
-            if not np.array_equal(joined[first : first + overlap], samples[:overlap]):
-                raise Unusable(f"pieces of {name} overlap with different samples")
-            parts, samples = [joined], samples[overlap:]
-        if len(samples):
-            parts.append(samples)
-            n_samples += len(samples)
-    return start, np.concatenate(parts), filled
+    if abs(target / sampling_rate - 1) < RATE_TOLERANCE:
+        return Fraction(1)
+    ratio = Fraction(min(target / sampling_rate, 2.0 * LARGEST_FACTOR)).limit_denominator(10_000)
+    if not ratio.numerator or max(ratio.numerator, ratio.denominator) > LARGEST_FACTOR:
+        raise Unusable(f"{sampling_rate:.10g} Hz is too far from {target:.10g} Hz to resample")
+    return ratio
+
+
+@lru_cache(maxsize=8)
+def _antialias(numerator: int, denominator: int) -> np.ndarray:
+    # SciPy's own filter is 6 dB down at the new Nyquist frequency; this one is 80 dB down there.
+    longest = max(numerator, denominator)
+    taps = signal.firwin(2 * HALF_WIDTH * longest + 1, 0.92 / longest, window=("kaiser", 8.0))
+    # The phases differ in gain by 1e-4: made equal, an offset stays an offset, whatever it is and wherever it began.
+    for phase in range(numerator):
+        taps[phase::numerator] /= numerator * taps[phase::numerator].sum()
+    return taps
 
 
 def resample(x: np.ndarray, sampling_rate: float, target: float) -> np.ndarray:
     """Resample with a zero-phase anti-alias filter (polyphase, flat to 0.84 of the lower Nyquist frequency).
 
     Args:
-        x: (T,) samples.
+        x: (..., T) samples.
         sampling_rate: Their rate in Hz.
         target: Wanted rate in Hz.
 
     Returns:
-        (ceil(T * target / sampling_rate),) samples, the first at the same time.
+        (..., ceil(T * target / sampling_rate)) samples, the first at the same time.
     """
-    if abs(target / sampling_rate - 1) < RATE_TOLERANCE:
+    ratio = rate_ratio(sampling_rate, target)
+    if ratio == 1:
         return x
-    ratio = Fraction(target / sampling_rate).limit_denominator(10_000)
-    if not ratio.numerator or max(ratio.numerator, ratio.denominator) > LARGEST_FACTOR:
-        raise Unusable(f"{sampling_rate:.10g} Hz is too far from {target:.10g} Hz to resample")
-    # SciPy's own filter is 6 dB down at the new Nyquist frequency and its phases differ in gain by 1e-3, which turns an
-    # offset into a tone; this one is 80 dB down there, and even to 1e-4.
-    longest = max(ratio.numerator, ratio.denominator)
-    taps = signal.firwin(64 * longest + 1, 0.92 / longest, window=("kaiser", 8.0))
-    offset = x.mean()
-    edges = "antireflect" if len(x) > 1 else "constant"  # continued through its end points, so that edges do not ring
-    return signal.resample_poly(x - offset, ratio.numerator, ratio.denominator, window=taps, padtype=edges) + offset
+    taps = _antialias(ratio.numerator, ratio.denominator)
+    offset = x.mean(axis=-1, keepdims=True)
+    edges = "antireflect" if x.shape[-1] > 1 else "constant"  # continued through the end points: edges do not ring
+    up, down = ratio.numerator, ratio.denominator
+    return signal.resample_poly(x - offset, up, down, axis=-1, window=taps, padtype=edges) + offset
+
+
+def resampling_margin(sampling_rate: float, target: float) -> float:
+    """Seconds from an edge within which resampled samples depend on what lies beyond it."""
+    if abs(target / sampling_rate - 1) < RATE_TOLERANCE:
+        return 0.0
+    return (HALF_WIDTH + 1) / min(sampling_rate, target)
 
 
 def bandpass(x: np.ndarray, sampling_rate: float, low: float, high: float) -> np.ndarray:
     """Band-pass with a Butterworth filter of 4 corners run both ways (zero phase).
 
     Args:
-        x: (T,) samples.
+        x: (..., T) samples.
         sampling_rate: In Hz.
         low: Lower corner in Hz.
         high: Upper corner in Hz, below the Nyquist frequency.
@@ -108,12 +93,34 @@ def bandpass(x: np.ndarray, sampling_rate: float, low: float, high: float) -> np
         )
     sections = signal.butter(4, [low, high], "bandpass", fs=sampling_rate, output="sos")
     edge = 3 * (2 * len(sections) + 1)
-    return signal.sosfiltfilt(sections, x, padlen=min(edge, len(x) - 1))
+    # the filter takes a straight line away by itself, but for what rings at the edges when one begins there
+    return signal.sosfiltfilt(sections, detrend(x, "linear"), axis=-1, padlen=min(edge, x.shape[-1] - 1))
+
+
+def bandpass_margin(sampling_rate: float, low: float, high: float) -> float:
+    """Seconds from an edge within which a band-pass has not settled: its slowest pole decides."""
+    _, poles, _ = signal.butter(4, [low, high], "bandpass", fs=sampling_rate, output="zpk")
+    slowest = float(np.abs(poles).max())
+    return ceil(log(SETTLED) / log(slowest)) / sampling_rate if 0 < slowest < 1 else float("inf")
 
 
 def detrend(x: np.ndarray, kind: Literal["constant", "linear"]) -> np.ndarray:
-    """Remove the mean or the straight line of least squares; (T,) in and out."""
-    return signal.detrend(x, type=kind)
+    """Remove the mean or the straight line of least squares.
+
+    Args:
+        x: (..., T) samples.
+        kind: Which.
+
+    Returns:
+        (..., T) float64; exactly zero for a constant.
+    """
+    x = x.astype(np.float64) - x[..., :1]
+    x -= x.mean(axis=-1, keepdims=True)
+    n_samples = x.shape[-1]
+    if kind == "linear" and n_samples > 1:
+        place = np.arange(n_samples) - (n_samples - 1) / 2
+        x -= (x @ (place / (place @ place)))[..., None] * place
+    return x
 
 
 def cut_or_pad(x: np.ndarray, first: int, n_samples: int) -> np.ndarray:

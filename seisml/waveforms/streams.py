@@ -1,17 +1,18 @@
-"""Which stations, on which days, in which files: an index of continuous records made from their headers."""
+"""Which stations, on which days, in which files: the index of headers seen as tasks for continuous records."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from seisml.errors import UserError
 from seisml.progress import follow
 from seisml.waveforms.components import choose_sensor
-from seisml.waveforms.index import Instrument, Segment, scan_file
-from seisml.waveforms.process import RATE_TOLERANCE
+from seisml.waveforms.index import Instrument, Segment, WaveformIndex, build_index, scan_file
+from seisml.waveforms.joining import place_pieces
+from seisml.waveforms.process import plain_rate
 from seisml.waveforms.times import DAY_NS, format_day
 
 
@@ -83,58 +84,50 @@ class StationDay:
         return sorted({piece.path for pieces in self.components.values() for piece in pieces})
 
 
-@dataclass
-class StreamIndex:
-    """Headers of all files.
+def station_days(
+    index: WaveformIndex, components: str | None, reach: float, single: bool = False, longest_gap: float = 0.0
+) -> tuple[list[StationDay], list[tuple[str, str]]]:
+    """List the tasks that an index holds.
 
-    Attributes:
-        channels: Instrument -> component letter -> pieces in order of time.
-        skipped: Files without waveforms, and why.
-        n_files: Files that hold waveforms.
+    Args:
+        index: Headers of all files.
+        components: Components that the network takes, in its order, like ``"ZNE"``; None takes whatever is there.
+        reach: Seconds beyond the day's ends in which samples are needed.
+        single: The network looks at one trace at a time, so that any of the components will do.
+        longest_gap: Gaps up to this many seconds are filled, and do not end a stretch.
+
+    Returns:
+        The tasks by instrument and day; and (instrument, reason) of instruments that have none.
     """
-
-    channels: dict[Instrument, dict[str, list[Piece]]] = field(default_factory=dict)
-    skipped: list[tuple[Path, str]] = field(default_factory=list)
-    n_files: int = 0
-
-    def station_days(
-        self, components: str | None, reach: float, single: bool = False
-    ) -> tuple[list[StationDay], list[tuple[str, str]]]:
-        """List the tasks.
-
-        Args:
-            components: Components that the network takes, in its order, like ``"ZNE"``; None takes whatever is there.
-            reach: Seconds beyond the day's ends in which samples are needed.
-            single: The network looks at one trace at a time, so that any of the components will do.
-
-        Returns:
-            The tasks by instrument and day; and (instrument, reason) of instruments that have none.
-        """
-        tasks, refused = [], []
-        for instrument in sorted(self.channels):
-            present = self.channels[instrument]
-            chosen = {c: c for c in sorted(present)} if components is None else choose_sensor(present, components, {})
-            notes = _channel_notes(instrument, present, chosen, components, single)
-            if not chosen:
-                have = ", ".join(repr(instrument.band + letter) for letter in sorted(present))
-                refused.append((str(instrument), f"none of the components {components} (has {have})"))
-                continue
-            by_day: dict[int, dict[str, list[Piece]]] = defaultdict(lambda: defaultdict(list))
-            for asked, letter in chosen.items():
-                for piece in present[letter]:
-                    first = (piece.start - round(reach * 1e9)) // DAY_NS
-                    last = (piece.end + round(reach * 1e9)) // DAY_NS
-                    for number in range(first, last + 1):
-                        by_day[number * DAY_NS][asked].append(piece)
-            for day in sorted(by_day):
-                asked_for = chosen if components is None or single else components
-                pieces = {asked: tuple(by_day[day].get(asked, ())) for asked in asked_for}
-                if any(p.start < day + DAY_NS and p.end >= day for own in pieces.values() for p in own):
-                    tasks.append(StationDay(instrument, day, pieces, notes))
-        return tasks, refused
+    tasks, refused = [], []
+    for instrument in sorted(index.segments):
+        present: dict[str, list[Segment]] = defaultdict(list)
+        for segment in index.segments[instrument]:
+            present[segment.component].append(segment)
+        chosen = {c: c for c in sorted(present)} if components is None else choose_sensor(present, components, {})
+        notes = _channel_notes(instrument, present, chosen, components, single)
+        if not chosen:
+            have = ", ".join(repr(instrument.band + letter) for letter in sorted(present))
+            refused.append((str(instrument), f"none of the components {components} (has {have})"))
+            continue
+        by_day: dict[int, dict[str, list[Piece]]] = defaultdict(lambda: defaultdict(list))
+        for asked, letter in chosen.items():
+            for piece in join_segments(present[letter], longest_gap):
+                first = (piece.start - round(reach * 1e9)) // DAY_NS
+                last = (piece.end + round(reach * 1e9)) // DAY_NS
+                for number in range(first, last + 1):
+                    by_day[number * DAY_NS][asked].append(piece)
+        for day in sorted(by_day):
+            asked_for = chosen if components is None or single else components
+            pieces = {asked: tuple(by_day[day].get(asked, ())) for asked in asked_for}
+            if any(p.start < day + DAY_NS and p.end >= day for own in pieces.values() for p in own):
+                tasks.append(StationDay(instrument, day, pieces, notes))
+    return tasks, refused
 
 
-def index_streams(streams: Iterable[str | Path], progress: bool = False, leave_out: Path | None = None) -> StreamIndex:
+def index_streams(
+    streams: Iterable[str | Path], progress: bool = False, leave_out: Path | None = None
+) -> WaveformIndex:
     """Read the headers of waveform files.
 
     Args:
@@ -143,7 +136,7 @@ def index_streams(streams: Iterable[str | Path], progress: bool = False, leave_o
         leave_out: A folder not to look into: the output's, where it lies within a stream's folder.
 
     Returns:
-        The index.
+        The index; every file counts as continuous.
 
     Raises:
         UserError: A path is missing, or there is no waveform at all.
@@ -151,22 +144,12 @@ def index_streams(streams: Iterable[str | Path], progress: bool = False, leave_o
     paths = list_files(streams)
     if leave_out is not None:
         paths = [path for path in paths if not path.is_relative_to(leave_out.resolve())]
-    index = StreamIndex()
-    segments: dict[tuple[Instrument, str], list[Segment]] = defaultdict(list)
-    for path in follow(paths, "reading headers", "file", shown=progress):
-        scanned = scan_file(path)
-        if isinstance(scanned, str):
-            index.skipped.append((path, scanned))
-            continue
-        index.n_files += 1
-        for segment in scanned:
-            segments[segment.instrument, segment.component].append(segment)
-    if not index.n_files:
+    shown = follow(paths, "reading headers", "file", shown=progress)
+    index = build_index(((path, scan_file(path)) for path in shown), longest_event_file=0.0)
+    if not index.spans:
         path, reason = index.skipped[0] if index.skipped else (None, "")
         what = f"{path}: {reason}" if path else f"no file in {', '.join(map(str, streams))}"
         raise UserError(f"no waveform to predict on ({what}); give miniSEED or SAC files, folders or an SDS archive")
-    for (instrument, component), own in segments.items():
-        index.channels.setdefault(instrument, {})[component] = join_segments(own)
     return index
 
 
@@ -185,32 +168,22 @@ def list_files(streams: Iterable[str | Path]) -> list[Path]:
     return list(dict.fromkeys(path.resolve() for path in paths))
 
 
-def join_segments(segments: Sequence[Segment]) -> list[Piece]:
-    """Give the segments of one channel their places in unbroken stretches.
-
-    A segment continues a stretch where it has the same rate and begins no more than half a sample after its place. One
-    that begins before the stretch's end overlaps it and gets the nearest place.
-    """
-    pieces: list[Piece] = []
-    stretch, rate, length = 0, 0.0, 0
-    for segment in sorted(segments, key=lambda s: (s.start, s.path)):
-        own_rate = float(f"{segment.sampling_rate:.7g}")  # 99.999998 Hz is float32's 100 Hz
-        n_samples = round((segment.end - segment.start) * 1e-9 * segment.sampling_rate) + 1
-        place = (segment.start - stretch) * 1e-9 * rate
-        late = place - length
-        same_rate = rate > 0 and abs(own_rate / rate - 1) <= RATE_TOLERANCE
-        if not same_rate or late > max(0.5, 1e-6 * rate):  # a microsecond is the resolution of miniSEED's times
-            stretch, rate, length, place = segment.start, own_rate, 0, 0.0
-        offset = length if abs(late) <= max(0.5, 1e-6 * rate) and length else round(place)
-        code = segment.instrument.band + segment.component
-        pieces.append(Piece(segment.path, code, segment.start, n_samples, rate, stretch, offset))
-        length = max(length, offset + n_samples)
-    return pieces
+def join_segments(segments: Iterable[Segment], longest_gap: float = 0.0) -> list[Piece]:
+    """Give the segments of one channel their places in unbroken stretches; see :func:`place_pieces`."""
+    ordered = sorted(segments, key=lambda s: (s.start, s.path))
+    # by the header's own rate, whose digits tell how many samples there are
+    counts = [round((s.end - s.start) * 1e-9 * s.sampling_rate) + 1 for s in ordered]
+    rates = [plain_rate(s.sampling_rate) for s in ordered]
+    places = place_pieces([(s.start, n, r) for s, n, r in zip(ordered, counts, rates, strict=True)], longest_gap)
+    return [
+        Piece(s.path, s.instrument.band + s.component, s.start, n, place.sampling_rate, place.stretch, place.offset)
+        for s, n, place in zip(ordered, counts, places, strict=True)
+    ]
 
 
 def _channel_notes(
     instrument: Instrument,
-    present: dict[str, list[Piece]],
+    present: Mapping[str, list[Segment]],
     chosen: dict[str, str],
     components: str | None,
     single: bool,

@@ -1,15 +1,16 @@
-"""Windows of chosen length, cut from continuous or event files of one channel, filtered and resampled."""
+"""Windows of chosen length, cut from continuous or event files of one channel, and preprocessed."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from seisml.waveforms.index import Instrument, Segment
-from seisml.waveforms.process import Unusable, bandpass, detrend, join_pieces, resample
+from seisml.waveforms.joining import join_around
+from seisml.waveforms.preprocessing import Preprocessing
+from seisml.waveforms.process import Unusable, plain_rate
 from seisml.waveforms.read import RawTrace, read_waveforms
 
 FILES_KEPT = 6  # read files kept in memory: three components of two successive days
@@ -20,82 +21,81 @@ class WindowReader:
 
     Args:
         segments: What lies where, from the files' headers.
-        sampling_rate: Resample to this rate in Hz.
-        band: Corners in Hz of a zero-phase band-pass; None for none.
-        margin: Seconds read on either side, where the data go on, so that filters have settled in the window.
+        preprocessing: What to do to each window, with its rate and its length. As much is read on either side, where
+            the data go on, as filters need to settle.
     """
 
-    def __init__(
-        self,
-        segments: list[Segment],
-        sampling_rate: float,
-        band: tuple[float, float] | None = None,
-        margin: float = 2.0,
-    ) -> None:
-        self.sampling_rate, self.band, self.margin = sampling_rate, band, margin
+    def __init__(self, segments: list[Segment], preprocessing: Preprocessing) -> None:
+        self.preprocessing = preprocessing
         self._segments: dict[tuple[Instrument, str], list[Segment]] = {}
         for segment in segments:
             self._segments.setdefault((segment.instrument, segment.component), []).append(segment)
         self._files: OrderedDict[Path, list[RawTrace] | str] = OrderedDict()
 
-    def read(self, instrument: Instrument, component: str, start: int, length: float) -> np.ndarray:
+    def read(self, instrument: Instrument, component: str, start: int) -> np.ndarray:
         """Read a window of one channel.
-
-        The trend is removed, then the band-pass and the resampling follow.
 
         Args:
             instrument: Whose channel.
             component: Its component letter in the files.
-            start: First sample, in ns since 1970.
-            length: In s.
+            start: First sample, in ns since 1970; the nearest in the file is taken.
 
         Returns:
-            (round(length * sampling_rate),) float32.
+            (T,) float32.
 
         Raises:
             Unusable: With the reason: no data, a gap, other samples than numbers, no signal.
         """
-        end, margin = start + round(length * 1e9), round(self.margin * 1e9)
+        steps, name = self.preprocessing, f"{instrument}"[:-1] + component
+        window = (start, start + round(steps.length * 1e9))
+        pieces, rate = self._pieces(instrument, component, window)
+        begin, samples = join_around(pieces, rate, window, steps.gaps, name)
+        lacking = max(begin - start, window[1] - begin - round(len(samples) / rate * 1e9)) * 1e-9
+        if lacking > 1 / rate:
+            raise Unusable(f"{name} lacks {lacking:.4g} s of {steps.length:g} s")
+        if not np.isfinite(samples).all():
+            raise Unusable(f"{name} holds samples that are not numbers")
+        first = max(0, round((start - begin) * 1e-9 * rate))
+        if np.ptp(samples[first : first + round(steps.length * rate)]) == 0:
+            raise Unusable(f"{name} is flat")
+        n_samples = round(steps.length * steps.target_rate(rate))
+        part = steps.part(samples, rate, first, n_samples)
+        part = np.pad(part, (0, n_samples - len(part)), mode="edge")  # a window may end between the last samples
+        return steps.on_window(part).astype(np.float32)
+
+    def _pieces(
+        self, instrument: Instrument, component: str, window: tuple[int, int]
+    ) -> tuple[list[tuple[int, np.ndarray]], float]:
+        """What there is of a channel in and around a window: (start in ns, samples) each, and the sampling rate."""
+        held = self._held(instrument, component, *window)
+        rates = {plain_rate(segment.sampling_rate) for segment in held}
+        margin = round(max((self.preprocessing.margin(rate) for rate in rates), default=0.0) * 1e9)
+        paths = {segment.path for segment in held}
+        beside = {segment.path for segment in self._beside(instrument, component, held, margin)} - paths
         name = f"{instrument}"[:-1] + component
-        held = self._held(instrument, component, start, end)
-        pieces, rates = [], set()
-        for path in dict.fromkeys(segment.path for segment in held):
-            for trace in self._traces(path):
-                codes = (trace.network, trace.station, trace.location, trace.channel)
-                own = (instrument.network, instrument.station, instrument.location, instrument.band + component)
-                if codes != own or trace.end < start or trace.start >= end:
+        pieces, found = [], set()
+        for path in sorted(paths | beside):
+            traces = self._traces(path)
+            if isinstance(traces, str):
+                if path in beside:  # what cannot be read there ends the stretch, and costs the window nothing
                     continue
-                rate = float(f"{trace.sampling_rate:.7g}")
-                rates.add(rate)
-                first = max(0, int((start - margin - trace.start) * 1e-9 * rate))
-                last = int(np.ceil((end + margin - trace.start) * 1e-9 * rate)) + 1
+                raise Unusable(traces)
+            for trace in traces:
+                rate = plain_rate(trace.sampling_rate)
+                if trace.id != name or trace.end < window[0] - margin or trace.start >= window[1] + margin:
+                    continue
+                if path in beside and rate not in rates:
+                    continue
+                found.add(rate)
+                first = max(0, int((window[0] - margin - trace.start) * 1e-9 * rate))
+                last = int(np.ceil((window[1] + margin - trace.start) * 1e-9 * rate)) + 1
                 begin = trace.start + round(first / rate * 1e9)
                 pieces.append((begin, np.asarray(trace.samples[first:last], dtype=float)))
         if not pieces:
             raise Unusable(f"no data of {name}")
-        if len(rates) > 1:
+        if len(found) > 1:
             raise Unusable(f"the sampling rate of {name} changes")
-        (rate,) = rates
-        begin, samples, _ = join_pieces(pieces, rate, name=name)
-        lacking = max(begin - start, end - begin - round(len(samples) / rate * 1e9)) * 1e-9
-        if lacking > 1 / rate:
-            raise Unusable(f"{name} lacks {lacking:.4g} s of {length:g} s")
-        if not np.isfinite(samples).all():
-            raise Unusable(f"{name} holds samples that are not numbers")
-        if np.ptp(samples) == 0:
-            raise Unusable(f"{name} is flat")
-        # The first sample of the window is the nearest in the file; resampling begins whole cycles before it.
-        ratio = Fraction(self.sampling_rate / rate).limit_denominator(10_000)
-        nearest = max(0, round((start - begin) * 1e-9 * rate))
-        before = min(nearest, round(self.margin * rate)) // ratio.denominator * ratio.denominator
-        samples = detrend(samples[nearest - before :], "linear")
-        if self.band:
-            samples = bandpass(samples, rate, *self.band)
-        samples = resample(samples, rate, self.sampling_rate)
-        n_samples = round(length * self.sampling_rate)
-        offset = before * ratio.numerator // ratio.denominator
-        window = samples[offset : offset + n_samples]
-        return np.pad(window, (0, n_samples - len(window)), mode="edge").astype(np.float32)
+        return pieces, found.pop()
 
     def path(self, instrument: Instrument, component: str, start: int) -> Path:
         """The file in which a window that starts then (ns) begins."""
@@ -108,7 +108,15 @@ class WindowReader:
         whole = [s for s in held if s.start <= start and s.end + 1e9 / s.sampling_rate >= end]
         return whole[:1] or held
 
-    def _traces(self, path: Path) -> list[RawTrace]:
+    def _beside(self, instrument: Instrument, component: str, held: list[Segment], margin: int) -> list[Segment]:
+        """Segments that go on within the margin (ns) before and behind those held."""
+        if not held or not margin:
+            return []
+        begin, end = min(segment.start for segment in held), max(segment.end for segment in held)
+        own = self._segments[instrument, component]
+        return [s for s in own if begin - margin <= s.end < begin or end < s.start <= end + margin]
+
+    def _traces(self, path: Path) -> list[RawTrace] | str:
         if path not in self._files:
             try:
                 self._files[path] = read_waveforms(path).traces
@@ -117,7 +125,4 @@ class WindowReader:
             if len(self._files) > FILES_KEPT:
                 self._files.popitem(last=False)
         self._files.move_to_end(path)
-        traces = self._files[path]
-        if isinstance(traces, str):
-            raise Unusable(traces)
-        return traces
+        return self._files[path]

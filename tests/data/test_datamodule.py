@@ -11,6 +11,7 @@ from seisml.data.windows import Windows
 from seisml.errors import UserError
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
+from seisml.waveforms.preprocessing import Preprocessing
 from tests.stores import write_store
 
 
@@ -145,17 +146,38 @@ def test_mixed_rates_and_lengths_are_refused(tmp_path):
         module(root)
 
 
+def write_prepared(root, options):
+    with StoreWriter(root, options, None) as writer:
+        for event in range(10):
+            writer.add(
+                np.ones((3, 100), np.float32),
+                {"trace_category": "ab"[event % 2], "source_id": str(event), "trace_sampling_rate_hz": 100.0},
+            )
+    return root
+
+
 def test_preprocessing_is_what_prepare_did(root, tmp_path):
-    assert module(root).preprocessing() == {"components": None, "bandpass": None, "detrend": None}
+    unknown = module(root).preprocessing
+    assert not unknown.known and unknown == Preprocessing(unit="counts", known=False)
+    done = Preprocessing(components="ZNE", bandpass=(2.0, 20.0), detrend="linear", gaps="zero", unit="m/s")
+    store = write_prepared(tmp_path / "now", {"command": "folder", "preprocessing": done.to_dict()})
+    assert module(store, batch_size=2).preprocessing == done
+
+
+def test_preprocessing_of_stores_of_earlier_versions(tmp_path):
     done = {"components": "ZNE", "bandpass": [2.0, 20.0], "detrend": "constant"}
     for number, options in enumerate((done, {"reading": done, "windows": 3})):
-        with StoreWriter(tmp_path / str(number), options, None) as writer:
-            for event in range(10):
-                writer.add(
-                    np.ones((3, 100), np.float32),
-                    {"trace_category": "ab"[event % 2], "source_id": str(event), "trace_sampling_rate_hz": 100.0},
-                )
-        assert module(tmp_path / str(number), batch_size=2).preprocessing() == done
+        store = write_prepared(tmp_path / str(number), options)
+        expected = Preprocessing(components="ZNE", bandpass=(2.0, 20.0), detrend="constant")
+        assert module(store, batch_size=2).preprocessing == expected
+
+
+@pytest.mark.parametrize("said", [{"detrend": "cubic"}, {"bandpass": [1e-9, 1], "sampling_rate": 100.0}, [], {"a": 1}])
+def test_a_store_with_a_senseless_preprocessing_is_refused(tmp_path, said):
+    store = write_prepared(tmp_path / "store", {"preprocessing": said})
+    with pytest.raises(UserError, match=r"prepare.json.*preprocessing") as caught:
+        module(store, batch_size=2)
+    assert "\n" not in str(caught.value)
 
 
 def test_seisbench_stores_open(shared_data):

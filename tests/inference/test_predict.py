@@ -202,7 +202,7 @@ def test_the_command_writes_everything(tmp_path, checkpoint, capsys):
     ("options", "words"),
     [
         (["--components", "ZN"], "--components: ZN are 2"),
-        (["--components", "ZNN"], "names one twice"),
+        (["--components", "ZNN"], "without repeats"),
         (["--bandpass", "5", "50"], "--bandpass"),
         (["--step", "0.01"], "--step"),
         (["--classes", "quake"], "--classes"),

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from seisml.waveforms.record import ReadOptions, Record
+from seisml.waveforms.preprocessing import Preprocessing
+from seisml.waveforms.record import Record
 
 
-def read(path: Path, reading: ReadOptions) -> Record | str:
+def read(path: Path, steps: Preprocessing) -> Record | str:
     if path.name == "0003.mseed":
         os._exit(1)
     return Record(np.zeros((1, 1), np.float32), {})

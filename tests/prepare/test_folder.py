@@ -17,6 +17,7 @@ import pytest
 from seisml.cli import main
 from seisml.prepare import files as preparing
 from seisml.store.store import Store
+from seisml.waveforms.preprocessing import Preprocessing
 from tests.prepare import crashing_reader
 from tests.waveforms.test_record import save, trace
 
@@ -280,7 +281,7 @@ def test_a_reader_that_crashes_costs_one_file(tmp_path, monkeypatch):
         files.append(preparing.SourceFile(tmp_path / f"{i:04}.mseed", f"{i:04}", "A", str(i)))
     monkeypatch.setattr(preparing, "WORTH_A_PROCESS", 1e-9)
     monkeypatch.setattr(preparing, "_read", crashing_reader.read)
-    results = list(preparing.read_all(files, preparing.ReadOptions(), 2))
+    results = list(preparing.read_all(files, Preprocessing(), 2))
     assert [file for file, _ in results] == files
     assert [file.name for file, result in results if isinstance(result, str)] == ["0003"]
     assert "crashed" in results[3][1]

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from obspy import Stream, UTCDateTime
 
-from seisml.waveforms.continuous import DayReader, FileCache, GridOptions, flat_samples, runs
+from seisml.waveforms.continuous import DayReader, FileCache, GridOptions, flat_samples
+from seisml.waveforms.joining import runs
+from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import resample
-from seisml.waveforms.streams import index_streams
+from seisml.waveforms.streams import index_streams, station_days
 from tests.continuous_records import START, make_record, make_stream
 
 FIRST = 13 * 3600 * 20  # grid place of START
@@ -15,9 +17,10 @@ def write(folder, name, stream, **kwargs):
     stream.write(str(folder / name), format=kwargs.pop("format", "MSEED"), **kwargs)
 
 
-def read(folder, n, first=FIRST, rate=20.0, cache=None, components="ZNE", **options):
-    options = GridOptions(rate, 10.0, **options)
-    (task, *_), _ = index_streams([folder]).station_days(components, 20.0 + options.margin)
+def read(folder, n, first=FIRST, rate=20.0, cache=None, components="ZNE", keep_offset=False, **steps):
+    options = GridOptions(Preprocessing(sampling_rate=rate, **steps), 10.0, keep_offset)
+    reach = 20.0 + options.margin()
+    (task, *_), _ = station_days(index_streams([folder]), components, reach, longest_gap=options.longest_gap)
     reader = DayReader(task, options, cache)
     waveform, present = reader.read(first, n)
     return waveform, present, {c: list(t.remarks) for c, t in reader.tally.items()}
@@ -133,9 +136,9 @@ def test_a_file_that_breaks_is_said_and_the_rest_read(tmp_path):
     x = make_record(100, {})
     write(tmp_path, "a.mseed", make_stream(x[:, :1000]))
     write(tmp_path, "b.mseed", make_stream(x[:, 1000:], start=START + 50))
-    (task,), _ = index_streams([tmp_path]).station_days("ZNE", 30.0)
+    (task,), _ = station_days(index_streams([tmp_path]), "ZNE", 30.0)
     (tmp_path / "b.mseed").write_bytes(b"gone")
-    reader = DayReader(task, GridOptions(20.0, 10.0))
+    reader = DayReader(task, GridOptions(Preprocessing(sampling_rate=20.0), 10.0))
     _, present = reader.read(FIRST, 2000)
     assert present[:, :1000].all() and not present[:, 1000:].any()
     assert "b.mseed cannot be read" in next(iter(reader.tally["Z"].remarks))

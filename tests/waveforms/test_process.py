@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seisml.waveforms.process import Unusable, bandpass, cut_or_pad, detrend, join_pieces, resample
+from seisml.waveforms.joining import join_pieces
+from seisml.waveforms.process import Unusable, bandpass, cut_or_pad, detrend, resample
 
 SECOND = 1_000_000_000
 

@@ -13,9 +13,10 @@ import obspy
 import pytest
 
 from seisml.waveforms.index import scan_file
+from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import Unusable
 from seisml.waveforms.read import FORMATS, Bounds, read_headers, read_waveforms
-from seisml.waveforms.record import ReadOptions, read_record
+from seisml.waveforms.record import read_record
 from seisml.waveforms.window_reader import WindowReader
 from tests.waveforms.test_record import START, save, trace
 
@@ -39,7 +40,9 @@ def test_a_pickle_hidden_in_a_miniseed_file_is_not_run(tmp_path):
     path.write_bytes(path.read_bytes() + archive.getvalue())
     segments = scan_file(path)
     assert not isinstance(segments, str)
-    WindowReader(segments, 100.0).read(segments[0].instrument, "Z", (START + 5).ns, 5.0)
+    WindowReader(segments, Preprocessing(sampling_rate=100.0, length=5.0)).read(
+        segments[0].instrument, "Z", (START + 5).ns
+    )
     read_waveforms(path, ((START + 1).ns, (START + 2).ns))
     assert not hit.exists()
 
@@ -129,18 +132,18 @@ def test_a_record_dated_another_year_is_a_gap_too_long_to_fill(tmp_path):
     path = save(tmp_path / "a.mseed", trace(n=50), trace(n=50, start=3e8))
     for rate in (None, 1000.0):
         with pytest.raises(Unusable, match="gap of 3e[+]08 s in XX.STA..HHZ, over the 3600 s of --longest-gap"):
-            read_record(path, ReadOptions(fill_gaps="zero", sampling_rate=rate))
+            read_record(path, Preprocessing(gaps="zero", sampling_rate=rate))
     short = save(tmp_path / "b.mseed", trace(n=50), trace(n=50, start=20.0))
-    assert read_record(short, ReadOptions(fill_gaps="zero"), Bounds(longest_gap=20.0)).waveform.shape == (1, 2050)
+    assert read_record(short, Preprocessing(gaps="zero"), Bounds(longest_gap=20.0)).waveform.shape == (1, 2050)
     with pytest.raises(Unusable, match="over the 5 s of --longest-gap"):
-        read_record(short, ReadOptions(fill_gaps="zero"), Bounds(longest_gap=5.0))
+        read_record(short, Preprocessing(gaps="zero"), Bounds(longest_gap=5.0))
 
 
 def test_the_size_of_a_record_is_bounded(tmp_path):
     path = save(tmp_path / "a.mseed", trace(n=5000))
     small = Bounds(largest_record=5001 * 4 / 2**30)
     assert read_record(path, bounds=small).waveform.shape == (1, 5000)
-    for options in (ReadOptions(sampling_rate=101.0), ReadOptions(length=60.0)):
+    for options in (Preprocessing(sampling_rate=101.0), Preprocessing(length=60.0)):
         with pytest.raises(Unusable, match="--largest-record would allow more than"):
             read_record(path, options, small)
     less = Bounds(largest_record=4999 * 4 / 2**30)
@@ -150,7 +153,7 @@ def test_the_size_of_a_record_is_bounded(tmp_path):
     assert part.n_samples == 101
     far_apart = save(tmp_path / "b.mseed", trace(n=50), trace(n=50, start=50.0))
     with pytest.raises(Unusable, match="--largest-record"):
-        read_record(far_apart, ReadOptions(fill_gaps="zero"), less)
+        read_record(far_apart, Preprocessing(gaps="zero"), less)
 
 
 def test_amplitudes_that_no_sensor_has(tmp_path):

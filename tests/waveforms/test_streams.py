@@ -2,7 +2,7 @@ import pytest
 from obspy import UTCDateTime
 
 from seisml.errors import UserError
-from seisml.waveforms.streams import index_streams, join_segments, list_files
+from seisml.waveforms.streams import index_streams, join_segments, list_files, station_days
 from tests.continuous_records import START, make_record, make_stream
 
 
@@ -21,9 +21,9 @@ def test_station_days_of_an_sds_archive(tmp_path):
             folder = tmp_path / "2020" / "XX" / "AAA" / f"{channel}.D"
             write(folder, f"XX.AAA..{channel}.D.2020.{88 + day:03d}", trace)
     index = index_streams([tmp_path])
-    tasks, refused = index.station_days("ZNE", 11.0)
+    tasks, refused = station_days(index, "ZNE", 11.0)
     assert [task.name for task in tasks] == ["XX.AAA..HH.2020.088", "XX.AAA..HH.2020.089"]
-    assert list(tasks[0].components) == ["Z", "N", "E"] and not refused and index.n_files == 6
+    assert list(tasks[0].components) == ["Z", "N", "E"] and not refused and len(index.spans) == 6
     assert all(len(pieces) == 2 for pieces in tasks[0].components.values())  # windows reach over midnight
 
 
@@ -32,7 +32,7 @@ def test_a_day_reaches_into_the_next_days_file(tmp_path):
     x = make_record(200, {})
     write(tmp_path, "a.mseed", make_stream(x[:, :2000], start=midnight - 100))
     write(tmp_path, "b.mseed", make_stream(x[:, 2000:], start=midnight))
-    first, second = index_streams([tmp_path]).station_days("ZNE", 11.0)[0]
+    first, second = station_days(index_streams([tmp_path]), "ZNE", 11.0)[0]
     assert len(first.components["Z"]) == 2 and len(second.components["Z"]) == 2
     assert {piece.stretch for piece in second.components["Z"]} == {(midnight - 100).ns}  # one unbroken stretch
 
@@ -40,7 +40,7 @@ def test_a_day_reaches_into_the_next_days_file(tmp_path):
 def test_other_component_names_and_extra_channels(tmp_path):
     stream = make_stream(make_record(60, {}), channels="12Z") + make_stream(make_record(60, {})[:1], channels="X")
     write(tmp_path, "a.mseed", stream)
-    (task,), _ = index_streams([tmp_path]).station_days("ZNE", 11.0)
+    (task,), _ = station_days(index_streams([tmp_path]), "ZNE", 11.0)
     assert [task.components[c][0].code for c in "ZNE"] == ["HHZ", "HH1", "HH2"]
     assert task.notes == ("took HH1 as N, HH2 as E", "did not use HHX")
 
@@ -48,7 +48,7 @@ def test_other_component_names_and_extra_channels(tmp_path):
 def test_missing_components_are_said(tmp_path):
     write(tmp_path, "a.mseed", make_stream(make_record(60, {})[:2], channels="ZE"))
     write(tmp_path, "b.mseed", make_stream(make_record(60, {})[:1], channels="H", station="BBB"))
-    tasks, refused = index_streams([tmp_path]).station_days("ZNE", 11.0)
+    tasks, refused = station_days(index_streams([tmp_path]), "ZNE", 11.0)
     assert tasks[0].components["N"] == () and tasks[0].notes == ("no component N",)
     assert refused == [("XX.BBB..HH*", "none of the components ZNE (has 'HHH')")]
 
@@ -81,7 +81,7 @@ def test_places_of_segments(tmp_path):
     for number, (first, last, jitter) in enumerate(parts):
         stream = make_stream(x[:, first:last], start=START + first * step + jitter, channels="Z")
         write(tmp_path, f"{number}.mseed", stream)
-    (task,), _ = index_streams([tmp_path]).station_days("Z", 11.0)
+    (task,), _ = station_days(index_streams([tmp_path]), "Z", 11.0)
     pieces = task.components["Z"]
     assert [piece.offset for piece in pieces] == [0, 500, 900, 0]
     assert [piece.stretch for piece in pieces] == [START.ns] * 3 + [(START + 65).ns]

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from obspy import Stream, Trace, UTCDateTime
 
 from seisml.waveforms.index import Instrument, Segment, scan_file
+from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import Unusable
 from seisml.waveforms.window_reader import WindowReader
 
 START = UTCDateTime(2020, 1, 1)
 RATE = 50.0
+STEPS = Preprocessing(sampling_rate=RATE, length=10.0, detrend="constant")
 OWN = Instrument("XX", "A", "", "HH")
 
 
@@ -26,7 +30,7 @@ def ramp(n, first=0):
 
 def test_window_joins_files_and_starts_where_asked(tmp_path):
     segments = write(tmp_path / "a", ramp(1000)) + write(tmp_path / "b", ramp(1000, 1000), START + 20)
-    window = WindowReader(segments, RATE).read(OWN, "Z", (START + 15).ns, 10.0)
+    window = WindowReader(segments, STEPS).read(OWN, "Z", (START + 15).ns)
     assert window.shape == (500,) and window.dtype == np.float32
     np.testing.assert_allclose(window, ramp(500, 750), atol=20)  # the trend of whole periods is small
 
@@ -34,14 +38,14 @@ def test_window_joins_files_and_starts_where_asked(tmp_path):
 @pytest.mark.parametrize("rate", [20.0, 100.0])
 def test_resampled_window_keeps_time(tmp_path, rate):
     segments = write(tmp_path / "a", ramp(3000))
-    window = WindowReader(segments, rate).read(OWN, "Z", (START + 21).ns, 10.0)
+    window = WindowReader(segments, replace(STEPS, sampling_rate=rate)).read(OWN, "Z", (START + 21).ns)
     expected = np.sin(2 * np.pi * 4.0 * (21 + np.arange(round(10 * rate)) / rate)) * 1000
     np.testing.assert_allclose(window, expected, atol=20)
 
 
 def test_one_file_alone_where_two_show_the_same_time(tmp_path):
     segments = write(tmp_path / "a", ramp(1000)) + write(tmp_path / "b", 5 * ramp(900, 50), START + 1)
-    window = WindowReader(segments, RATE).read(OWN, "Z", (START + 4).ns, 10.0)
+    window = WindowReader(segments, STEPS).read(OWN, "Z", (START + 4).ns)
     assert np.abs(window).max() == pytest.approx(1000, rel=0.1)
 
 
@@ -52,7 +56,7 @@ def test_reasons(tmp_path):
     faster = write(tmp_path / "e", ramp(500), component="1") + write(tmp_path / "f", ramp(1000), START + 10, 100, "1")
     (tmp_path / "g").write_bytes(b"damaged")
     damaged = [Segment(tmp_path / "g", OWN, "2", START.ns, (START + 20).ns, RATE)]
-    reader = WindowReader([*gap, *flat, *nan, *faster, *damaged], RATE)
+    reader = WindowReader([*gap, *flat, *nan, *faster, *damaged], STEPS)
     for component, start, reason in [
         ("Z", 5, "gap of 50 samples"),
         ("Z", 100, "no data of XX.A..HHZ"),
@@ -63,4 +67,4 @@ def test_reasons(tmp_path):
         ("2", 5, "g cannot be read"),
     ]:
         with pytest.raises(Unusable, match=reason):
-            reader.read(OWN, component, (START + start).ns, 10.0)
+            reader.read(OWN, component, (START + start).ns)

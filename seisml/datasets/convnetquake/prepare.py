@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from obspy import UTCDateTime
 
-from seisml.catalogs.event_tables import EventTable, read_events, read_station_table
+from seisml.catalogs.event_tables import read_events, read_station_table
 from seisml.catalogs.stations import StationTable
 from seisml.datasets.convnetquake.plan import NOISE, PlannedWindow, PlanOptions, plan_windows
 from seisml.errors import UserError
@@ -19,7 +19,12 @@ from seisml.evaluation.figures.clusters import cluster_map
 from seisml.evaluation.figures.style import save
 from seisml.prepare.catalog_jobs import scan
 from seisml.prepare.files import PrepareOptions
-from seisml.prepare.folder import add_store_arguments, store_options
+from seisml.prepare.folder import (
+    add_preprocessing_arguments,
+    add_store_arguments,
+    preprocessing_options,
+    store_options,
+)
 from seisml.progress import follow
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.store import Store
@@ -27,6 +32,7 @@ from seisml.store.writer import StoreWriter
 from seisml.text_table import text_table
 from seisml.waveforms.index import WaveformIndex
 from seisml.waveforms.listing import walk
+from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import Unusable
 from seisml.waveforms.window_reader import WindowReader
 
@@ -46,12 +52,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--out", metavar="STORE", type=Path, required=True, help="folder of the store to make")
     parser.add_argument("--clusters", metavar="K", type=int, default=default.n_clusters,
                         help="number of geographic clusters (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--length", metavar="S", type=float, default=default.length, help="window length (default: 10)")
-    parser.add_argument("--sampling-rate", metavar="HZ", type=float, default=100.0, help="(default: 100)")
-    parser.add_argument("--components", default=default.components, help="(default: %(default)s)")
-    parser.add_argument(
-        "--bandpass", metavar=("LOW", "HIGH"), nargs=2, type=float, help="corners in Hz (default: none)"
-    )
     parser.add_argument("--velocity", metavar="KM/S", type=float, default=default.velocity,
                         help="mean velocity to the station, where it has no P pick (default: 5)")  # fmt: skip
     parser.add_argument("--picks-only", action="store_true", help="events only where they have a P pick at the station")
@@ -69,6 +69,8 @@ def add_arguments(parser: ArgumentParser) -> None:
                         help="in stretches up to this long, as triggers cut them, only what comes before a known event "
                         "counts as noise (default: %(default)g)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="seed of clusters and positions (default: 0)")
+    steps = Preprocessing(components=default.components, sampling_rate=100.0, length=default.length, detrend="constant")
+    add_preprocessing_arguments(parser, steps)
     add_store_arguments(parser)
 
 
@@ -81,7 +83,8 @@ def run(arguments: Namespace) -> int:
     Raises:
         UserError: A path or an option is wrong, or no event window could be made.
     """
-    how, plan = store_options(arguments), _plan_options(arguments)
+    how, steps = store_options(arguments), preprocessing_options(arguments)
+    plan = _plan_options(arguments, steps)
     for path in filter(None, (arguments.waveforms, arguments.catalog, arguments.stations)):
         if not path.exists():
             raise UserError(f"{path}: no such file or folder; check the path")
@@ -91,8 +94,8 @@ def run(arguments: Namespace) -> int:
     files = [path for path in files if path.resolve() not in others]
     if not files:
         raise UserError(f"{arguments.waveforms}: holds no files; give the folder of the waveforms")
-    reading = {"sampling_rate": arguments.sampling_rate, "bandpass": arguments.bandpass}
-    options = {"command": "convnetquake", **vars(plan), **reading, "unit": how.unit, "measurement": how.measurement}
+    options = {"command": "convnetquake", **vars(plan)}
+    options |= {"preprocessing": steps.to_dict(), "measurement": how.measurement}
     sources = [*files, *table.files, *filter(None, [arguments.stations])]
     if not how.overwrite and is_current(how.out, options, sources):
         print(f"{how.out} is up to date (same files, same options); nothing to do. --overwrite rebuilds it.")
@@ -104,9 +107,7 @@ def run(arguments: Namespace) -> int:
     index = scan(files, 0.0, how.workers)
     windows, skipped = plan_windows(index, table.events, stations, plan)
     skipped = [*table.skipped, *((path.name, reason) for path, reason in index.skipped), *skipped]
-    band = tuple(arguments.bandpass) if arguments.bandpass else None
-    rate = arguments.sampling_rate
-    return _write(windows, index, table, (rate, band), how, options, sources, skipped, arguments.waveforms)
+    return _write(windows, index, steps, how, options, sources, skipped, arguments.waveforms)
 
 
 def draw_map(root: Path) -> Path:
@@ -116,11 +117,11 @@ def draw_map(root: Path) -> Path:
     return path
 
 
-def _plan_options(arguments: Namespace) -> PlanOptions:
+def _plan_options(arguments: Namespace, steps: Preprocessing) -> PlanOptions:
     plan = PlanOptions(
         n_clusters=arguments.clusters,
-        length=arguments.length,
-        components=arguments.components.upper(),
+        length=steps.length,
+        components=steps.components,
         velocity=arguments.velocity,
         picks_only=arguments.picks_only,
         lead=tuple(arguments.lead),
@@ -130,50 +131,37 @@ def _plan_options(arguments: Namespace) -> PlanOptions:
         longest_event_file=arguments.longest_event_file,
         seed=arguments.seed,
     )
-    for name in ("length", "velocity"):
-        if not 0 < getattr(plan, name) < float("inf"):
-            raise UserError(f"--{name} {getattr(plan, name):g}: must be greater than 0")
+    if not 0 < plan.velocity < float("inf"):
+        raise UserError(f"--velocity {plan.velocity:g}: must be greater than 0")
     for name in ("noise_ratio", "gap", "coda"):
         if not getattr(plan, name) >= 0:
             raise UserError(f"--{name.replace('_', '-')} {getattr(plan, name):g}: must not be negative")
     if not plan.lead[0] <= plan.lead[1] <= plan.length:
         raise UserError(f"--lead {plan.lead[0]:g} {plan.lead[1]:g}: want MIN <= MAX <= --length")
-    if not plan.components or len(set(plan.components)) < len(plan.components):
-        raise UserError(f"--components {plan.components}: want one letter per component without repeats, like ZNE")
-    rate = arguments.sampling_rate
-    if not 0 < rate < float("inf"):
-        raise UserError(f"--sampling-rate {rate:g}: must be greater than 0")
-    if arguments.bandpass and not 0 < arguments.bandpass[0] < arguments.bandpass[1] < rate / 2:
-        low, high = arguments.bandpass
-        raise UserError(f"--bandpass {low:g} {high:g}: want 0 < LOW < HIGH < {rate / 2:g} Hz, half of --sampling-rate")
     return plan
 
 
 def _write(
     windows: list[PlannedWindow],
     index: WaveformIndex,
-    table: EventTable,
-    reading: tuple[float, tuple[float, float] | None],
+    steps: Preprocessing,
     how: PrepareOptions,
     options: dict[str, Any],
     sources: list[Path],
     skipped: list[tuple[str, str]],
     root: Path,
 ) -> int:
-    began, (rate, band) = time.monotonic(), reading
-    reader = WindowReader([segment for held in index.segments.values() for segment in held], rate, band)
+    began = time.monotonic()
+    reader = WindowReader([segment for held in index.segments.values() for segment in held], steps)
     kept: list[PlannedWindow] = []
-    with StoreWriter(how.out, options, sources, how.overwrite, how.unit, how.measurement) as writer:
+    with StoreWriter(how.out, options, sources, how.overwrite, steps.unit, how.measurement) as writer:
         for window in follow(windows, "reading", "window"):
             try:
-                channels = [
-                    reader.read(window.instrument, letter, window.start, options["length"])
-                    for letter in window.channels.values()
-                ]
+                channels = [reader.read(window.instrument, letter, window.start) for letter in window.channels.values()]
             except Unusable as reason:
                 skipped.append((f"{window.label} {window.instrument} {UTCDateTime(ns=window.start)}", str(reason)))
                 continue
-            writer.add(np.stack(channels), _metadata(window, rate, reader, root))
+            writer.add(np.stack(channels), _metadata(window, steps.sampling_rate, reader, root))
             kept.append(window)
         for name, reason in skipped:
             writer.skip(name, reason)

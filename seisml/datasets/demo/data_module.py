@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from seisml.data.datamodule import StoreDataModule
-from seisml.datasets.demo.events import CHANNELS, CLASSES, SAMPLING_RATE, synthesize
+from seisml.datasets.demo.events import CHANNELS, CLASSES, N_SAMPLES, SAMPLING_RATE, synthesize
 from seisml.errors import UserError
 from seisml.progress import follow
 from seisml.store.store import UNLABELED, StoreWriter, is_current
+from seisml.waveforms.preprocessing import Preprocessing
 
 EXAMPLE = "seisml prepare demo --out data/demo"
 N_PER_CLASS = 50
@@ -87,8 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _options(n_per_class: int, n_unlabeled: int, seed: int) -> dict[str, Any]:
+    steps = Preprocessing(sampling_rate=SAMPLING_RATE, length=N_SAMPLES / SAMPLING_RATE, unit="counts")
     return {
         "dataset": "demo",
+        "preprocessing": steps.to_dict(),
         "recipe": _RECIPE,
         "n_per_class": n_per_class,
         "n_unlabeled": n_unlabeled,

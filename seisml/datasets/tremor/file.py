@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from seisml.errors import UserError
+from seisml.waveforms.preprocessing import Preprocessing
 
 CLASSES = ("none", "tremor")
 # What follows the event in `source` is the station: its number, or the codes that stand before a year and day.
@@ -37,6 +39,7 @@ class TremorFile:
         n_traces: (N,) int, all 1.
         n_samples: (N,) int.
         sampling_rate: (N,) float, in Hz.
+        preprocessing: What was done to the recordings, by the file's attribute ``preprocessing``; unknown without one.
 
     Raises:
         UserError: The file is missing or does not hold what it should.
@@ -53,6 +56,7 @@ class TremorFile:
                 raise UserError(f"{self.root}: X has the shape {shape}, not (windows, samples); store it so")
             sources = _texts(file["source"][()]) if "source" in file else None
             rate = sampling_rate or file.attrs.get("sampling_rate") or PUBLISHED_RATES.get(shape[1])
+            self.preprocessing = _preprocessing(file, self.root)
         if not rate:
             raise UserError(
                 f"{self.root}: does not say its sampling rate; set dataset.sampling_rate (Hz), "
@@ -146,6 +150,21 @@ class TremorFile:
                 self._array = dataset
             self._pid = os.getpid()
         return self._array
+
+
+def _preprocessing(file: h5py.File, path: Path) -> Preprocessing:
+    """What the file says; one that an earlier version made says it among its options."""
+    said, where = file.attrs.get("preprocessing"), f"{path}: attribute preprocessing"
+    earlier = file.get("prepare.json")
+    try:
+        if said is not None:
+            return Preprocessing.from_dict(json.loads(said), where)
+        if isinstance(earlier, h5py.Dataset) and earlier.shape == ():
+            options = json.loads(earlier[()])
+            return Preprocessing.from_earlier(options.get("options"), f"{path}: prepare.json")
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{where}: is no JSON mapping; make the file again") from error
+    return Preprocessing(known=False)
 
 
 def _opened(path: Path) -> h5py.File:

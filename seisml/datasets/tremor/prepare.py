@@ -21,11 +21,13 @@ from seisml.catalogs.event_tables import EventTable, epicentral_distance, read_e
 from seisml.catalogs.stations import StationTable
 from seisml.errors import UserError
 from seisml.prepare.catalog_jobs import scan
+from seisml.prepare.folder import add_preprocessing_arguments, preprocessing_options
 from seisml.progress import follow
 from seisml.store.folder import fingerprint
 from seisml.waveforms.index import Instrument, WaveformIndex
 from seisml.waveforms.intervals import side_by_side, spans, without
 from seisml.waveforms.listing import walk
+from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import Unusable
 from seisml.waveforms.times import DAY_NS
 from seisml.waveforms.window_reader import WindowReader
@@ -33,7 +35,7 @@ from seisml.waveforms.window_reader import WindowReader
 EXAMPLE = "seisml prepare tremor SDS --events large.csv --stations stations.xml --out data/tremor_20hz.h5"
 
 PREPARED = "prepare.json"  # data set that says what the file was made from
-MARGIN = 60.0  # s read on either side of a window for the filter
+PREPROCESSING = Preprocessing(components="Z", sampling_rate=20.0, bandpass=(2.0, 5.0), length=1000.0)
 STALE = 24 * 3600.0  # s without a write after which a half-written file is that of a killed writer
 KILOMETRES_PER_SECOND = 4.0  # a window starts when a surface wave of this velocity arrives
 
@@ -59,15 +61,11 @@ def add_arguments(parser: ArgumentParser) -> None:
                         help="station coordinates: CSV with network, station, latitude, longitude, StationXML, "
                         "or a SEISAN STATION0.HYP")  # fmt: skip
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="HDF5 file to make")
-    parser.add_argument("--sampling-rate", metavar="HZ", type=float, default=20.0, help="20 or 100 (default: 20)")
-    parser.add_argument("--length", metavar="S", type=float, default=1000.0, help="window length (default: 1000)")
-    parser.add_argument("--bandpass", metavar=("LOW", "HIGH"), nargs=2, type=float, default=(2.0, 5.0),
-                        help="corners in Hz (default: 2 5)")  # fmt: skip
-    parser.add_argument("--components", default="Z", help="components, an example each (default: Z)")
     parser.add_argument("--min-magnitude", metavar="M", type=float, help="leave out smaller earthquakes")
     parser.add_argument("--negatives", metavar="RATIO", type=float, default=1.0,
                         help="windows of quiet days per window after an earthquake (default: 1)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="seed of the quiet windows' positions (default: 0)")
+    add_preprocessing_arguments(parser, PREPROCESSING)
     parser.add_argument("--overwrite", action="store_true", help="rebuild the file where it exists")
 
 
@@ -80,7 +78,8 @@ def run(arguments: Namespace) -> int:
     Raises:
         UserError: A path or an option is wrong, or no window could be made.
     """
-    options = _options(arguments)
+    steps, options = preprocessing_options(arguments), _options(arguments)
+    options["preprocessing"] = steps.to_dict()
     out = Path(os.path.realpath(arguments.out))
     others = {path.resolve() for path in (arguments.events, arguments.stations)} | {out}
     files = [arguments.waveforms] if arguments.waveforms.is_file() else sorted(walk(arguments.waveforms, out))
@@ -97,8 +96,8 @@ def run(arguments: Namespace) -> int:
         table.events = [event for event in table.events if (event.magnitude or -9) >= arguments.min_magnitude]
     index = scan(files, 0.0, 1)
     skipped = [*table.skipped, *((path.name, reason) for path, reason in index.skipped)]
-    windows = plan(index, table, stations, options, skipped)
-    _write(out, windows, index, options, made_from, skipped)
+    windows = plan(index, table, stations, steps, options, skipped)
+    _write(out, windows, index, steps, made_from, skipped)
     return 0
 
 
@@ -106,6 +105,7 @@ def plan(
     index: WaveformIndex,
     table: EventTable,
     stations: StationTable,
+    steps: Preprocessing,
     options: dict[str, Any],
     skipped: list[tuple[str, str]],
 ) -> list[PlannedWindow]:
@@ -118,10 +118,11 @@ def plan(
         index: Headers of the waveform files.
         table: The earthquakes.
         stations: Where stations stand.
-        options: ``length`` (s), ``components``, ``negatives``, ``seed``.
+        steps: Says the length and the components, an example each.
+        options: ``negatives``, ``seed``.
         skipped: Reasons for what is left out are added here.
     """
-    length, random = round(options["length"] * 1e9), np.random.default_rng(options["seed"])
+    length, random = round(steps.length * 1e9), np.random.default_rng(options["seed"])
     positives: list[PlannedWindow] = []
     quiet: list[PlannedWindow] = []
     for instrument in sorted(index.segments):
@@ -140,7 +141,7 @@ def plan(
             starts.append((start, event.source_id))
             days = range(event.time.ns // DAY_NS, (start + length) // DAY_NS + 1)
             loud += [(day * DAY_NS, (day + 1) * DAY_NS) for day in days]
-        for component in options["components"]:
+        for component in steps.components:
             held = spans(index.segments[instrument], [component])
             for start, event_id in starts:
                 if any(s <= start and start + length <= e for s, e in held):
@@ -164,21 +165,13 @@ def plan(
 
 
 def _options(arguments: Namespace) -> dict[str, Any]:
-    low, high = arguments.bandpass
-    rate = arguments.sampling_rate
-    if not 0 < low < high < rate / 2:
-        raise UserError(f"--bandpass {low:g} {high:g}: want 0 < LOW < HIGH < {rate / 2:g} Hz, half of --sampling-rate")
-    for name in ("length", "negatives"):
-        if not 0 <= getattr(arguments, name) < float("inf"):
-            raise UserError(f"--{name} {getattr(arguments, name):g}: must not be negative")
-    if not arguments.length * rate >= 2:
-        raise UserError(f"--length {arguments.length:g}: must be greater than 0")
+    if not 0 <= arguments.negatives < float("inf"):
+        raise UserError(f"--negatives {arguments.negatives:g}: must not be negative")
     for path in (arguments.waveforms, arguments.events, arguments.stations):
         if not path.exists():
             raise UserError(f"{path}: no such file or folder; check the path")
-    keys = ("sampling_rate", "length", "components", "min_magnitude", "negatives", "seed")
-    options = {key: getattr(arguments, key) for key in keys}
-    return {"command": "tremor", "bandpass": [low, high], **options, "components": arguments.components.upper()}
+    keys = ("min_magnitude", "negatives", "seed")
+    return {"command": "tremor", **{key: getattr(arguments, key) for key in keys}}
 
 
 def _is_done(out: Path, made_from: dict[str, Any], overwrite: bool) -> bool:
@@ -203,15 +196,14 @@ def _write(
     out: Path,
     windows: list[PlannedWindow],
     index: WaveformIndex,
-    options: dict[str, Any],
+    steps: Preprocessing,
     made_from: dict[str, Any],
     skipped: list[tuple[str, str]],
 ) -> None:
     """Read the windows and write the file in one rename, or nothing."""
-    rate, length = options["sampling_rate"], options["length"]
+    rate, length = steps.sampling_rate, steps.length
     n_samples = round(length * rate)
-    segments = [segment for held in index.segments.values() for segment in held]
-    reader = WindowReader(segments, rate, tuple(options["bandpass"]), MARGIN)
+    reader = WindowReader([segment for held in index.segments.values() for segment in held], steps)
     numbers = {code: number for number, code in enumerate(sorted({_station(window) for window in windows}))}
     kept: list[PlannedWindow] = []
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
@@ -228,7 +220,7 @@ def _write(
             data = file.create_dataset("X", shape, np.float32, maxshape=(None, n_samples), chunks=(1, n_samples))
             for window in follow(windows, "reading", "window"):
                 try:
-                    samples = reader.read(window.instrument, window.component, window.start, length)
+                    samples = reader.read(window.instrument, window.component, window.start)
                 except Unusable as reason:
                     skipped.append((f"{window.event} {_station(window)}", str(reason)))
                     continue
@@ -246,6 +238,7 @@ def _write(
             times = [str(UTCDateTime(ns=window.start)) for window in kept]
             file.create_dataset("start_time", data=times, dtype=text)
             file.attrs["sampling_rate"] = rate
+            file.attrs["preprocessing"] = json.dumps(steps.to_dict())
             prepared = {**made_from, "seisml_version": __version__, "skipped": skipped}
             file[PREPARED] = json.dumps(prepared)
         os.replace(partial, out)
