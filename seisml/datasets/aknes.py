@@ -66,6 +66,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="fetch the public archive into SRC first (continued where it stopped, tested, then unpacked)",
     )
     parser.add_argument("--url", help="fetch it from this address instead of Google Drive or figshare")
+    parser.add_argument("--checksum", help="refuse another archive: md5:... (figshare shows it) or sha256:...")
     add_preprocessing_arguments(parser)
     add_store_arguments(parser)
 
@@ -83,7 +84,7 @@ def run(arguments: Namespace) -> int:
     source: Path = arguments.source
     samples = find_samples(source)
     if samples is None and arguments.download:
-        download(source, [arguments.url] if arguments.url else [DRIVE_URL, FIGSHARE_URL])
+        download(source, [arguments.url] if arguments.url else [DRIVE_URL, FIGSHARE_URL], arguments.checksum)
         samples = find_samples(source)
     if samples is None:
         raise UserError(
@@ -93,12 +94,13 @@ def run(arguments: Namespace) -> int:
     return prepare_files(listing, how, steps, {"command": "aknes"})
 
 
-def download(folder: Path, urls: list[str]) -> None:
+def download(folder: Path, urls: list[str], checksum: str | None = None) -> None:
     """Fetch and unpack the archive from the first address that gives it.
 
     Args:
         folder: Where it goes.
         urls: Addresses to try, in order.
+        checksum: What the archive must have; see :func:`fetch`.
 
     Raises:
         UserError: None of them gives it, or what came is damaged or unsafe.
@@ -108,7 +110,7 @@ def download(folder: Path, urls: list[str]) -> None:
         digest = hashlib.sha256(url.encode()).hexdigest()[:8]
         archive = folder / f"aknes-{digest}.zip"  # each address has its own file: one never continues another's
         try:
-            fetch(url, archive)
+            fetch(url, archive, checksum=checksum)
         except DownloadError as error:
             failures.append(str(error))
             continue

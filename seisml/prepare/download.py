@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 import re
 import shutil
@@ -12,7 +11,9 @@ import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
+
+from pooch.hashes import hash_matches
 
 from seisml.errors import UserError
 from seisml.progress import Progress, follow
@@ -37,24 +38,25 @@ class DownloadError(UserError):
     """An address does not give its file; the message names the host and the cause."""
 
 
-def fetch(url: str, target: Path, pause: float = 2.0) -> Path:
+def fetch(url: str, target: Path, pause: float = 2.0, checksum: str | None = None) -> Path:
     """Download a file; what an earlier, interrupted call got is kept in ``<target>.part`` and continued.
 
     Args:
         url: http(s) address. A page of Google Drive that asks to confirm a large file is answered.
         target: Where the finished file goes; nothing is fetched where it exists.
         pause: Seconds before a dropped connection is tried again.
+        checksum: What the file must have, such as ``md5:0123...`` or ``sha256:0123...``; a bare one is SHA-256.
 
     Returns:
         ``target``.
 
     Raises:
-        DownloadError: No connection, or the server does not give the file.
+        DownloadError: No connection, the server does not give the file, or another one; that is removed.
     """
     import requests
 
     if target.is_file():
-        return target
+        return _checked(target, checksum, url)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     failure, attempt = "the connection drops", 0
@@ -62,6 +64,7 @@ def fetch(url: str, target: Path, pause: float = 2.0) -> Path:
         before = part.stat().st_size if part.exists() else 0
         try:
             if _fetch_once(requests, url, part):
+                _checked(part, checksum, url)
                 os.replace(part, target)
                 return target
         except requests.exceptions.RequestException as error:
@@ -72,6 +75,19 @@ def fetch(url: str, target: Path, pause: float = 2.0) -> Path:
         time.sleep(pause * attempt)
     kept = f", {part.stat().st_size / 2**20:.1f} MiB are kept for the next run" if part.exists() else ""
     raise DownloadError(f"{_host(url)}: {failure}{kept}")
+
+
+def _checked(file: Path, checksum: str | None, url: str) -> Path:
+    """Return the file; remove it and refuse where it has another checksum."""
+    if checksum is not None:
+        try:
+            is_right = hash_matches(str(file), checksum, source=_host(url))
+        except ValueError as error:
+            raise UserError(f"{checksum}: {error}; write it as md5:... or sha256:...") from error
+        if not is_right:
+            file.unlink()
+            raise DownloadError(f"{_host(url)}: gives a file without the checksum {checksum}; it is removed")
+    return file
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -124,9 +140,7 @@ def _fetch_once(requests: Any, url: str, part: Path) -> bool:
     with requests.Session() as session:
         answer = session.get(url, headers=headers, stream=True, timeout=_TIMEOUT)
         if answer.status_code < 400 and "text/html" in answer.headers.get("Content-Type", ""):
-            confirmed = _confirmed_address(answer.text)
-            if confirmed is None:
-                raise DownloadError(f"{_host(url)}: gives a web page, not the archive (daily limit reached, or moved)")
+            confirmed = _confirmed_address(answer.text, url)
             answer = session.get(confirmed, headers=headers, stream=True, timeout=_TIMEOUT)
         with answer:
             if answer.status_code == 416:  # nothing beyond what we have
@@ -169,13 +183,17 @@ def _first_byte(answer: Any) -> int:
     return int(match[1]) if match else -1
 
 
-def _confirmed_address(page: str) -> str | None:
+def _confirmed_address(page: str, url: str) -> str:
     """Google Drive shows a form before files too large for its virus scan: the address that the form leads to."""
-    action = re.search(r'<form[^>]+id="download-form"[^>]+action="([^"]+)"', page)
-    if not action:
-        return None
-    fields = re.findall(r'<input[^>]+type="hidden"[^>]+name="([^"]+)"[^>]+value="([^"]*)"', page)
-    return html.unescape(action[1]) + "?" + urlencode({name: html.unescape(value) for name, value in fields})
+    from gdown.download import get_url_from_gdrive_confirmation  # here: half a second that few downloads need
+    from gdown.exceptions import FileURLRetrievalError
+
+    try:
+        return get_url_from_gdrive_confirmation(page)
+    except (FileURLRetrievalError, KeyError) as error:
+        raise DownloadError(
+            f"{_host(url)}: gives a web page, not the archive (daily limit reached, or moved)"
+        ) from error
 
 
 def _plain(name: str) -> str:

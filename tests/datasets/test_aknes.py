@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import os
 import re
@@ -214,6 +215,21 @@ def test_fetch_answers_the_page_of_a_large_file(server, tmp_path):
     server.pages["/archive.zip"] = "<html>quota exceeded</html>"
     with pytest.raises(DownloadError, match="web page, not the archive"):
         fetch(server.url, tmp_path / "b.zip")
+
+
+@pytest.mark.parametrize("kind", ["md5", "sha256"])
+def test_fetch_checks_the_checksum(server, tmp_path, kind):
+    right = f"{kind}:{hashlib.new(kind, server.data).hexdigest()}"
+    assert fetch(server.url, tmp_path / "a.zip", checksum=right).read_bytes() == server.data
+    server.data = server.data[::-1]
+    with pytest.raises(DownloadError, match=f"without the checksum {right}; it is removed"):
+        fetch(server.url, tmp_path / "b.zip", checksum=right)
+    assert os.listdir(tmp_path) == ["a.zip"]
+    (tmp_path / "a.zip").write_bytes(b"damaged on disk")
+    with pytest.raises(DownloadError, match="without the checksum"):
+        fetch(server.url, tmp_path / "a.zip", checksum=right)
+    with pytest.raises(UserError, match="^sha1999:77: .*write it as md5"):
+        fetch(server.url, tmp_path / "c.zip", checksum="sha1999:77")
 
 
 def test_fetch_of_what_is_not_there(server, tmp_path):
