@@ -62,3 +62,17 @@ def test_convnetquake(tmp_path):
     assert metrics["classes"] == ["noise", "cluster_1", "cluster_2"] and "train/l2" in metrics
     method = load_method(tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert method.task.noise_class == "noise" and method.encoder.n_samples == 1000
+
+
+def test_convnetquake_leaves_the_constant_answer(tmp_path):
+    """At the published rate; from PyTorch's default weights the loss stays at ln 2 while the penalty falls."""
+    generator, time = np.random.default_rng(0), np.arange(1000) / 100
+    with StoreWriter(tmp_path / "store", {}) as writer:
+        for number in range(160):
+            is_event = number % 2
+            tone = 5 * is_event * np.sin(2 * np.pi * 8 * time) * np.exp(-((time - 4) ** 2))
+            row = {"trace_category": ("noise", "event")[is_event], "source_id": f"event{number}"}
+            writer.add(generator.standard_normal((3, 1000)) + tone, row | {"trace_sampling_rate_hz": 100.0})
+    changes = ["dataset.batch_size=32", "trainer_params.max_steps=80", "figures=false", "augmentations=[]"]
+    metrics = run(tmp_path / "run", "convnetquake", tmp_path / "store", *changes)
+    assert metrics["train/loss"] < 0.6 and metrics["test/acc"] > 0.8

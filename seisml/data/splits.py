@@ -2,7 +2,25 @@
 
 Every procedure is a pure function of the metadata, the ratios and a seed; rows may stand in any order. Records marked
 ``Unlabeled`` never test; they join the training part only for self-supervision, and only where nothing of theirs
-(event, station or time, as the split is made) tests; the published procedure takes a share of them.
+(event, station or time, as the split is made) tests.
+
+The procedures:
+
+- ``stratified`` (by record): labelled rows sorted by (class, file name), then scikit-learn's stratified
+  ``train_test_split``, whose membership it reproduces. For pretraining all unlabelled rows join the training part.
+  Another train ratio gives another test part, which an encoder pretrained with the first may have seen.
+- ``published`` (Lee et al.; by record): the same for supervised training. Pretraining splits all rows in that way,
+  unlabelled ones as a class of their own: only ``train_data_ratio`` of them train, the others go unused.
+- ``fixed_test``: the test part is drawn once per seed and never moves. The training part is what is left, and
+  ``train_data_ratio / (1 - test_data_ratio)`` of its events (0.8 with 0.2: all of them; records with
+  ``by="record"``) train: stratified, at least one per class, and nested (5 % lies within 10 %).
+- ``column``: SeisBench's ``split`` column gives the parts; the training part is thinned as under ``fixed_test``.
+
+With ``by`` other than ``record``, ``stratified`` and ``published`` are ``fixed_test``.
+
+Grouped, ``event`` keeps the records of a source_id together, stratified by the set of classes that the event
+carries. ``station`` tests on stations that never train; an event seen on both sides keeps its records on one side
+only, the others go unused. ``time`` tests on the last events and tunes on those before.
 """
 
 from __future__ import annotations
@@ -88,21 +106,7 @@ def make_split(
 ) -> Split:
     """Split a data set.
 
-    - ``stratified`` (by record): labelled rows sorted by (class, file name), then scikit-learn's stratified
-      ``train_test_split``, whose membership it reproduces. For pretraining all unlabelled rows join the training part.
-      Another train ratio gives another test part, which an encoder pretrained with the first may have seen.
-    - ``published`` (Lee et al.; by record): the same for supervised training. Pretraining splits all rows in that way,
-      unlabelled ones as a class of their own: only ``train_data_ratio`` of them train, the others go unused.
-    - ``fixed_test``: the test part is drawn once per seed and never moves. The training part is what is left, and
-      ``train_data_ratio / (1 - test_data_ratio)`` of its events (0.8 with 0.2: all of them; records with
-      ``by="record"``) train: stratified, at least one per class, and nested (5 % lies within 10 %).
-    - ``column``: SeisBench's ``split`` column gives the parts; the training part is thinned as under ``fixed_test``.
-
-    With ``by`` other than ``record``, ``stratified`` and ``published`` are ``fixed_test``.
-
-    Grouped, ``event`` keeps the records of a source_id together, stratified by the set of classes that the event
-    carries. ``station`` tests on stations that never train; an event seen on both sides keeps its records on one side
-    only, the others go unused. ``time`` tests on the last events and tunes on those before.
+    The procedures and groupings are those of this module's docstring.
 
     Args:
         metadata: One row per record, with ``trace_category`` and, where the procedure needs them,
@@ -113,9 +117,10 @@ def make_split(
         test_data_ratio: Share of all labelled events (records) that tests, in (0, 1).
         dev_data_ratio: Share of the training part that is set aside for choosing models, in [0, 1).
         seed: Seed of the draw.
-        procedure: How the parts are drawn, see above.
-        by: What stays together, see above.
-        is_ssl: Whether unlabelled records train too. Where labelled records go does not depend on it.
+        procedure: How the parts are drawn.
+        by: What stays together.
+        is_ssl: Whether unlabelled records train too. Where labelled records go does not depend on it, but with
+            ``published``.
         unlabeled: The category of records without a label.
 
     Returns:
@@ -133,28 +138,18 @@ def make_split(
     labelled, free = np.flatnonzero(labels != unlabeled), np.flatnonzero(labels == unlabeled)
     if not len(labelled) and not (is_ssl and len(free)):
         raise UserError("no labelled record to split: give trace_category in metadata.csv, or set dataset.is_ssl=true")
-    draw = GroupDraw(metadata, labels, seed, "record" if by == "record" else "event")
-    fraction = min(1.0, train_data_ratio / (1 - test_data_ratio))
-    if not len(labelled):
-        parts = {"train": labelled, "dev": labelled, "test": labelled}
-    elif procedure == "column":
-        parts = _column_parts(metadata, labelled)
-        parts["train"] = draw.thinned(parts["train"], fraction)
-    elif procedure in ("stratified", "published") and by == "record":
-        ratios = (train_data_ratio, test_data_ratio, dev_data_ratio)
-        if is_ssl and procedure == "published":
-            parts = _stratified_parts(metadata, labels, np.arange(len(labels)), seed, ratios)
-            free = np.intersect1d(free, parts["train"])
-            parts = {part: np.intersect1d(labelled, rows) for part, rows in parts.items()}
-        else:
-            parts = _stratified_parts(metadata, labels, labelled, seed, ratios)
-    else:
-        cut = {"time": draw.last_in_time, "station": draw.stations}.get(by, draw.groups)
-        test, rest = cut(labelled, test_data_ratio, TEST)
-        dev, rest = cut(rest, dev_data_ratio, DEV) if dev_data_ratio > 0 else (labelled[:0], rest)
-        parts = {"train": draw.thinned(rest, fraction), "dev": dev, "test": test}
+    splits_all = is_ssl and procedure == "published" and by == "record"
+    ratios = (train_data_ratio, test_data_ratio, dev_data_ratio)
+    drawn = dict.fromkeys(PARTS, labelled)
+    if len(labelled):
+        rows = np.arange(len(labels)) if splits_all else labelled
+        drawn = _draw_parts(metadata, labels, rows, seed, ratios, procedure, by)
+    parts = {part: np.intersect1d(rows, labelled) for part, rows in drawn.items()}
     if is_ssl:
-        free = _column_parts(metadata, free)["train"] if procedure == "column" else free
+        if splits_all and len(labelled):
+            free = np.intersect1d(free, drawn["train"])
+        elif procedure == "column":
+            free = _column_parts(metadata, free)["train"]
         held = np.concatenate([parts["dev"], parts["test"]])
         parts["train"] = np.concatenate([parts["train"], _apart(metadata, free, held, by)])
     parts = {part: np.sort(rows).astype(np.int64) for part, rows in parts.items()}
@@ -163,6 +158,30 @@ def make_split(
     identities = record_ids(metadata)
     lines = sorted(f"{part}\t{identity}\n" for part in PARTS for identity in identities[parts[part]])
     return Split(**parts, hash=hashlib.sha256("".join(lines).encode()).hexdigest())
+
+
+def _draw_parts(
+    metadata: pd.DataFrame,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    seed: int,
+    ratios: tuple[float, float, float],
+    procedure: Procedure,
+    by: Grouping,
+) -> dict[str, np.ndarray]:
+    """Draw the parts of some rows; ratios are those of train, test and dev."""
+    if procedure in ("stratified", "published") and by == "record":
+        return _stratified_parts(metadata, labels, rows, seed, ratios)
+    train_ratio, test_ratio, dev_ratio = ratios
+    draw = GroupDraw(metadata, labels, seed, "record" if by == "record" else "event")
+    if procedure == "column":
+        parts = _column_parts(metadata, rows)
+    else:
+        cut = {"time": draw.last_in_time, "station": draw.stations}.get(by, draw.groups)
+        test, rest = cut(rows, test_ratio, TEST)
+        dev, rest = cut(rest, dev_ratio, DEV) if dev_ratio > 0 else (rows[:0], rest)
+        parts = {"train": rest, "dev": dev, "test": test}
+    return parts | {"train": draw.thinned(parts["train"], min(1.0, train_ratio / (1 - test_ratio)))}
 
 
 def _stratified_parts(
