@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from seisml.data.dataset import StoreDataset, make_loader
 from seisml.data.facts import DataFacts
-from seisml.data.sampling import EpochSampler, StoreDataset, make_loader
+from seisml.data.sampling import EpochSampler
+from seisml.data.shapes import check_traces, one_length, one_sampling_rate
 from seisml.data.splits import Grouping, Procedure, Split, make_split
 from seisml.data.windows import Windows, window_samples
 from seisml.errors import UserError, nearest
@@ -54,6 +56,8 @@ class StoreDataModule(pl.LightningDataModule):
         random_starts: Move each training window at random within its share of the record, anew in every epoch.
         recorded_noise: Class whose training records give the noise that the augmentation RecordedNoise mixes in; with
             one, each batch carries as much noise as waveforms. Null: none.
+        dead_traces: ``skip`` neither draws traces that are constant over a window nor counts them in an ensemble, and
+            leaves out windows that have no other; ``keep`` takes them.
         label_column: Column of the metadata that holds the class.
         unlabeled: Class name that means "no label".
         classes: Class names in the order of the labels; by default those of the store, alphabetically.
@@ -86,6 +90,7 @@ class StoreDataModule(pl.LightningDataModule):
         window_overlap: float = 0.0,
         random_starts: bool = False,
         recorded_noise: str | None = None,
+        dead_traces: Literal["skip", "keep"] = "skip",
         label_column: str = "trace_category",
         unlabeled: str = "Unlabeled",
         classes: Sequence[str] | None = None,
@@ -111,7 +116,7 @@ class StoreDataModule(pl.LightningDataModule):
         self.single_train, self.single_test = return_single_spectrogram_train, return_single_spectrogram_test
         self.in_channels, self.n_samples = in_channels, n_samples
         self.window_length, self.window_overlap, self.random_starts = window_length, window_overlap, random_starts
-        self.recorded_noise = recorded_noise
+        self.recorded_noise, self.dead_traces = recorded_noise, dead_traces
         self.label_column, self.unlabeled = label_column, unlabeled
         self.classes, self.zero_weight_classes = classes, tuple(zero_weight_classes)
         self.task: Task = Unlabelled() if is_ssl else Classification()  # a run sets that of its method
@@ -132,9 +137,14 @@ class StoreDataModule(pl.LightningDataModule):
         settings = LabelSettings(self.label_column, self.unlabeled, classes, self.zero_weight_classes)
         labels = self.task.read(metadata, settings, str(store.root))
         self.labels, self._known = labels.values, labels.known
-        self._check_traces(store)
-        sampling_rate = self._sampling_rate(store)
-        n_samples = self._length(store, sampling_rate)
+        check_traces(store, self.in_channels)
+        sampling_rate = one_sampling_rate(store)
+        if self.window_length is None:
+            n_samples = one_length(store, self.n_samples)
+        elif self.n_samples is None:
+            n_samples = window_samples(self.window_length, self.window_overlap, sampling_rate, store)
+        else:
+            raise UserError("dataset.n_samples and dataset.window_length both say the length; set one to null")
         self.split: Split = self.make_split(metadata, self.task.strata(labels, event_ids(metadata), self.unlabeled))
         self.split.check_events(metadata)
         of_labels = self.task.facts(labels, self.labelled(self.split.train), settings)
@@ -218,8 +228,9 @@ class StoreDataModule(pl.LightningDataModule):
         Args:
             n_draws: Draws of one view from each event; ``None`` hands out all its traces.
         """
-        facts = self.facts
-        return StoreDataset(self.ready_store, self.labels, facts.n_samples, self.seed, n_draws, self.in_channels)
+        return StoreDataset(
+            self.ready_store, self.labels, self.facts.n_samples, self.seed, n_draws, self.in_channels, self.dead_traces
+        )
 
     def windows(self, rows: np.ndarray) -> Windows:
         """Windows of chosen rows (N,): whole records, or what ``window_length`` cuts from their stretches."""
@@ -280,38 +291,3 @@ class StoreDataModule(pl.LightningDataModule):
                 f"{nearest(self.recorded_noise, sorted(set(names)))}"
             )
         return windows
-
-    def _check_traces(self, store: Store) -> None:
-        short = np.flatnonzero(store.n_traces < self.in_channels)
-        if len(short):
-            name = store.metadata["trace_name"].iloc[short[0]]
-            raise UserError(
-                f"{store.root}: record {name} has {store.n_traces[short[0]]} trace(s), fewer than in_channels="
-                f"{self.in_channels}; set model_params.in_channels=1 or prepare the data with all components"
-            )
-
-    def _sampling_rate(self, store: Store) -> float:
-        rates = np.unique(store.sampling_rate)
-        if len(rates) > 1:
-            listed = ", ".join(f"{rate:g}" for rate in rates)
-            raise UserError(
-                f"{store.root} mixes sampling rates ({listed} Hz); "
-                f"prepare it again with --sampling-rate {rates[0]:g} so that one network can read all of it"
-            )
-        return float(rates[0])
-
-    def _length(self, store: Store, sampling_rate: float) -> int:
-        if self.window_length is not None:
-            if self.n_samples is not None:
-                raise UserError("dataset.n_samples and dataset.window_length both say the length; set one to null")
-            return window_samples(self.window_length, self.window_overlap, sampling_rate, store)
-        if self.n_samples is not None:
-            return self.n_samples
-        lengths = np.unique(store.n_samples)
-        if len(lengths) > 1:
-            raise UserError(
-                f"{store.root} holds records of {lengths[0]} to {lengths[-1]} samples; set dataset.window_length to "
-                "cut them into windows or dataset.n_samples to cut or pad them to one length, or prepare it again with "
-                "--length"
-            )
-        return int(lengths[0])

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from seisml.data.datamodule import StoreDataModule
-from seisml.data.sampling import EpochSampler, Key, StoreDataset
+from seisml.data.dataset import StoreDataset
+from seisml.data.sampling import EpochSampler, Key
 from seisml.data.windows import Windows
 from seisml.errors import UserError
 from seisml.store.store import Store

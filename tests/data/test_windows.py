@@ -12,6 +12,7 @@ import torch
 from seisml.config.compose import compose
 from seisml.data.balanced import BalancedDataModule
 from seisml.data.datamodule import StoreDataModule
+from seisml.data.dataset import StoreDataset
 from seisml.data.sampling import EpochSampler, Key
 from seisml.data.windows import Windows
 from seisml.errors import UserError
@@ -133,8 +134,6 @@ def test_stretches_keep_windows_from_crossing_a_place(hour):
 
 
 def test_a_target_of_its_own_for_each_window(hour):
-    from seisml.data.sampling import StoreDataset
-
     class LastSample(StoreDataset):
         def target(self, rows, starts):
             return starts + self.n_samples - 1
@@ -209,7 +208,7 @@ def test_pretraining_and_fine_tuning_on_windows_of_long_records(hour, tmp_path, 
         *PRETRAIN, f"dataset.root={hour}", *windows, "+dataset.random_starts=true", "trainer_params.max_epochs=1",
         f"encoder_folder={tmp_path / 'encoders'}", "dataset.batch_size=64",
     ])  # fmt: skip
-    metrics = train(cfg, tmp_path / "pretrained")
+    metrics = train(cfg, tmp_path / "pretrained").metrics
     assert metrics["train/loss"] > 0 and "train 1 records of 1 events in 719 windows" in capsys.readouterr().out
     split = pd.read_csv(tmp_path / "pretrained" / "split.csv")
     assert split[["part", "row", "first_start", "last_start", "n_windows"]].to_numpy().tolist() == [
@@ -221,6 +220,6 @@ def test_pretraining_and_fine_tuning_on_windows_of_long_records(hour, tmp_path, 
         *SMALL, f"dataset.root={root}", *windows[:2], "dataset.test_data_ratio=0.25", "dataset.train_data_ratio=0.75",
         f"load_encoder.ckpt_fname={encoder}", "trainer_params.max_epochs=3",
     ])  # fmt: skip
-    metrics = train(cfg, tmp_path / "tuned")
+    metrics = train(cfg, tmp_path / "tuned").metrics
     assert metrics["test/n"] == 2 * 23 and metrics["test/acc"] > 0.9
     assert load_method(tmp_path / "tuned" / "checkpoints" / "last.ckpt").facts.n_samples == 1000

@@ -1,0 +1,44 @@
+"""What the records of a store must have in common, so that one network reads them all."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seisml.errors import UserError
+from seisml.store.store import Store
+
+
+def check_traces(store: Store, in_channels: int) -> None:
+    """Refuse a store with records that have fewer traces than the network sees at once."""
+    short = np.flatnonzero(store.n_traces < in_channels)
+    if len(short):
+        name = store.metadata["trace_name"].iloc[short[0]]
+        raise UserError(
+            f"{store.root}: record {name} has {store.n_traces[short[0]]} trace(s), fewer than in_channels="
+            f"{in_channels}; set model_params.in_channels=1 or prepare the data with all components"
+        )
+
+
+def one_sampling_rate(store: Store) -> float:
+    """The sampling rate of all records, in Hz; refuse a store that mixes rates."""
+    rates = np.unique(store.sampling_rate)
+    if len(rates) > 1:
+        listed = ", ".join(f"{rate:g}" for rate in rates)
+        raise UserError(
+            f"{store.root} mixes sampling rates ({listed} Hz); "
+            f"prepare it again with --sampling-rate {rates[0]:g} so that one network can read all of it"
+        )
+    return float(rates[0])
+
+
+def one_length(store: Store, n_samples: int | None) -> int:
+    """The length of all records in samples, or that which is asked for; refuse a store that mixes lengths."""
+    if n_samples is not None:
+        return n_samples
+    lengths = np.unique(store.n_samples)
+    if len(lengths) > 1:
+        raise UserError(
+            f"{store.root} holds records of {lengths[0]} to {lengths[-1]} samples; set dataset.window_length to cut "
+            "them into windows or dataset.n_samples to cut or pad them to one length, or prepare it again with --length"
+        )
+    return int(lengths[0])
