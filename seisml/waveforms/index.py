@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seisml.waveforms.process import Unusable
+from seisml.waveforms.joining import Place, place_pieces
+from seisml.waveforms.process import Unusable, plain_rate
 from seisml.waveforms.read import read_headers
 
 _JOIN_SECONDS = 2.0  # parts of one record in separate files begin and end this close together
@@ -38,6 +39,11 @@ class Segment:
     start: int
     end: int
     sampling_rate: float
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples, by the header's own rate, whose digits tell it."""
+        return round((self.end - self.start) * 1e-9 * self.sampling_rate) + 1
 
 
 @dataclass
@@ -158,6 +164,11 @@ def build_index(scans: Iterable[tuple[Path, list[Segment] | str]], longest_event
     index.event_parts.sort(key=lambda part: (part.paths[0], part.instrument))
     index.close()
     return index
+
+
+def place_segments(segments: Sequence[Segment], longest_gap: float = 0.0) -> list[Place]:
+    """Places of one channel's segments, in order of start; see :func:`seisml.waveforms.joining.place_pieces`."""
+    return place_pieces([(s.start, s.n_samples, plain_rate(s.sampling_rate)) for s in segments], longest_gap)
 
 
 def _join_parts(parts: list[EventPart]) -> list[EventPart]:

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from seisml.waveforms.index import Segment
+from seisml.waveforms.index import Segment, place_segments
 
 
-def spans(segments: list[Segment], components: list[str]) -> list[tuple[int, int]]:
+def spans(segments: list[Segment], components: list[str], longest_gap: float = 0.0) -> list[tuple[int, int]]:
     """Stretches of time in which every one of some components has data, by the files' headers.
 
     Args:
         segments: Of one instrument.
         components: Component letters.
+        longest_gap: Gaps up to this many seconds will be filled, and end no stretch.
 
     Returns:
-        (start, end) each, in ns, in order; pieces that follow each other within two samples are one.
+        (start, end) each, in ns, in order.
     """
     common: list[tuple[int, int]] | None = None
     for component in components:
-        own: list[tuple[int, int]] = []
-        pieces = [s for s in segments if s.component == component]
-        for segment in sorted(pieces, key=lambda segment: segment.start):
+        own: dict[tuple[int, float], int] = {}
+        pieces = sorted((s for s in segments if s.component == component), key=lambda segment: segment.start)
+        for segment, place in zip(pieces, place_segments(pieces, longest_gap), strict=True):
             end = segment.end + round(1e9 / segment.sampling_rate)  # the last sample counts whole
-            if own and segment.start - own[-1][1] <= 1e9 / segment.sampling_rate:
-                own[-1] = (own[-1][0], max(own[-1][1], end))
-            else:
-                own.append((segment.start, end))
-        common = own if common is None else _intersection(common, own)
+            stretch = place.stretch, place.sampling_rate
+            own[stretch] = max(own.get(stretch, end), end)
+        found = [(start, end) for (start, _), end in own.items()]
+        common = found if common is None else _intersection(common, found)
     return common or []
 
 

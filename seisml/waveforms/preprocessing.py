@@ -73,6 +73,11 @@ class Preprocessing:
             if bandpass_margin(rate, low, high) > LONGEST_MARGIN:
                 raise WrongStep("bandpass", f"{low:g} {high:g}: takes more than a day to settle; take a wider band")
 
+    @property
+    def longest_gap(self) -> float:
+        """Seconds up to which a gap is filled in a continuous record: those of a window."""
+        return self.length or 0.0 if self.gaps else 0.0
+
     # -- the steps -------------------------------------------------------------------------------------------------
     def target_rate(self, sampling_rate: float) -> float:
         """Rate in Hz of a recording of ``sampling_rate`` afterwards."""

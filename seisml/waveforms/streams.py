@@ -10,9 +10,7 @@ from pathlib import Path
 from seisml.errors import UserError
 from seisml.progress import follow
 from seisml.waveforms.components import choose_sensor
-from seisml.waveforms.index import Instrument, Segment, WaveformIndex, build_index, scan_file
-from seisml.waveforms.joining import place_pieces
-from seisml.waveforms.process import plain_rate
+from seisml.waveforms.index import Instrument, Segment, WaveformIndex, build_index, place_segments, scan_file
 from seisml.waveforms.times import DAY_NS, format_day
 
 
@@ -169,16 +167,15 @@ def list_files(streams: Iterable[str | Path]) -> list[Path]:
 
 
 def join_segments(segments: Iterable[Segment], longest_gap: float = 0.0) -> list[Piece]:
-    """Give the segments of one channel their places in unbroken stretches; see :func:`place_pieces`."""
+    """Give the segments of one channel their places in unbroken stretches."""
     ordered = sorted(segments, key=lambda s: (s.start, s.path))
-    # by the header's own rate, whose digits tell how many samples there are
-    counts = [round((s.end - s.start) * 1e-9 * s.sampling_rate) + 1 for s in ordered]
-    rates = [plain_rate(s.sampling_rate) for s in ordered]
-    places = place_pieces([(s.start, n, r) for s, n, r in zip(ordered, counts, rates, strict=True)], longest_gap)
     return [
-        Piece(s.path, s.instrument.band + s.component, s.start, n, place.sampling_rate, place.stretch, place.offset)
-        for s, n, place in zip(ordered, counts, places, strict=True)
-    ]
+        Piece(
+            s.path, s.instrument.band + s.component, s.start, s.n_samples, place.sampling_rate, place.stretch,
+            place.offset,
+        )
+        for s, place in zip(ordered, place_segments(ordered, longest_gap), strict=True)
+    ]  # fmt: skip
 
 
 def _channel_notes(

@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from obspy import UTCDateTime, read, read_events
 
 from seisml.cli import main
@@ -270,12 +271,16 @@ def test_a_damaged_report_is_computed_again(tmp_path, checkpoint):
     assert predict(checkpoint, [tmp_path / "in"], tmp_path / "out", QUIET)["computed"] == 1
 
 
-def test_the_filter_that_the_checkpoint_was_trained_with_is_applied(tmp_path, checkpoint):
-    import torch
-
+def with_record(checkpoint, path, **said):
     values = torch.load(checkpoint, weights_only=True)
-    values["seisml"]["data"] = {"bandpass": [1.0, 8.0], "components": "ZNE"}
-    torch.save(values, tmp_path / "filtered.ckpt")
+    values["seisml"] |= said
+    torch.save(values, path)
+    return path
+
+
+@pytest.mark.parametrize("key", ["preprocessing", "data"])  # checkpoints of earlier versions say it as data
+def test_the_filter_that_the_checkpoint_was_trained_with_is_applied(tmp_path, checkpoint, key):
+    with_record(checkpoint, tmp_path / "filtered.ckpt", **{key: {"bandpass": [1.0, 8.0], "components": "ZNE"}})
     x = make_record(400, {100.0: "earthquake"}, seed=3)
     x += 1e5 * np.sin(2 * np.pi * 0.1 * np.arange(x.shape[1]) / 20.0)  # microseism that drowns everything
     write(tmp_path / "in", "a.mseed", make_stream(x.astype(np.float32)))
@@ -283,6 +288,26 @@ def test_the_filter_that_the_checkpoint_was_trained_with_is_applied(tmp_path, ch
     filtered = predict(tmp_path / "filtered.ckpt", [tmp_path / "in"], tmp_path / "filtered", QUIET)
     assert [d.label for d in found(plain)] != ["earthquake"]
     assert any(d.label == "earthquake" and d.start < (START + 102).ns < d.end for d in found(filtered))
+    assert filtered["preprocessing"].bandpass == (1.0, 8.0) and not plain["preprocessing"].known
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"bandpass": [1e-9, 5.0]}, "bandpass"),
+        ({"bandpass": [[1], 5.0]}, "bandpass"),
+        ({"detrend": {"os.system": "x"}}, "detrend"),
+        ({"components": 7}, "components"),
+        ({"sampling_rate": float("inf")}, "sampling_rate"),
+        (["ZNE"], "not a mapping"),
+    ],
+)
+def test_a_checkpoint_with_a_senseless_preprocessing_is_refused(tmp_path, checkpoint, capsys, said, words):
+    path = with_record(checkpoint, tmp_path / "x.ckpt", preprocessing=said)
+    write(tmp_path, "a.mseed", make_stream(make_record(30, {})))
+    assert main(["predict", str(path), str(tmp_path / "a.mseed"), "--out", str(tmp_path / "out")]) == 2
+    message = capsys.readouterr().err.strip()
+    assert words in message and len(message.splitlines()) == 1 and len(message) < 300
 
 
 def test_probabilities_go_there_and_back(tmp_path):

@@ -14,6 +14,7 @@ from seisml.networks.convnet import ConvNetEncoder
 from seisml.networks.convnetquake import ConvNetQuakeEncoder
 from seisml.run.build import build_method
 from seisml.transforms.waveform import WaveformFrontEnd
+from seisml.waveforms.preprocessing import Preprocessing
 from tests.networks.heads import with_classifier
 
 GRID = WindowGrid(20.0, 200, 20)
@@ -128,6 +129,28 @@ def test_window_factors_equal_the_front_end(step):
         mean, factor = window_factors(waveform, grid, front_end)
         got = (windows.double().numpy() - mean[..., None]) * factor[..., None]
         np.testing.assert_allclose(got, front_end(windows.double()).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("detrend", ["constant", "linear"])
+@pytest.mark.parametrize("normalize", ["std", "peak", None])
+def test_both_paths_take_the_trend_of_each_window_away(detrend, normalize):
+    front_end = {"_target_": "seisml.transforms.waveform.WaveformFrontEnd", "normalize": normalize, "demean": False}
+    method, steps = build(front_end), Preprocessing(detrend=detrend)
+    waveform = record() + 200 * np.linspace(-1, 1, 2000, dtype=np.float32) ** 2  # a slope of its own in each window
+    usable = np.ones((91, 3), dtype=bool)
+    usable[7, 1] = False
+    fast, general = Scanner(method, GRID, preprocessing=steps), Scanner(method, GRID, preprocessing=steps)
+    general.waveforms = None
+    assert fast.fast
+    windows = steps.on_window(window_view(waveform, GRID)).astype(np.float32)
+    expected = torch.from_numpy(windows * usable[..., None])
+    batch = {"waveform": expected, "epoch": torch.zeros(91).long(), "index": torch.arange(91)}
+    with torch.no_grad():
+        expected = torch.exp(method.predict_log_probability(batch)[0]).numpy()
+    for scanner in (fast, general):
+        np.testing.assert_allclose(scanner(waveform, usable), expected, atol=1e-4)
+    untouched = np.abs(Scanner(method, GRID)(waveform, usable) - expected).max()
+    assert untouched > 1e-3 or (detrend == "constant" and normalize)  # who normalises takes the mean away anyway
 
 
 def test_threads_share_the_batches():

@@ -24,7 +24,7 @@ HOUR = 3600 * 10**9  # ns
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """How windows are chosen. Times in s; see the command's help."""
+    """How windows are chosen. Times in s; see the command's help, and :func:`spans` for ``longest_gap``."""
 
     n_clusters: int = 6
     length: float = 10.0
@@ -36,6 +36,7 @@ class PlanOptions:
     gap: float = 2.0
     coda: float = 60.0
     longest_event_file: float = 900.0
+    longest_gap: float = 0.0
     seed: int = 0
 
 
@@ -118,7 +119,7 @@ def plan_windows(
             continue
         place = stations.find(instrument.network, instrument.station, instrument.location)
         arrivals = [_arrival(event, instrument, place, options) for event in events]
-        stretches = spans(segments, list(channels.values()))
+        stretches = spans(segments, list(channels.values()), options.longest_gap)
         base = PlannedWindow(0, instrument, channels, NOISE, "", place)
         found += _event_windows(base, stretches, arrivals, options, random, skipped)
         noise += _noise_windows(base, stretches, arrivals, options, random)

@@ -129,6 +129,7 @@ def _plan_options(arguments: Namespace, steps: Preprocessing) -> PlanOptions:
         gap=arguments.gap,
         coda=arguments.coda,
         longest_event_file=arguments.longest_event_file,
+        longest_gap=steps.longest_gap,
         seed=arguments.seed,
     )
     if not 0 < plan.velocity < float("inf"):

@@ -142,7 +142,7 @@ def plan(
             days = range(event.time.ns // DAY_NS, (start + length) // DAY_NS + 1)
             loud += [(day * DAY_NS, (day + 1) * DAY_NS) for day in days]
         for component in steps.components:
-            held = spans(index.segments[instrument], [component])
+            held = spans(index.segments[instrument], [component], steps.longest_gap)
             for start, event_id in starts:
                 if any(s <= start and start + length <= e for s, e in held):
                     label = int(table.tremor.get(event_id, True))
