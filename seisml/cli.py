@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from seisml import __version__
-from seisml.errors import UserError, nearest
+from seisml.errors import UserError, disk_error, nearest
 
 
 class Command(NamedTuple):
@@ -84,10 +84,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, like head, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (UserError, OSError) as error:  # a full disk, a folder without permission: the system's words name it
+    except Exception as error:
+        line = str(error) if isinstance(error, UserError) else disk_error(error)
+        if line is None and not isinstance(error, OSError):
+            raise
         if os.environ.get("SEISML_TRACEBACK") == "1":
             traceback.print_exc()
-        print(f"seisml: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"seisml: error: {' '.join((line or str(error)).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("seisml: interrupted; finished parts are kept, nothing half is left", file=sys.stderr)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -11,6 +13,16 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+DISK_CURES = {
+    errno.ENOSPC: "the disk is full; free some space and run the command again",
+    errno.EDQUOT: "your quota is used up; free some space and run the command again",
+    errno.EFBIG: "the file is larger than the system allows; write to another disk or raise the limit",
+    errno.EROFS: "the disk is read-only; write to another folder",
+    errno.EACCES: "no permission; ask for it or choose another folder",
+    errno.EIO: "the disk does not answer as it should; check it, or write to another",
+}
+HDF5_CODE = re.compile(r"errno = (\d+)")  # what HDF5 says of the system's errors
 
 
 class UserError(Exception):
@@ -56,6 +68,25 @@ def shown(path: Path) -> str:
     return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)
 
 
+def disk_error(error: BaseException | None, path: str | os.PathLike[str] | None = None) -> str | None:
+    """Say in one line that a disk refused, and what to do; None where an exception has another cause.
+
+    Args:
+        error: What was raised; what lies behind it is looked at too.
+        path: What was being written, for errors that do not name a file.
+    """
+    while error is not None:
+        code = error.errno if isinstance(error, OSError) else None
+        said = HDF5_CODE.search(str(error))
+        if code not in DISK_CURES and said:
+            code = int(said[1])
+        if code in DISK_CURES:
+            name = error.filename if isinstance(error, OSError) else None
+            return f"{name or path or 'a file could not be written'}: {DISK_CURES[code]}"
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def report(error: BaseException, job: str = "") -> int:
     """Print an error: one line for bad input, the traceback for anything else or where the user asks for it.
 
@@ -65,6 +96,8 @@ def report(error: BaseException, job: str = "") -> int:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, UserError):
         cause = cause.__cause__
+    if cause is None and (line := disk_error(error)):
+        cause = UserError(line)
     if cause is None or any(os.environ.get(name) == "1" for name in ("SEISML_TRACEBACK", "HYDRA_FULL_ERROR")):
         traceback.print_exception(error)
     if cause is None:

@@ -19,6 +19,7 @@ from seisml.data.shapes import check_traces, one_length, one_sampling_rate
 from seisml.data.splits import Grouping, Procedure, Split, make_split
 from seisml.data.windows import Windows, window_samples
 from seisml.errors import UserError, nearest
+from seisml.files import write_frame
 from seisml.ranges import Count, Seed, Whole
 from seisml.store.folder import recover_interrupted
 from seisml.store.identity import event_ids
@@ -258,7 +259,7 @@ class StoreDataModule(pl.LightningDataModule):
         frame = self.split.to_frame(self.ready_store.metadata)
         if self.window_length is not None:
             frame = frame.merge(self.windows(frame["row"].to_numpy()).to_frame(), on="row", how="left")
-        frame.to_csv(path, index=False)
+        write_frame(path, frame)
 
     def labelled(self, rows: np.ndarray) -> np.ndarray:
         """Those of ``rows`` that carry a label."""

@@ -36,6 +36,7 @@ from sklearn.model_selection import train_test_split
 
 from seisml.data.grouping import DEV, TEST, GroupDraw
 from seisml.errors import UserError, nearest
+from seisml.files import write_frame
 from seisml.store.identity import event_hashes, event_ids, overlap, record_ids, start_times, text_column
 
 __all__ = ["Split", "event_hashes", "event_ids", "make_split", "overlap", "record_ids"]
@@ -71,7 +72,7 @@ class Split:
 
     def write(self, path: str | Path, metadata: pd.DataFrame) -> None:
         """Write :meth:`to_frame` as a CSV file."""
-        self.to_frame(metadata).to_csv(path, index=False)
+        write_frame(path, self.to_frame(metadata))
 
     def check_events(self, metadata: pd.DataFrame) -> None:
         """Refuse an event that lies in two parts.

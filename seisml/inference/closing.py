@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from seisml.files import write_atomically, write_table
 from seisml.inference.busy_stations import busy_remarks
 from seisml.inference.coincidence import NetworkEvent
 from seisml.inference.detections import Detection
@@ -18,8 +19,6 @@ from seisml.inference.output import (
     REPORT_COLUMNS,
     detection_row,
     event_row,
-    write_atomically,
-    write_table,
 )
 from seisml.inference.quakeml import detections_catalog, events_catalog
 from seisml.inference.station_day import DayReport

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from seisml.evaluation.figures.style import save
+from seisml.files import write_text
 from seisml.inference.dayplot import day_plot
 from seisml.inference.detections import Detection, DetectionRule
-from seisml.inference.output import read_probabilities, write_atomically
+from seisml.inference.output import read_probabilities
 from seisml.inference.station_day import DayReport, ScanSettings, day_files
 from seisml.progress import follow
 from seisml.waveforms.index import Instrument
@@ -53,4 +54,4 @@ def draw(
         title = f"{task.instrument}, {task.date}"
         save(day_plot(title, task.day, envelope, times, probability, own, rule, settings.grid.length), path)
         drawn[task.name] = key
-        write_atomically(ledger, lambda part: part.write_text(json.dumps(drawn), encoding="utf-8"))
+        write_text(ledger, json.dumps(drawn))

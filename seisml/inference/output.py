@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import os
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from obspy import Stream, Trace, UTCDateTime, read
 
+from seisml.files import write_atomically
 from seisml.inference.coincidence import NetworkEvent
 from seisml.inference.detections import Detection
 from seisml.waveforms.index import Instrument
@@ -28,26 +26,6 @@ EVENT_COLUMNS = (
 REPORT_COLUMNS = (
     "network", "station", "location", "channel", "day", "status", "windows", "seconds_recorded", "detections", "notes",
 )  # fmt: skip
-
-
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` make a file beside its place and move it there: the file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_atomically(path, lambda part: part.write_text(text.getvalue(), encoding="utf-8"))
 
 
 def detection_row(instrument: Instrument, detection: Detection) -> tuple[Any, ...]:
@@ -100,7 +78,9 @@ def write_probabilities(
             }  # fmt: skip
             stream.append(Trace(values[first:last], header))
     if len(stream):
-        write_atomically(path, lambda part: stream.write(str(part), format="MSEED", encoding="FLOAT32"))
+        data = io.BytesIO()  # libmseed would swallow what the disk says
+        stream.write(data, format="MSEED", encoding="FLOAT32")
+        write_atomically(path, lambda part: part.write_bytes(data.getbuffer()))
     else:
         path.unlink(missing_ok=True)
 
@@ -110,7 +90,7 @@ def read_probabilities(path: Path, n_classes: int, step: float) -> tuple[np.ndar
     if not path.exists():
         return np.zeros(0, dtype=np.int64), np.zeros((0, n_classes), dtype=np.float32)
     parts: dict[str, list[tuple[int, np.ndarray]]] = {code: [] for code in probability_channels(n_classes)}
-    for trace in read(str(path.absolute()), format="MSEED"):
+    for trace in read(io.BytesIO(path.read_bytes()), format="MSEED", check_compression=False):
         parts[trace.stats.channel].append((trace.stats.starttime.ns, trace.data))
     columns = []
     for own in parts.values():

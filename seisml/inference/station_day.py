@@ -14,7 +14,8 @@ import torch
 from scipy import signal
 
 from seisml import __version__
-from seisml.inference.output import write_atomically, write_probabilities
+from seisml.files import write_atomically, write_text
+from seisml.inference.output import write_probabilities
 from seisml.inference.scan import Scanner
 from seisml.inference.window_grid import WindowGrid, whole_windows
 from seisml.run.build import load_method
@@ -154,7 +155,7 @@ def run_day(task: StationDay, settings: ScanSettings, out: Path, threads: int | 
     write_probabilities(files["probability"], task.instrument, times, probability, settings.grid.step)
     write_atomically(files["envelope"], lambda part: _save_arrays(part, envelope))
     values = {"fingerprint": print_of_files, "report": asdict(report)}
-    write_atomically(files["report"], lambda part: part.write_text(json.dumps(values, indent=1), encoding="utf-8"))
+    write_text(files["report"], json.dumps(values, indent=1))
     return report
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import pickle
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
 from seisml.errors import UserError, nearest
+from seisml.files import write_atomically
 from seisml.stored import read_stored
 
 if TYPE_CHECKING:
@@ -74,13 +76,17 @@ def save_encoder(method: Method, path: Path, epoch: int) -> None:
 
 def atomic_save(values: dict[str, Any], path: Path) -> None:
     """Write a checkpoint beside its place and move it there, so that no half-written file is ever seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        torch.save(values, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    data = io.BytesIO()  # PyTorch's own writer does not tell a full disk from other faults
+    torch.save(values, data)
+    write_atomically(path, lambda part: part.write_bytes(data.getbuffer()))
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's checkpoints, written as our own: the last good one stays until the next is whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write a checkpoint; see :func:`atomic_save`."""
+        atomic_save(checkpoint, Path(path))
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -166,6 +172,8 @@ def encoder_state(values: Mapping[str, Any], path: str | Path) -> dict[str, Tens
         UserError: Where there is none.
     """
     state = next((values[key] for key in ENCODERS if key in values), values)
+    if isinstance(state, Mapping) and not all(isinstance(key, str) for key in state):
+        state = None
     if isinstance(state, Mapping) and any(key.startswith("encoder.") for key in state):
         state = {key.removeprefix("encoder."): value for key, value in state.items() if key.startswith("encoder.")}
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):

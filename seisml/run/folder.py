@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from seisml.errors import UserError, shown
+from seisml.files import naming_disk_errors, write_text
 
 RUN_FILES = ("config.yaml", "metrics.json")  # what tells a run's folder from any other
 
@@ -33,10 +34,11 @@ def claim_folder(folder: Path, cfg: DictConfig) -> None:
     if rank() > 0:
         return
     refuse_used(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with open(folder / "config.yaml", "x", encoding="utf-8") as file:
-            file.write(OmegaConf.to_yaml(cfg, resolve=True))
+        with naming_disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with open(folder / "config.yaml", "x", encoding="utf-8") as file:
+                file.write(OmegaConf.to_yaml(cfg, resolve=True))
     except FileExistsError:
         refuse_used(folder)
 
@@ -45,10 +47,7 @@ def write_config(cfg: DictConfig, folder: Path) -> None:
     """Write ``config.yaml``: the resolved configuration of what runs, in place of what was asked for."""
     if rank() > 0:
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".config.yaml.{os.getpid()}.partial"
-    OmegaConf.save(cfg, partial, resolve=True)
-    os.replace(partial, folder / "config.yaml")
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
 
 
 def refuse_used(folder: Path, many: bool = False) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import seisml
+from seisml.files import write_text
 
 METRICS_FILE = "metrics.json"
 
@@ -32,14 +32,7 @@ def write_metrics(folder: str | Path, metrics: Mapping[str, Any]) -> Path:
     """
     path = Path(folder) / METRICS_FILE
     text = _layout(_plain(metrics, "metrics")) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    return write_text(path, text)
 
 
 def versions() -> dict[str, str | None]:

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from seisml.data.datamodule import StoreDataModule
+from seisml.files import naming_disk_errors
 from seisml.run.build import (
     build_method,
     build_section,
@@ -73,8 +74,8 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
     history, saver = History(), encoder_saver(cfg, method, folder)
     watching = [history, FiniteLoss(), *monitors(method)]
     callbacks = [*watching, *checkpoint_callbacks(method, data, folder), *([saver] if saver else [])]
-    logger = open_logger(cfg, folder)
-    with quiet_lightning():
+    with naming_disk_errors(folder), quiet_lightning():
+        logger = open_logger(cfg, folder)
         settings = OmegaConf.to_container(cfg.trainer_params, resolve=True)
         trainer = build_trainer(folder, logger or False, callbacks, **settings)
         seconds = {"fit": -time.perf_counter()}
@@ -95,7 +96,7 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
         drawn = cfg.get("figures", True)
         figures = draw(folder / "figures", predictions, history.frame(), method, data) if drawn else {}
         log_figures(logger, figures)
-    close_logger(logger)
+        close_logger(logger)
     result = RunResult(folder, metrics, checkpoint, encoder, figures)
     say_results(result.folder, metrics, method.task.headline, checkpoint, encoder)
     return result

@@ -13,6 +13,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from seisml.errors import UserError
 from seisml.ranges import Count
+from seisml.run.checkpoints import AtomicCheckpointIO
 from seisml.run.folder import rank
 from seisml.run.training_progress import training_progress
 
@@ -70,6 +71,7 @@ def build_trainer(
         "num_sanity_val_steps": 0,
         "log_every_n_steps": 1,
         "enable_model_summary": False,
+        "plugins": [AtomicCheckpointIO()],
         **device_arguments(gpus),
         **({"accelerator": accelerator} if accelerator else {}),
         **others,

@@ -6,17 +6,15 @@ import hashlib
 import json
 import os
 import shutil
-import socket
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from seisml.errors import UserError
+from seisml.files import remove_partials, sync
 
 PREPARED = "prepare.json"
 _FORMAT = 2  # raise it when the same options would make another store
-_STALE_SECONDS = 24 * 3600
 
 
 def fingerprint(options: dict[str, Any], sources: Iterable[Path] | None) -> dict[str, Any]:
@@ -46,7 +44,7 @@ def is_current(out: str | Path, options: dict[str, Any], sources: Iterable[Path]
     prepared = read_prepared(out)
     current = all(prepared.get(key) == value for key, value in fingerprint(options, sources).items())
     if current:  # nobody will write here soon, so clear what a killed --overwrite has left: as much as a whole store
-        _remove_partial(out)
+        remove_partials(Path(os.path.realpath(out)))
     return current
 
 
@@ -80,11 +78,6 @@ def check_writable(out: Path, overwrite: bool) -> None:
         )
 
 
-def partial_folder(out: Path) -> Path:
-    """Where a writer of this process builds the store ``out``."""
-    return out.parent / f".{out.name}.partial-{socket.gethostname()}-{os.getpid()}"
-
-
 def previous_folder(out: Path) -> Path:
     """Where a writer keeps the earlier store for the instant in which it puts the new one in place."""
     out = Path(os.path.realpath(out))
@@ -94,7 +87,7 @@ def previous_folder(out: Path) -> Path:
 def put_in_place(folder: Path, out: Path, overwrite: bool) -> None:
     """Rename a finished folder to ``out``; an earlier store is moved aside first, and removed last."""
     for path in folder.iterdir():
-        _sync(path)
+        sync(path)
     previous = previous_folder(out)
     while True:
         if out.is_dir():
@@ -132,44 +125,4 @@ def remove_leftovers(out: Path) -> None:
     if os.path.lexists(out):
         shutil.rmtree(previous_folder(out), ignore_errors=True)
     if out.parent.is_dir():
-        _remove_partial(out)
-
-
-def _remove_partial(out: Path) -> None:
-    """Remove the partial folders of writers of ``out`` that no longer live."""
-    out = Path(os.path.realpath(out))
-    prefix = f".{out.name}.partial-"
-    for folder in out.parent.iterdir():
-        if folder.name.startswith(prefix):
-            host, _, pid = folder.name[len(prefix) :].rpartition("-")
-            if not _is_alive(folder, host, pid):
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(folder: Path, host: str, pid: str) -> bool:
-    if host != socket.gethostname():  # cannot ask another machine: a folder nobody touched for a day is dead
-        try:
-            newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-        except OSError:
-            return True
-        return time.time() - newest < _STALE_SECONDS
-    if not pid.isdigit() or os.name == "nt":  # on Windows os.kill would end the process
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return int(pid) != os.getpid()
-
-
-def _sync(path: Path) -> None:
-    """Push a file to the disk, so that a power cut after the rename cannot leave it empty."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:  # some systems and network disks refuse it; the rename is atomic all the same
-        pass
-    finally:
-        os.close(descriptor)
+        remove_partials(Path(os.path.realpath(out)))

@@ -14,11 +14,11 @@ import numpy as np
 
 from seisml.errors import UserError
 from seisml.store.folder import is_current, read_prepared, recover_interrupted
+from seisml.store.hdf5 import open_hdf5
 from seisml.store.tables import (
     UNLABELED,
     find_chunks,
     locate_records,
-    open_hdf5,
     read_data_format,
     read_metadata,
     sampling_rates,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,11 @@ import numpy as np
 import pandas as pd
 
 from seisml.errors import UserError
+from seisml.files import original
+from seisml.store.hdf5 import local, reading_hdf5
 
 UNLABELED = "Unlabeled"
+RATES = (1e-6, 1e9)  # Hz, least and largest sampling rate that is believed
 
 # Columns that are text even where every entry looks like a number or like "NA" (an event "007", a station "NA").
 TEXT_COLUMNS = (
@@ -73,38 +77,36 @@ def find_chunks(root: Path) -> dict[str, str]:
         names = sorted(path.name[len("waveforms") : -len(".hdf5")] for path in root.glob("waveforms*.hdf5"))
     if not names:
         raise UserError(f"{root}: not a store (no metadata.csv and waveforms.hdf5); make one with 'seisml prepare'")
+    folder = os.path.realpath(root)
     for name in names:
         for path in (root / f"metadata{name}.csv", root / f"waveforms{name}.hdf5"):
             if not path.is_file():
                 raise UserError(f"{path}: missing, so the store is not complete; prepare it again with --overwrite")
+            if os.path.dirname(os.path.realpath(path)) != folder:
+                raise UserError(f"{path}: is a link to a file outside the store; copy that file into the store")
             if path.stat().st_size == 0:
                 raise UserError(f"{path}: empty; prepare the store again with --overwrite")
     return {name: f"waveforms{name}.hdf5" for name in names}
-
-
-def open_hdf5(path: Path) -> h5py.File:
-    """Open for reading, with the cause in one line where that fails."""
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        cause = "truncated" if "truncated" in str(error) else f"not readable as HDF5 ({error})"
-        raise UserError(f"{path}: {cause}; copy it again or prepare the store again with --overwrite") from error
 
 
 def read_data_format(root: Path, chunks: dict[str, str]) -> dict[str, Any]:
     """Read the group ``data_format``: dimension_order, sampling_rate, component_order, unit..."""
     values: dict[str, Any] = {}
     for name in chunks.values():
-        with open_hdf5(root / name) as file:
-            if "data" not in file:
+        with reading_hdf5(root / name) as file:
+            if not isinstance(local(file, "data", root / name), h5py.Group):
                 raise UserError(
                     f"{root / name}: has no group 'data', so is not a waveform file; prepare the store again"
                 )
-            for key, dataset in file.get("data_format", {}).items():
+            group = local(file, "data_format", root / name)
+            for key in group or ():
+                dataset = local(group, key, root / name)
+                if not isinstance(dataset, h5py.Dataset) or dataset.size != 1:
+                    raise UserError(f"{root / name}: data_format/{key} is no single value; prepare the store again")
                 value = dataset[()]
-                values[key] = value.decode() if isinstance(value, bytes) else value
+                values[key] = value.decode(errors="replace") if isinstance(value, bytes) else value
     order = values.setdefault("dimension_order", "CW")
-    if order not in ("CW", "WC"):
+    if not isinstance(order, str) or order not in ("CW", "WC"):
         raise UserError(f"{root}: dimension_order {order!r} is not supported; blocks must be (N, C, W) or (N, W, C)")
     return values
 
@@ -144,6 +146,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         cause = str(error).splitlines()[0]
         raise UserError(f"{path}: empty or not a table ({cause}); prepare the store again with --overwrite") from error
+    for name in text:
+        table[name] = table[name].map(original)
     if "trace_name" not in table.columns:
         raise UserError(f"{path}: no column 'trace_name', so not SeisBench metadata; prepare the store again")
     return table
@@ -154,12 +158,18 @@ def sampling_rates(root: Path, metadata: pd.DataFrame, data_format: dict[str, An
     if "trace_sampling_rate_hz" in metadata:
         rate = pd.to_numeric(metadata["trace_sampling_rate_hz"], errors="coerce").to_numpy(dtype=float)
     elif "trace_dt_s" in metadata:
-        rate = 1.0 / metadata["trace_dt_s"].to_numpy(dtype=float)
+        step = pd.to_numeric(metadata["trace_dt_s"], errors="coerce").to_numpy(dtype=float)
+        rate = np.divide(1.0, step, out=np.full(len(step), np.inf), where=step != 0)
     else:
-        rate = np.full(len(metadata), float(data_format.get("sampling_rate", np.nan)))
+        given = pd.to_numeric(data_format.get("sampling_rate", np.nan), errors="coerce")
+        rate = np.full(len(metadata), float(given))
     if np.isnan(rate).any():
         row = int(np.flatnonzero(np.isnan(rate))[0])
         raise UserError(f"{_row(root, row)} has no sampling rate; fill the column trace_sampling_rate_hz")
+    wrong = ~((rate >= RATES[0]) & (rate <= RATES[1]))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise UserError(f"{_row(root, row)} has a sampling rate of {rate[row]:g} Hz; mend trace_sampling_rate_hz")
     return rate
 
 
@@ -176,24 +186,28 @@ def locate_records(root: Path, metadata: pd.DataFrame, chunks: dict[str, str], t
         UserError: Naming the row whose place does not exist or cannot be read.
     """
     names = metadata["trace_name"]
-    files = metadata["trace_chunk"].map(chunks) if "trace_chunk" in metadata else [chunks[""]] * len(names)
+    if list(chunks) == [""]:
+        files = pd.Series(chunks[""], index=metadata.index)
+    else:
+        files = metadata["trace_chunk"].map(chunks)
     keys = pd.MultiIndex.from_arrays([files, names.str.split("$", n=1).str[0]])
     block, block_keys = pd.factorize(keys)
     blocks = _read_blocks(root, list(block_keys), block)
     # One row per record: index, then start and length along the two axes of a record as they lie in the file.
     numbers = np.zeros((len(names), 5), dtype=np.int64)
-    parts = names.str.extract(r"^.*\$\s*(\d+)\s*,\s*:\s*(\d+)\s*,\s*:\s*(\d+)\s*$")
+    parts = names.str.extract(r"^.*\$\s*(\d{1,18})\s*,\s*:\s*(\d{1,18})\s*,\s*:\s*(\d{1,18})\s*$")
     plain = parts[0].notna().to_numpy()
     numbers[np.ix_(plain, [0, 2, 4])] = parts[plain].to_numpy(dtype=np.int64)
     for row in np.flatnonzero(~plain).tolist():
         try:
             numbers[row] = _parse_unusual(names[row], blocks[block[row]].shape)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise UserError(
                 f"{_row(root, row)}: cannot read trace_name {names[row]!r}; want block$index,:C,:T"
             ) from error
     shapes = np.array([b.shape_3d for b in blocks], dtype=np.int64)[block]
-    outside = (numbers[:, 0] >= shapes[:, 0]) | (numbers[:, 1:4:2] + numbers[:, 2:5:2] > shapes[:, 1:]).any(axis=1)
+    beyond = (numbers[:, 1:4:2] + numbers[:, 2:5:2] > shapes[:, 1:]).any(axis=1)
+    outside = (numbers < 0).any(axis=1) | (numbers[:, 0] >= shapes[:, 0]) | beyond
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
         shape = tuple(shapes[row].tolist())
@@ -214,6 +228,8 @@ def _parse_unusual(name: str, shape: tuple[int, ...]) -> list[int]:
         if not match:
             raise ValueError(name)
         part = range(size)[slice(*(int(number) if number else None for number in match.groups()))]
+        if not part or max(map(len, re.findall(r"\d+", text)), default=0) > 18:
+            raise ValueError(name)
         numbers += [part.start, len(part)]
     return numbers
 
@@ -221,17 +237,19 @@ def _parse_unusual(name: str, shape: tuple[int, ...]) -> list[int]:
 def _read_blocks(root: Path, keys: list[tuple[str, str]], block: np.ndarray) -> list[Block]:
     found: dict[tuple[str, str], Block] = {}
     for file_name in sorted({file_name for file_name, _ in keys}):
-        with open_hdf5(root / file_name) as file:
+        with reading_hdf5(root / file_name) as file:
             for i, key in enumerate(keys):
                 if key[0] != file_name:
                     continue
-                data = file["data"].get(key[1])
-                if not isinstance(data, h5py.Dataset) or data.ndim not in (2, 3):
+                data = local(file["data"], key[1], root / file_name)
+                if not isinstance(data, h5py.Dataset) or data.shape is None or data.ndim not in (2, 3):
                     row = int(np.flatnonzero(block == i)[0])
                     raise UserError(
                         f"{_row(root, row)} names block {key[1]!r}, which {file_name} lacks; prepare it again"
                     )
-                mapped = data.chunks is None and data.dtype.kind in "fiu"
+                if data.dtype.kind not in "fiu":
+                    raise UserError(f"{root / file_name}: {key[1]!r} holds no numbers ({data.dtype}); prepare it again")
+                mapped = data.chunks is None
                 offset = data.id.get_offset() if mapped else None
                 found[key] = Block(file_name, key[1], data.shape, data.dtype, offset)
     return [found[key] for key in keys]

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,11 +17,11 @@ import pandas as pd
 
 from seisml import __version__
 from seisml.errors import UserError
+from seisml.files import naming_disk_errors, partial_path, write_frame, write_text
 from seisml.store.folder import (
     PREPARED,
     check_writable,
     fingerprint,
-    partial_folder,
     put_in_place,
     recover_interrupted,
     remove_leftovers,
@@ -92,7 +93,7 @@ class StoreWriter:
         recover_interrupted(self.out)
         check_writable(self.out, self.overwrite)
         remove_leftovers(self.out)
-        self._folder = partial_folder(self.out)
+        self._folder = partial_path(self.out)
         try:
             self.out.parent.mkdir(parents=True, exist_ok=True)
             self._folder.mkdir()
@@ -108,13 +109,13 @@ class StoreWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
-                self._finish()
+            with naming_disk_errors(self.out):
+                if kind is None:
+                    self._finish()
         finally:
-            try:
-                self._file.close()  # on a full disk this too may fail
-            finally:
-                shutil.rmtree(self._folder, ignore_errors=True)
+            with suppress(OSError, RuntimeError):  # on a full disk this too may fail, and HDF5 tries it again at exit
+                self._file.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def add(self, waveform: np.ndarray, metadata: dict[str, Any]) -> None:
         """Add one record.
@@ -150,8 +151,9 @@ class StoreWriter:
         self._pending.setdefault(waveform.shape, []).append((len(self._rows), waveform))
         self._rows.append(row)
         self._pending_bytes += waveform.nbytes
-        while self._pending_bytes > FLUSH_BYTES:
-            self._flush(max(self._pending, key=lambda shape: len(self._pending[shape]) * shape[0] * shape[1]))
+        with naming_disk_errors(self.out):
+            while self._pending_bytes > FLUSH_BYTES:
+                self._flush(max(self._pending, key=lambda shape: len(self._pending[shape]) * shape[0] * shape[1]))
 
     def skip(self, file: str | Path, reason: str) -> None:
         """Note a file that was left out, and why."""
@@ -176,7 +178,7 @@ class StoreWriter:
         metadata = metadata[first + [name for name in metadata if name not in first]]
         self._write_data_format(metadata)
         self._file.close()
-        metadata.to_csv(self._folder / "metadata.csv", index=False)
+        write_frame(self._folder / "metadata.csv", metadata)
         counts = metadata["trace_category"].value_counts().sort_index()
         prepared = {
             **self._fingerprint,
@@ -186,7 +188,7 @@ class StoreWriter:
             "skipped": self.skipped,
             **self.notes,
         }
-        (self._folder / PREPARED).write_text(json.dumps(prepared, indent=1) + "\n", encoding="utf-8")
+        write_text(self._folder / PREPARED, json.dumps(prepared, indent=1) + "\n")
         put_in_place(self._folder, self.out, self.overwrite)
 
     def _write_data_format(self, metadata: pd.DataFrame) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seisml.errors import UserError
+from seisml.files import safe_name
 from seisml.progress import follow
 from seisml.waveforms.components import choose_sensor
 from seisml.waveforms.index import Instrument, Segment, WaveformIndex, build_index, place_segments, scan_file
@@ -63,9 +64,9 @@ class StationDay:
 
     @property
     def stream_id(self) -> str:
-        """Name of the instrument in file names: NET.STA.LOC.BAND."""
-        own = self.instrument
-        return f"{own.network}.{own.station}.{own.location}.{own.band}"
+        """Name of the instrument, fit for files: NET.STA.LOC.BAND, other letters than a code's as percent codes."""
+        code = self.instrument
+        return safe_name(code.network, code.station, code.location, code.band)
 
     @property
     def date(self) -> str:

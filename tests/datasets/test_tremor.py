@@ -111,7 +111,7 @@ def test_shared_file_is_split_by_source(shared_data):
         ({"y": np.zeros(N - 1)}, "y has the shape"),
         ({"y": np.full(N, 2)}, r"y\[0\] is 2"),
         ({"y": np.zeros(N, int)}, "all 40 windows are 'none'"),
-        ({"source": np.array([b"a"])}, "source has 1 entries"),
+        ({"source": np.array([b"a"])}, "source has the shape \\(1,\\)"),
     ],
 )
 def test_wrong_files_are_refused(tmp_path, changes, message):
@@ -126,7 +126,7 @@ def test_missing_truncated_and_rateless_files(tmp_path):
     path, _ = write_file(tmp_path / "t.h5")
     whole = path.read_bytes()
     (tmp_path / "cut.h5").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match="no whole HDF5 file"):
+    with pytest.raises(UserError, match="truncated|not readable as HDF5"):
         TremorFile(tmp_path / "cut.h5")
     with h5py.File(path, "a") as file:
         del file.attrs["sampling_rate"]

@@ -76,7 +76,7 @@ def test_saving_is_atomic(tmp_path, monkeypatch):
     atomic_save({"epoch": 1}, path)
 
     def die(values, file):
-        file.write_bytes(b"half")
+        file.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", die)

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from seisml.errors import UserError
+from seisml.store.hdf5 import local, open_hdf5, reading_hdf5
+from seisml.store.tables import RATES
 from seisml.waveforms.preprocessing import Preprocessing
 
 CLASSES = ("none", "tremor")
@@ -47,31 +49,36 @@ class TremorFile:
 
     def __init__(self, path: str | Path, sampling_rate: float | None = None, station_part: str = STATION_PART) -> None:
         self.root = Path(path)
-        with _opened(self.root) as file:
+        if not self.root.is_file():
+            raise UserError(
+                f"dataset.root: there is no file {self.root}; make it with 'seisml prepare tremor' or name another"
+            )
+        with reading_hdf5(self.root) as file:
             for name in ("X", "y"):
-                if not isinstance(file.get(name), h5py.Dataset):
+                if not isinstance(local(file, name, self.root), h5py.Dataset):
                     raise UserError(f"{self.root}: has no data set {name!r}; a tremor file holds X (N, T) and y (N,)")
-            shape, labels = file["X"].shape, file["y"][()]
-            if len(shape) != 2 or 0 in shape:
-                raise UserError(f"{self.root}: X has the shape {shape}, not (windows, samples); store it so")
-            sources = _texts(file["source"][()]) if "source" in file else None
+            shape = file["X"].shape
+            if len(shape) != 2 or 0 in shape or file["X"].dtype.kind not in "fiu":
+                raise UserError(f"{self.root}: X has the shape {shape}, not (windows, samples) of numbers; store it so")
+            labels = _column(file, "y", shape[0], self.root)
+            sources = _texts(_column(file, "source", shape[0], self.root)) if "source" in file else None
             rate = sampling_rate or file.attrs.get("sampling_rate") or PUBLISHED_RATES.get(shape[1])
             self.preprocessing = _preprocessing(file, self.root)
-        if not rate:
+        try:
+            rate = float(rate or 0)
+        except (TypeError, ValueError):
+            rate = 0.0
+        if not RATES[0] <= rate <= RATES[1]:
             raise UserError(
                 f"{self.root}: does not say its sampling rate; set dataset.sampling_rate (Hz), "
                 "or the file's attribute 'sampling_rate'"
             )
-        if labels.size != shape[0] or labels.ndim not in (1, 2):
-            raise UserError(f"{self.root}: y has the shape {labels.shape}, for {shape[0]} windows; want ({shape[0]},)")
         labels = labels.reshape(-1)
         wrong = np.flatnonzero(~np.isin(labels, (0, 1)))
         if len(wrong):
             raise UserError(f"{self.root}: y[{wrong[0]}] is {labels[wrong[0]]}; labels are 0 (none) and 1 (tremor)")
-        if sources is not None and len(sources) != shape[0]:
-            raise UserError(f"{self.root}: source has {len(sources)} entries for {shape[0]} windows; mend or remove it")
         self.n_traces, self.n_samples = np.ones(shape[0], np.int64), np.full(shape[0], shape[1], np.int64)
-        self.sampling_rate = np.full(shape[0], float(rate))
+        self.sampling_rate = np.full(shape[0], rate)
         self.metadata = self._metadata(labels.astype(int), sources, station_part)
         self._array: Any = None
         self._pid = os.getpid()
@@ -141,7 +148,7 @@ class TremorFile:
     def _open(self) -> Any:
         """X in this process: mapped where it lies in one piece in the file, else as h5py's data set."""
         if self._array is None or self._pid != os.getpid():
-            dataset = _opened(self.root)["X"]
+            dataset = open_hdf5(self.root)["X"]
             offset = dataset.id.get_offset()
             if offset is not None and dataset.dtype.isnative:
                 self._array = np.memmap(self.root, dataset.dtype, "r", offset, dataset.shape)
@@ -155,7 +162,7 @@ class TremorFile:
 def _preprocessing(file: h5py.File, path: Path) -> Preprocessing:
     """What the file says; one that an earlier version made says it among its options."""
     said, where = file.attrs.get("preprocessing"), f"{path}: attribute preprocessing"
-    earlier = file.get("prepare.json")
+    earlier = local(file, "prepare.json", path)
     try:
         if said is not None:
             return Preprocessing.from_dict(json.loads(said), where)
@@ -167,13 +174,13 @@ def _preprocessing(file: h5py.File, path: Path) -> Preprocessing:
     return Preprocessing(known=False)
 
 
-def _opened(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise UserError(f"dataset.root: there is no file {path}; make it with 'seisml prepare tremor' or name another")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise UserError(f"{path}: is no whole HDF5 file; copy it again, or make one: seisml prepare tremor") from error
+def _column(file: h5py.File, name: str, n_windows: int, path: Path) -> np.ndarray:
+    """A value for each window, read where it has their number."""
+    dataset = local(file, name, path)
+    shape = dataset.shape if isinstance(dataset, h5py.Dataset) else None
+    if shape not in ((n_windows,), (n_windows, 1)):
+        raise UserError(f"{path}: {name} has the shape {shape}, for {n_windows} windows; want ({n_windows},)")
+    return dataset[()]
 
 
 def _texts(values: np.ndarray) -> list[str]:

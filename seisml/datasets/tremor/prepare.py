@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
-import time
 from argparse import ArgumentParser, Namespace
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from seisml import __version__
 from seisml.catalogs.event_tables import EventTable, epicentral_distance, read_events, read_station_table
 from seisml.catalogs.stations import StationTable
 from seisml.errors import UserError
+from seisml.files import write_atomically
 from seisml.prepare.catalog_jobs import scan
 from seisml.prepare.folder import add_preprocessing_arguments, preprocessing_options
 from seisml.progress import follow
@@ -36,7 +35,6 @@ EXAMPLE = "seisml prepare tremor SDS --events large.csv --stations stations.xml 
 
 PREPARED = "prepare.json"  # data set that says what the file was made from
 PREPROCESSING = Preprocessing(components="Z", sampling_rate=20.0, bandpass=(2.0, 5.0), length=1000.0)
-STALE = 24 * 3600.0  # s without a write after which a half-written file is that of a killed writer
 KILOMETRES_PER_SECOND = 4.0  # a window starts when a surface wave of this velocity arrives
 
 
@@ -201,51 +199,53 @@ def _write(
     skipped: list[tuple[str, str]],
 ) -> None:
     """Read the windows and write the file in one rename, or nothing."""
+    reader = WindowReader([segment for held in index.segments.values() for segment in held], steps)
+    kept: list[PlannedWindow] = []
+    write_atomically(out, lambda partial: _fill(partial, out, windows, reader, steps, made_from, skipped, kept))
+    print(_report(kept, skipped))
+    print(f"{len(kept)} windows of {steps.length:g} s at {steps.sampling_rate:g} Hz in {out}")
+
+
+def _fill(
+    path: Path,
+    out: Path,
+    windows: list[PlannedWindow],
+    reader: WindowReader,
+    steps: Preprocessing,
+    made_from: dict[str, Any],
+    skipped: list[tuple[str, str]],
+    kept: list[PlannedWindow],
+) -> None:
+    """Write the file to ``path``; what could be read goes into ``kept``, what could not into ``skipped``."""
     rate, length = steps.sampling_rate, steps.length
     n_samples = round(length * rate)
-    reader = WindowReader([segment for held in index.segments.values() for segment in held], steps)
     numbers = {code: number for number, code in enumerate(sorted({_station(window) for window in windows}))}
-    kept: list[PlannedWindow] = []
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in out.parent.glob(f".{glob.escape(out.name)}.partial-*"):  # of writers that were killed
-            if time.time() - leftover.stat().st_mtime > STALE:
-                leftover.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{out}: cannot write there ({error.strerror}); choose another --out") from error
-    try:
-        with h5py.File(partial, "w") as file:
-            shape = (max(1, len(windows)), n_samples)
-            data = file.create_dataset("X", shape, np.float32, maxshape=(None, n_samples), chunks=(1, n_samples))
-            for window in follow(windows, "reading", "window"):
-                try:
-                    samples = reader.read(window.instrument, window.component, window.start)
-                except Unusable as reason:
-                    skipped.append((f"{window.event} {_station(window)}", str(reason)))
-                    continue
-                data[len(kept)] = samples
-                kept.append(window)
-            if not kept:
-                first = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
-                raise UserError(f"{out}: no window to store, so none was made{first}")
-            data.resize((len(kept), n_samples))
-            file["y"] = np.array([window.label for window in kept])
-            text = h5py.string_dtype()
-            sources = [f"{window.event}_{numbers[_station(window)]}" for window in kept]
-            file.create_dataset("source", data=sources, dtype=text)
-            file.create_dataset("station", data=[_station(window) for window in kept], dtype=text)
-            times = [str(UTCDateTime(ns=window.start)) for window in kept]
-            file.create_dataset("start_time", data=times, dtype=text)
-            file.attrs["sampling_rate"] = rate
-            file.attrs["preprocessing"] = json.dumps(steps.to_dict())
-            prepared = {**made_from, "seisml_version": __version__, "skipped": skipped}
-            file[PREPARED] = json.dumps(prepared)
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
-    print(_report(kept, skipped))
-    print(f"{len(kept)} windows of {length:g} s at {rate:g} Hz in {out}")
+    with h5py.File(path, "w") as file:
+        shape = (max(1, len(windows)), n_samples)
+        data = file.create_dataset("X", shape, np.float32, maxshape=(None, n_samples), chunks=(1, n_samples))
+        for window in follow(windows, "reading", "window"):
+            try:
+                samples = reader.read(window.instrument, window.component, window.start)
+            except Unusable as reason:
+                skipped.append((f"{window.event} {_station(window)}", str(reason)))
+                continue
+            data[len(kept)] = samples
+            kept.append(window)
+        if not kept:
+            first = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+            raise UserError(f"{out}: no window to store, so none was made{first}")
+        data.resize((len(kept), n_samples))
+        file["y"] = np.array([window.label for window in kept])
+        text = h5py.string_dtype()
+        sources = [f"{window.event}_{numbers[_station(window)]}" for window in kept]
+        file.create_dataset("source", data=sources, dtype=text)
+        file.create_dataset("station", data=[_station(window) for window in kept], dtype=text)
+        times = [str(UTCDateTime(ns=window.start)) for window in kept]
+        file.create_dataset("start_time", data=times, dtype=text)
+        file.attrs["sampling_rate"] = rate
+        file.attrs["preprocessing"] = json.dumps(steps.to_dict())
+        prepared = {**made_from, "seisml_version": __version__, "skipped": skipped}
+        file[PREPARED] = json.dumps(prepared)
 
 
 def _station(window: PlannedWindow) -> str:

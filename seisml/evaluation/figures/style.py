@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
+
+from seisml.files import write_atomically
 
 # Okabe and Ito (2008), told apart with any colour vision; yellow is left out (too pale on white), wine takes its place
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
@@ -103,11 +104,4 @@ def save(figure: Figure, path: str | Path) -> Path:
     """
     path = Path(path)
     path = path if path.suffix else path.with_suffix(".png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(part, format=path.suffix[1:], dpi=DPI)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    return write_atomically(path, lambda part: figure.savefig(part, format=path.suffix[1:], dpi=DPI))
