@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from seisml.cli import main
-from seisml.config.compose import run
+from seisml.config.launch import run
 from seisml.errors import UserError
 from seisml.files import naming_disk_errors, partial_path, write_atomically, write_text
 from tests.continuous_records import make_record, make_stream, write_checkpoint

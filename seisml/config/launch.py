@@ -11,6 +11,7 @@ import itertools
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -86,7 +87,8 @@ class Job:
             return (self.train or _training())(cfg, folder)
         except Exception as error:
             code = report(error, f"job {job.num}: " if many else "")
-            (folder / ERROR_FILE).write_text(f"{code}\n{error}\n", encoding="utf-8")
+            with suppress(OSError):  # a full disk holds the file's name, if no more
+                (folder / ERROR_FILE).write_text(f"{code}\n{error}\n", encoding="utf-8")
             return None
 
 
@@ -115,7 +117,7 @@ def _run(default: str, train: Train | None, arguments: Sequence[str]) -> int:
     finally:
         sys.argv = command
     failed = {path for folder in folders for path in folder.rglob(ERROR_FILE)}
-    codes = {int(path.read_text(encoding="utf-8").split()[0]) for path in failed}
+    codes = {int((path.read_text(encoding="utf-8").split() or ["2"])[0]) for path in failed}
     return 1 if 1 in codes else max(codes, default=0)
 
 
