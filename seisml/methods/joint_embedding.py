@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.methods.base import Method
-from seisml.networks.encoder import build_encoder
+from seisml.networks.build import build_encoder
 from seisml.networks.projector import Projector
 from seisml.ranges import Count, Period
 

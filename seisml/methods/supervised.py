@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.methods.classifier import Classifier, ensemble
-from seisml.networks.encoder import build_encoder
+from seisml.networks.build import build_encoder
 from seisml.ranges import Rate, Rates
 
 

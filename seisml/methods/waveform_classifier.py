@@ -14,7 +14,7 @@ from seisml.data.facts import DataFacts
 from seisml.data.sampling import Batch
 from seisml.losses.squared_weights import squared_weights
 from seisml.methods.supervised import Supervised
-from seisml.networks.encoder import find_encoder
+from seisml.networks.build import find_encoder
 
 
 class WaveformClassifier(Supervised):

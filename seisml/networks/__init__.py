@@ -2,12 +2,13 @@
 
 from seisml.networks.alexnet import AlexNetEncoder
 from seisml.networks.backbone_with_clf import BackboneWithClf, build_backbone_with_clf
+from seisml.networks.build import build_encoder, find_encoder
 from seisml.networks.convnet import ConvNetEncoder
 from seisml.networks.convnetquake import ConvNetQuakeEncoder
 from seisml.networks.convnext import ConvNeXtSmallEncoder, ConvNeXtTinyEncoder
 from seisml.networks.discriminator import TNCDiscriminator
 from seisml.networks.embedding_convnet import EmbeddingConvNetEncoder
-from seisml.networks.encoder import Encoder, build_encoder, find_encoder
+from seisml.networks.encoder import Encoder
 from seisml.networks.iternorm import IterNorm
 from seisml.networks.projector import Projector
 from seisml.networks.resnet import (

@@ -19,7 +19,7 @@ from seisml.classes import find_class, only_trusted
 from seisml.data.facts import DataFacts
 from seisml.errors import UserError
 from seisml.methods.base import Method
-from seisml.networks.encoder import build_encoder
+from seisml.networks.build import build_encoder
 from seisml.run.checkpoints import (
     NetworkSettings,
     check_weights,

@@ -13,7 +13,6 @@ import numpy as np
 from obspy.signal.spectral_estimation import get_nhnm, get_nlnm
 from scipy import fft, signal
 
-COMPONENTS = "ZNE"
 _BAND_CENTRES = 2.0 ** np.arange(0, 9)  # Hz; octaves in which scattered waves decay at their own rate
 
 

@@ -1,0 +1,70 @@
+"""Building an encoder by name."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from seisml.classes import find_class
+from seisml.errors import UserError, nearest
+from seisml.networks.alexnet import AlexNetEncoder
+from seisml.networks.convnet import ConvNetEncoder
+from seisml.networks.convnetquake import ConvNetQuakeEncoder
+from seisml.networks.convnext import ConvNeXtSmallEncoder, ConvNeXtTinyEncoder
+from seisml.networks.embedding_convnet import EmbeddingConvNetEncoder
+from seisml.networks.encoder import Encoder
+from seisml.networks.resnet import (
+    ResNet18Encoder,
+    ResNet34Encoder,
+    ResNet50Encoder,
+    ResNet152Encoder,
+    SmallResNetEncoder,
+)
+
+ENCODERS: dict[str, type[Encoder]] = {
+    cls.__name__: cls
+    for cls in (
+        ResNet18Encoder, ResNet34Encoder, ResNet50Encoder, ResNet152Encoder, SmallResNetEncoder, AlexNetEncoder,
+        ConvNeXtTinyEncoder, ConvNeXtSmallEncoder, ConvNetEncoder, ConvNetQuakeEncoder, EmbeddingConvNetEncoder,
+    )
+}  # fmt: skip
+ENCODERS |= {"convnext_tiny": ConvNeXtTinyEncoder, "convnext_small": ConvNeXtSmallEncoder}  # as published files say
+
+
+def build_encoder(backbone_type: str, in_channels: int = 1, out_size_enc: int | None = None, **kwargs: Any) -> Encoder:
+    """Build an encoder by name.
+
+    Args:
+        backbone_type: Name of a class in ``seisml.networks`` (``"ResNet34Encoder"``), or the dotted path of your own
+            subclass of :class:`Encoder` (``"my_package.my_module.MyEncoder"``).
+        in_channels: Channels of the pictures.
+        out_size_enc: The features you expect; checked against what the encoder gives. None takes what it gives.
+        **kwargs: The encoder's other arguments, such as ``pool``.
+
+    Returns:
+        The encoder, with fresh weights.
+
+    Raises:
+        UserError: An unknown name or argument, or ``out_size_enc`` that does not fit.
+    """
+    encoder_class = find_encoder(backbone_type)
+    known = inspect.signature(encoder_class).parameters
+    open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
+    for key in kwargs:
+        if key not in known and not open_ended:
+            raise UserError(f"{key}: {backbone_type} has no such argument; {nearest(key, known)}")
+    encoder = encoder_class(in_channels=in_channels, **kwargs)
+    if out_size_enc is not None and out_size_enc != encoder.out_size:
+        raise UserError(
+            f"out_size_enc: {backbone_type} gives {encoder.out_size} features, not {out_size_enc}; "
+            f"set {encoder.out_size} or null"
+        )
+    return encoder
+
+
+def find_encoder(backbone_type: str) -> type[Encoder]:
+    """The encoder class of that name or dotted path; :class:`UserError` where there is none."""
+    if "." not in str(backbone_type) and backbone_type not in ENCODERS:
+        raise UserError(f"backbone_type: no encoder is called {backbone_type!r}; {nearest(backbone_type, ENCODERS)}")
+    cure = "derive it from seisml.networks.Encoder"
+    return find_class(backbone_type, Encoder, "backbone_type", ENCODERS, cure)
