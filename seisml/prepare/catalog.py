@@ -110,6 +110,7 @@ def run(arguments: Namespace) -> int:
         "cut": [before, after, longest],
         "has_stations": arguments.stations is not None,
         "measurement": how.measurement,
+        "keeps_dead": how.keeps_dead,
     }
     sources = [*waveform_files, *catalog_files, *station_files]
     stations = read_stations(arguments.stations) if arguments.stations else StationTable({})
@@ -145,6 +146,10 @@ def _write(
         with Progress("reading", "record", n_plans) as progress:
             for outcomes in read_jobs(jobs, records, how.workers):
                 for outcome in outcomes:
+                    why = [how.reason_against(record.waveform, record.n_dead) for record in outcome.records]
+                    outcome.reasons += [reason for reason in why if reason is not None]
+                    pairs = zip(outcome.records, why, strict=True)
+                    outcome.records = [record for record, reason in pairs if reason is None]
                     report.add(outcome)
                     for record in outcome.records:
                         writer.add(record.waveform, record.metadata)

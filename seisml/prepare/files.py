@@ -15,6 +15,8 @@ from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seisml.prepare.report import PrepareReport
 from seisml.progress import follow
 from seisml.store.folder import check_writable, is_current, recover_interrupted
@@ -73,12 +75,25 @@ class PrepareOptions:
         overwrite: Rebuild a store that exists.
         workers: Processes that read files.
         measurement: What is measured.
+        keeps_dead: Store records of dead traces alone, too.
     """
 
     out: Path
     overwrite: bool = False
     workers: int = 1
     measurement: str = "velocity"
+    keeps_dead: bool = False
+
+    def reason_against(self, waveform: np.ndarray, n_dead: int = 0) -> str | None:
+        """Say why a record is not stored: all its traces are dead, and nobody asked to keep such ones.
+
+        Args:
+            waveform: (C, T) as it would be stored.
+            n_dead: Traces that were constant before anything was done to them.
+        """
+        if self.keeps_dead or (n_dead < len(waveform) and np.ptp(waveform, axis=1).any()):
+            return None
+        return "dead: all samples of every trace are the same; --dead-traces keep would store it"
 
 
 def prepare_files(listing: Listing, how: PrepareOptions, steps: Preprocessing, options: dict[str, Any]) -> int:
@@ -97,7 +112,8 @@ def prepare_files(listing: Listing, how: PrepareOptions, steps: Preprocessing, o
         UserError: No file could be used, or the store exists with other options.
     """
     files = listing.files
-    options = {**options, "preprocessing": steps.to_dict(), "measurement": how.measurement}
+    further = {"preprocessing": steps.to_dict(), "measurement": how.measurement, "keeps_dead": how.keeps_dead}
+    options = {**options, **further}
     sources = [file.path for file in files] + listing.index_files
     if not how.overwrite and is_current(how.out, options, sources):
         print(f"{how.out} is up to date (same files, same options); nothing to do. --overwrite rebuilds it.")
@@ -112,9 +128,10 @@ def prepare_files(listing: Listing, how: PrepareOptions, steps: Preprocessing, o
             report.skip(label, name, reason)
         results = read_all(files, steps, how.workers)
         for file, result in follow(results, "reading", "file", len(files)):
-            if isinstance(result, str):
-                writer.skip(file.name, result)
-                report.skip(file.label, file.name, result)
+            reason = result if isinstance(result, str) else how.reason_against(result.waveform, result.n_dead)
+            if isinstance(result, str) or reason is not None:
+                writer.skip(file.name, reason)
+                report.skip(file.label, file.name, reason)
                 continue
             place = {"trace_category": file.label, "source_id": file.event, "trace_source_file": file.name}
             writer.add(result.waveform, {**place, **result.metadata})

@@ -77,6 +77,10 @@ def add_store_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--workers", metavar="N", type=int, default=os.cpu_count(), help="processes (default: %(default)s)"
     )
+    parser.add_argument(
+        "--dead-traces", choices=("skip", "keep"), default="skip",
+        help="records in which all traces keep one value: skip them, with a remark, or store them (default: skip)",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="rebuild the store where it exists")
 
 
@@ -138,7 +142,8 @@ def store_options(arguments: Namespace) -> PrepareOptions:
     """Check and collect what :func:`add_store_arguments` declared, and ``--out``."""
     if arguments.workers < 1:
         raise UserError(f"--workers {arguments.workers}: want at least 1")
-    return PrepareOptions(arguments.out, arguments.overwrite, arguments.workers, arguments.measurement)
+    keeps_dead = arguments.dead_traces == "keep"
+    return PrepareOptions(arguments.out, arguments.overwrite, arguments.workers, arguments.measurement, keeps_dead)
 
 
 def class_folders(source: Path, out: Path) -> dict[str, Path]:

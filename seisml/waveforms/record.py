@@ -148,5 +148,3 @@ def _check_samples(traces: list[Channel]) -> None:
         if not np.isfinite(trace.samples).all():
             raise Unusable(f"NaN or infinite samples in trace {i + 1} of {len(traces)}")
         trace.is_dead = bool(np.ptp(trace.samples) == 0)
-    if all(trace.is_dead for trace in traces):
-        raise Unusable("dead: all samples of every trace are the same")

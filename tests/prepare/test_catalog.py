@@ -254,3 +254,20 @@ def test_paths_are_computed_where_stations_are_known(archive):
     assert row.path_ep_distance_km == pytest.approx(77.4, abs=0.2)
     assert row.path_back_azimuth_deg == pytest.approx(270, abs=1) and row.station_elevation_m == 500.0
     assert table[table.station_code == "BBB"].station_latitude_deg.isna().all()
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_records_of_dead_traces_alone_are_skipped_unless_kept(archive, windows):
+    traces = [trace("AAA", f"HH{c}", START, 1800, [P_AAA]) for c in "ZNE"]
+    traces += [trace("DDD", f"HH{c}", START, 1800) for c in "ZNE"]
+    for dead in traces[3:]:
+        dead.data[:] = 5
+    write_sds(archive / "some", traces)
+    picks = {("AAA", "P"): P_AAA, ("DDD", "P"): P_AAA}
+    quakeml(archive / "one.xml", ("first", ORIGIN, picks))
+    cut = ["--windows"] if windows else []
+    store = prepare(archive, *cut, waveforms="some", catalog="one.xml")
+    assert set(store.metadata.station_code) == {"AAA"}
+    assert any(skip["reason"].startswith("dead: ") and "DDD" in skip["file"] for skip in store.prepared["skipped"])
+    kept = prepare(archive, *cut, "--dead-traces", "keep", waveforms="some", catalog="one.xml", out="kept")
+    assert set(kept.metadata.station_code) == {"AAA", "DDD"}

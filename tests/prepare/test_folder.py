@@ -186,6 +186,21 @@ def test_a_folder_of_one_bad_file(tmp_path, capsys, bad, reason):
     assert not (tmp_path / "store").exists()
 
 
+def test_records_of_dead_traces_alone_are_skipped_unless_kept(tmp_path):
+    dead = [trace("XX.A..HHZ", data=np.full(500, 7, np.int32)), trace("XX.A..HHN", data=np.zeros(500, np.int32))]
+    for label in ("VT", "LP"):
+        (tmp_path / "in" / label).mkdir(parents=True)
+        save(tmp_path / "in" / label / "live.mseed", trace("XX.A..HHZ", data=dead[0].data), trace("XX.A..HHN"))
+    save(tmp_path / "in" / "VT" / "dead.mseed", *dead)
+    assert run(tmp_path / "in", "--out", tmp_path / "store", "--detrend", "constant") == 0
+    store = Store(tmp_path / "store")
+    assert len(store) == 2
+    (skipped,) = store.prepared["skipped"]
+    assert skipped["file"] == "VT/dead.mseed" and skipped["reason"].startswith("dead: all samples of every trace")
+    assert run(tmp_path / "in", "--out", tmp_path / "kept", "--dead-traces", "keep") == 0
+    assert len(Store(tmp_path / "kept")) == 3
+
+
 def test_wrong_sources(tmp_path, capsys):
     assert run(tmp_path / "nowhere", "--out", tmp_path / "store") == 2
     assert "no such folder" in capsys.readouterr().err

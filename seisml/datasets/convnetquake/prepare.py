@@ -95,7 +95,7 @@ def run(arguments: Namespace) -> int:
     if not files:
         raise UserError(f"{arguments.waveforms}: holds no files; give the folder of the waveforms")
     options = {"command": "convnetquake", **vars(plan)}
-    options |= {"preprocessing": steps.to_dict(), "measurement": how.measurement}
+    options |= {"preprocessing": steps.to_dict(), "measurement": how.measurement, "keeps_dead": how.keeps_dead}
     sources = [*files, *table.files, *filter(None, [arguments.stations])]
     if not how.overwrite and is_current(how.out, options, sources):
         print(f"{how.out} is up to date (same files, same options); nothing to do. --overwrite rebuilds it.")
@@ -157,12 +157,17 @@ def _write(
     kept: list[PlannedWindow] = []
     with StoreWriter(how.out, options, sources, how.overwrite, steps.unit, how.measurement) as writer:
         for window in follow(windows, "reading", "window"):
+            name = f"{window.label} {window.instrument} {UTCDateTime(ns=window.start)}"
             try:
                 channels = [reader.read(window.instrument, letter, window.start) for letter in window.channels.values()]
             except Unusable as reason:
-                skipped.append((f"{window.label} {window.instrument} {UTCDateTime(ns=window.start)}", str(reason)))
+                skipped.append((name, str(reason)))
                 continue
-            writer.add(np.stack(channels), _metadata(window, steps.sampling_rate, reader, root))
+            waveform = np.stack(channels)
+            if (dead := how.reason_against(waveform)) is not None:
+                skipped.append((name, dead))
+                continue
+            writer.add(waveform, _metadata(window, steps.sampling_rate, reader, root))
             kept.append(window)
         for name, reason in skipped:
             writer.skip(name, reason)
