@@ -15,6 +15,7 @@ from seisml.waveforms.times import DAY_NS
 
 MOST_SHARE = 0.5  # of the recorded time in detections
 TIMES_THE_OTHERS = 5.0  # detections an hour, against the median of the other instruments
+LEAST_RECORD = 3600.0  # seconds: files that a trigger cut are full of events
 FEW = 10  # detections of a day that are never too many
 
 
@@ -23,7 +24,7 @@ def busy_remarks(
 ) -> dict[str, str]:
     """Remark on station-days with far more detections than an instrument in order has.
 
-    A station-day is remarked on where detections cover half of what was recorded, or where it has more than ten of
+    A station-day is remarked on where detections cover half of an hour's record or more, or where it has more than ten of
     them, at five times the hourly rate that the other instruments have in the median (at least one in their record).
 
     Args:
@@ -52,7 +53,7 @@ def busy_remarks(
             continue
         words = []
         share = sum(end - start for start, end in own) * 1e-9 / recorded
-        if share >= MOST_SHARE:
+        if share >= MOST_SHARE and recorded >= LEAST_RECORD:
             words.append(f"detections cover {min(share, 1.0):.0%} of what was recorded")
         others = [rate for instrument, rate in rates.items() if instrument != task.instrument]
         usual = float(np.median(others)) if others else np.inf

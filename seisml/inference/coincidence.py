@@ -22,8 +22,9 @@ class NetworkEvent:
 
     @property
     def time(self) -> int:
-        """The first onset, in ns since 1970."""
-        return self.detections[0][1].onset
+        """The first onset that was picked, else the first, in ns since 1970."""
+        onsets = [detection.onset for _, detection in self.detections if detection.picked]
+        return min(onsets) if onsets else self.detections[0][1].onset
 
     @property
     def stations(self) -> tuple[str, ...]:
