@@ -25,6 +25,7 @@ from seisml.data.facts import DataFacts
 from seisml.inference.scan import CERTAIN, Scanner
 from seisml.inference.window_grid import WindowGrid
 from seisml.methods.convnetquake import ConvNetQuake
+from seisml.precision import device_name
 from seisml.transforms.waveform import WaveformFrontEnd
 from seisml.waveforms.continuous import DayReader, GridOptions
 from seisml.waveforms.preprocessing import Preprocessing
@@ -169,7 +170,8 @@ def main() -> None:
         names.append(name)
 
     print(
-        f"\n{args.days} days of 3 components at 100 Hz, 10 s every second = {month:,} windows; {args.threads} threads"
+        f"\n{args.days} days of 3 components at 100 Hz, 10 s every second = {month:,} windows; {args.threads} threads, "
+        f"{device_name('cpu')}"
     )
     reference = outputs["seisml, float32"]
     print(f"{'':<28}{'per day (s)':>12}{'all (s)':>10}{'windows/s':>12}{'f32 is faster by':>18}{'max diff':>10}")

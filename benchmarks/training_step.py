@@ -15,6 +15,7 @@ import torch
 
 from seisml.data.facts import DataFacts
 from seisml.methods.vnibcreg import VNIbCReg
+from seisml.precision import device_name
 from seisml.text_table import text_table
 from seisml.transforms.spectrogram import SpectrogramFrontEnd
 
@@ -60,7 +61,7 @@ def main() -> None:
     best = {name: min(values[1:]) for name, values in times.items()}
     rows = [{"step": name, "s": value, "ratio": best["float32"] / value} for name, value in best.items()]
     size = f"batch {arguments.batch_size}, {arguments.threads} threads, best of {arguments.repeats}"
-    print(text_table(rows, f"{arguments.backbone}, {size}"))
+    print(text_table(rows, f"{arguments.backbone}, {size}, {device_name('cpu')}"))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 
-# what Linux and torch call the instructions, on x86 and on ARM, and what people call them
-INSTRUCTIONS = {"amx_bf16": "AMX-BF16", "avx512_bf16": "AVX512-BF16", "bf16": "NEON-BF16", "sve_bf16": "SVE-BF16"}
-CPU_FLAGS = ("svebf16", "sve_bf16")  # two spellings of one
+# what Linux and torch call the instructions, on x86 and on ARM -> what people call them
+INSTRUCTIONS = {
+    "amx_bf16": "AMX-BF16", "avx512_bf16": "AVX512-BF16", "bf16": "NEON-BF16", "svebf16": "SVE-BF16",
+    "sve_bf16": "SVE-BF16",
+}  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -31,7 +33,7 @@ def _from_linux(path: Path) -> tuple[str, ...] | None:
     for line in lines:
         name, _, value = line.partition(":")
         if name.strip() in ("flags", "Features"):  # x86, ARM
-            flags = {CPU_FLAGS[1] if flag == CPU_FLAGS[0] else flag for flag in value.split()}
+            flags = set(value.split())
             return tuple(words for flag, words in INSTRUCTIONS.items() if flag in flags)
     return None
 

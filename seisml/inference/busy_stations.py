@@ -24,8 +24,8 @@ def busy_remarks(
 ) -> dict[str, str]:
     """Remark on station-days with far more detections than an instrument in order has.
 
-    A station-day is remarked on where detections cover half of an hour's record or more, or where it has more than ten of
-    them, at five times the hourly rate that the other instruments have in the median (at least one in their record).
+    A station-day is remarked on where detections cover half of an hour or more of record, or where it has more than ten
+    of them, at five times the hourly rate that the other instruments have in the median (at least one in their record).
 
     Args:
         tasks: The station-days.

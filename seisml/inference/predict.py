@@ -24,6 +24,7 @@ from seisml.inference.scan import PRECISIONS, Scanner
 from seisml.inference.station_day import ScanSettings, finished
 from seisml.inference.window_grid import WindowGrid
 from seisml.methods.classifier import Classifier
+from seisml.precision import choose_precision
 from seisml.progress import Progress
 from seisml.run.build import load_method
 from seisml.waveforms.preprocessing import TRENDS, Preprocessing, WrongStep
@@ -147,7 +148,8 @@ def _settings(method: Any, checkpoint: str | Path, options: PredictOptions, rule
     if options.device != "cpu" and not (options.device.startswith("cuda") and torch.cuda.is_available()):
         raise UserError(f"--device: there is no {options.device!r} here; use cpu")
     steps, facts = _preprocessing(method, checkpoint, options), method.facts
-    if options.precision == "bfloat16" and options.threshold < LEAST_THRESHOLD:
+    precision = _precision(options)
+    if precision == "bfloat16" and options.threshold < LEAST_THRESHOLD:
         raise UserError(
             f"--threshold: bfloat16 tells events from noise above {LEAST_THRESHOLD:g}, {options.threshold:g} is less; "
             "raise it or use --precision float32"
@@ -155,10 +157,20 @@ def _settings(method: Any, checkpoint: str | Path, options: PredictOptions, rule
     grid = WindowGrid.every(options.step, facts.sampling_rate, facts.n_samples)
     digest = hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest()
     settings = ScanSettings(
-        str(Path(checkpoint).resolve()), digest, grid, options.precision,
-        rule.events if options.precision != "float32" else (), options.device, steps, options.missing, options.trust,
+        str(Path(checkpoint).resolve()), digest, grid, precision,
+        rule.events if precision != "float32" else (), options.device, steps, options.missing, options.trust,
     )  # fmt: skip
     return settings
+
+
+def _precision(options: PredictOptions) -> str:
+    """What ``auto`` means here; says so, and where bfloat16 is the slower choice."""
+    if options.precision == "auto" and options.threshold < LEAST_THRESHOLD:
+        return "float32"
+    chosen, words = choose_precision(options.precision, options.device)
+    if words:
+        print(words, flush=True)
+    return chosen
 
 
 def _preprocessing(method: Any, checkpoint: str | Path, options: PredictOptions) -> Preprocessing:
@@ -222,7 +234,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detrend", choices=("none", *TRENDS), help="of each window (default: the checkpoint's, or none)"
     )
-    parser.add_argument("--precision", default="float32", choices=tuple(PRECISIONS), help="(default: float32)")
+    parser.add_argument(
+        "--precision", default="float32", choices=(*PRECISIONS, "auto"),
+        help="bfloat16 is faster where the processor has instructions for it, which auto finds out (default: float32)",
+    )  # fmt: skip
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--quakeml", action="store_true", help="write detections.xml (and events.xml) too")
     parser.add_argument("--no-plots", action="store_true", help="leave out the day plots")

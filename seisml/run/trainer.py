@@ -12,6 +12,7 @@ from pydantic import Field
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from seisml.errors import UserError
+from seisml.precision import choose_precision
 from seisml.ranges import Count
 from seisml.run.checkpoints import AtomicCheckpointIO
 from seisml.run.folder import rank
@@ -44,6 +45,7 @@ def build_trainer(
     accumulate_grad_batches: Count = 1,
     check_val_every_n_epoch: Count | None = 1,
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] | None = None,
+    precision: str | int | None = None,
     **others: Any,
 ) -> pl.Trainer:
     """Build Lightning's trainer.
@@ -59,6 +61,7 @@ def build_trainer(
         accumulate_grad_batches: Batches whose gradients make one step.
         check_val_every_n_epoch: Epochs between two looks at the dev part; None where ``val_check_interval`` counts.
         accelerator: Lightning's name of the hardware; None where ``gpus`` says it.
+        precision: One of Lightning's, or ``"auto"``: bfloat16 where the device computes in it, else float32.
         **others: Further arguments of Lightning's trainer.
 
     Raises:
@@ -76,6 +79,7 @@ def build_trainer(
         **({"accelerator": accelerator} if accelerator else {}),
         **others,
     }
+    arguments["precision"] = _precision(precision, arguments["accelerator"])
     if arguments.get("enable_progress_bar", True):
         callbacks = [*callbacks, training_progress()]
     try:
@@ -91,6 +95,18 @@ def build_trainer(
         )
     except Exception as error:  # right types, but values that Lightning or its plugins do not know, in many classes
         raise UserError(f"trainer_params: {str(error).strip().splitlines()[0]}") from error
+
+
+def _precision(asked: str | int | None, accelerator: str) -> str | int | None:
+    """Lightning's precision for ``auto``; says what was chosen, and where bfloat16 is the slower choice."""
+    names = {"auto": "auto", "bf16": "bfloat16", "bf16-mixed": "bfloat16"}
+    devices = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}
+    if asked not in names or accelerator not in devices:
+        return "32-true" if asked == "auto" else asked
+    chosen, words = choose_precision(names[str(asked)], devices[accelerator])
+    if words and rank() == 0:
+        print(words, flush=True)
+    return {"bfloat16": "bf16-mixed", "float32": "32-true"}[chosen] if asked == "auto" else asked
 
 
 def device_arguments(gpus: int | str | Sequence[int] | None) -> dict[str, Any]:
