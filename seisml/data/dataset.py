@@ -90,6 +90,7 @@ class StoreDataset(Dataset[Batch]):
                 kept = self._redraw(batch, traces, waveform)
             batch["trace"] = torch.from_numpy(traces)
         self._check_finite(waveform, rows)
+        self._remove_trend(waveform, rows, starts)
         batch["waveform"] = torch.from_numpy(waveform)
         if not kept.all():
             self._remark(rows[~kept][0], starts[~kept][0])
@@ -168,6 +169,20 @@ class StoreDataset(Dataset[Batch]):
                 "drop that row from metadata.csv or prepare the data again (`seisml prepare` skips such files)"
             )
 
+    def _remove_trend(self, waveform: np.ndarray, rows: np.ndarray, starts: np.ndarray) -> None:
+        """Take the last step of preprocessing, in place, on windows that are parts of their records.
+
+        A record that is a window was stored without its trend; that of a part is another, and continuous records are
+        freed of it window by window.
+        """
+        steps, lengths = self.store.preprocessing, self._lengths(rows, starts)
+        if steps.detrend is None:
+            return
+        part = lengths < self.store.n_samples[rows]
+        for length in np.unique(lengths[part]):
+            some = np.flatnonzero(part & (lengths == length))
+            waveform[some, :, :length] = steps.on_window(waveform[some, :, :length])
+
     def _read_noise(self, batch: Batch, noise: Windows) -> torch.Tensor:
         """Read a drawn window of noise, of drawn traces, for each view: (B, K, T), zeros beside traces of no view."""
         n_events, n_traces, n_samples = batch["waveform"].shape
@@ -179,6 +194,7 @@ class StoreDataset(Dataset[Batch]):
         traces = unit[:, None] * self.in_channels + np.arange(self.in_channels)
         found = self.store.read_traces(rows, traces, starts, n_samples)
         self._check_finite(found, rows)
+        self._remove_trend(found, rows, starts)
         out = torch.zeros_like(batch["waveform"])
         out[:, : n_units * self.in_channels] = torch.from_numpy(found.reshape(n_events, -1, n_samples))
         return out

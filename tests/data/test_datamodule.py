@@ -13,6 +13,7 @@ from seisml.errors import UserError
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
 from seisml.waveforms.preprocessing import Preprocessing
+from seisml.waveforms.process import detrend
 from tests.stores import write_store
 
 
@@ -179,6 +180,26 @@ def test_a_store_with_a_senseless_preprocessing_is_refused(tmp_path, said):
     with pytest.raises(UserError, match=r"prepare.json.*preprocessing") as caught:
         module(store, batch_size=2)
     assert "\n" not in str(caught.value)
+
+
+def test_the_trend_goes_from_windows_that_are_parts_of_their_records(tmp_path):
+    time = np.linspace(-1, 1, 100)
+    x = np.stack([time, time**2, np.cos(5 * time)]).astype(np.float32)  # each stored without its mean
+    options = {"preprocessing": Preprocessing(detrend="linear").to_dict()}
+    with StoreWriter(tmp_path / "store", options, None) as writer:
+        for event in range(10):
+            row = {"trace_category": "ab"[event % 2], "source_id": str(event), "trace_sampling_rate_hz": 100.0}
+            writer.add(x, row)
+    whole = module(tmp_path / "store", batch_size=2).dataset(None)[(0, 4, 0)]["waveform"][0]
+    assert np.array_equal(whole, x)
+    part = module(tmp_path / "store", batch_size=2, n_samples=40).dataset(None)
+    for start in (0, 30):
+        np.testing.assert_allclose(
+            part[(0, 4, start)]["waveform"][0], detrend(x[:, start : start + 40], "linear"), atol=1e-6
+        )
+    last = part[(0, 4, 80)]["waveform"][0]  # 20 samples, and zeros
+    np.testing.assert_allclose(last[:, :20], detrend(x[:, 80:], "linear"), atol=1e-6)
+    assert not last[:, 20:].any()
 
 
 def test_seisbench_stores_open(shared_data):

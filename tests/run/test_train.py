@@ -14,6 +14,7 @@ from seisml.run.build import load_method
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.results import RunResult
 from seisml.run.train import train
+from seisml.waveforms.preprocessing import Preprocessing
 from tests.stores import write_store
 
 SMALL = [
@@ -83,6 +84,7 @@ def test_encoders_carry_what_they_need(pretrained):
     assert values["epoch"] == 2 and "model.conv1.weight" in values["model_state_dict"]
     record = values["seisml"]
     assert record["backbone_type"] == "SmallResNetEncoder" and record["facts"]["sampling_rate"] == 100.0
+    assert Preprocessing.from_dict(record["preprocessing"], "here") == Preprocessing(unit="counts", known=False)
     assert len(record["seen_events"]) == 32 + 8 and record["seen_events"].dtype == torch.int64
     assert torch.isfinite(record["front_end_state"]["floor"])
 
