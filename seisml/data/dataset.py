@@ -135,6 +135,8 @@ class StoreDataset(Dataset[Batch]):
         live = live_units(waveform, np.ones(traces.shape, bool), lengths, size)  # (B, n_draws)
         again = np.flatnonzero(~live.all(axis=1))
         kept = np.ones(len(rows), bool)
+        if not len(again):
+            return kept
         keys = (batch[name][again] for name in ("epoch", "index"))
         position = uniform(self.seed, *keys, "live trace", live.shape[1], batch["start"][again]).double().numpy()
         for place, b in enumerate(again.tolist()):
