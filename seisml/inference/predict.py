@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from seisml.precision import choose_precision
 from seisml.progress import Progress
 from seisml.run.build import load_method
 from seisml.waveforms.preprocessing import TRENDS, Preprocessing, WrongStep
+from seisml.waveforms.read import Bounds
 from seisml.waveforms.streams import index_streams, station_days
 
 WITHIN = 10.0  # seconds
@@ -59,6 +61,7 @@ class PredictOptions:
     workers: int | None = None
     trust: tuple[str, ...] = ()
     progress: bool = False
+    largest_record: float = Bounds.largest_record
 
 
 def predict(
@@ -105,7 +108,7 @@ def predict(
     )
     settings = _settings(method, checkpoint, options, rule)
     scanner = Scanner(method, settings.grid, settings.precision, device=settings.device)  # refuses what cannot work
-    index = index_streams(streams, options.progress, leave_out=out)
+    index = index_streams(streams, options.progress, out, options.workers or os.cpu_count() or 1)
     grid, components = settings.grid_options(), settings.preprocessing.components
     reach = max(grid.margin(rate) for rate in index.sampling_rates()) + settings.grid.length + 1
     tasks, refused = station_days(index, components, reach, scanner.in_channels == 1, grid.longest_gap)
@@ -159,6 +162,7 @@ def _settings(method: Any, checkpoint: str | Path, options: PredictOptions, rule
     settings = ScanSettings(
         str(Path(checkpoint).resolve()), digest, grid, precision,
         rule.events if precision != "float32" else (), options.device, steps, options.missing, options.trust,
+        options.largest_record,
     )  # fmt: skip
     return settings
 
@@ -245,6 +249,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scheduler", nargs="?", const="local", metavar="ADDRESS",
         help="work on a Dask cluster: at this address, or (local, the default) of processes on this computer",
     )  # fmt: skip
+    parser.add_argument(
+        "--largest-record", metavar="GIB", type=float, default=Bounds.largest_record,
+        help="most that one file may take up in memory at once, in GiB of float32 (default: %(default)g)",
+    )  # fmt: skip
     parser.add_argument("--workers", type=int, help="processes of the local cluster (default: one per core)")
     parser.add_argument(
         "--trust", nargs="+", default=(), metavar="PACKAGE",
@@ -256,6 +264,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command: returns the exit code."""
     if arguments.workers is not None and arguments.workers < 1:
         raise UserError(f"--workers: {arguments.workers} is no number of processes; give 1 or more")
+    if not arguments.largest_record > 0:
+        raise UserError(f"--largest-record {arguments.largest_record:g}: must be greater than 0")
     if arguments.workers is not None and arguments.scheduler != "local":
         raise UserError("--workers: sets the size of a local cluster; add --scheduler local")
     options = PredictOptions(
@@ -264,7 +274,7 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(arguments.classes) if arguments.classes else None, arguments.noise_class, arguments.components,
         arguments.missing, tuple(arguments.bandpass) if arguments.bandpass else None, arguments.detrend,
         arguments.precision, arguments.device, arguments.quakeml, not arguments.no_plots, arguments.scheduler,
-        arguments.workers, tuple(arguments.trust), True,
+        arguments.workers, tuple(arguments.trust), True, arguments.largest_record,
     )  # fmt: skip
     started = time.perf_counter()
     result = predict(arguments.checkpoint, arguments.streams, arguments.out, options)

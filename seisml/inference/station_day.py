@@ -23,6 +23,7 @@ from seisml.transforms.waveform import WaveformFrontEnd
 from seisml.waveforms.continuous import DayReader, FileCache, GridOptions
 from seisml.waveforms.joining import runs
 from seisml.waveforms.preprocessing import Preprocessing
+from seisml.waveforms.read import Bounds
 from seisml.waveforms.streams import StationDay
 from seisml.waveforms.times import DAY_NS
 
@@ -43,6 +44,7 @@ class ScanSettings:
         preprocessing: Of the training data; its rate and length are the grid's.
         missing: ``"skip"`` leaves out windows in which a component is missing, ``"zeros"`` puts zeros there.
         trust: Packages whose classes the checkpoint may name.
+        largest_record: Most GiB of float32 that one file may be decoded to at once.
     """
 
     checkpoint: str
@@ -54,6 +56,7 @@ class ScanSettings:
     preprocessing: Preprocessing = Preprocessing()
     missing: str = "skip"
     trust: tuple[str, ...] = ()
+    largest_record: float = Bounds.largest_record
 
     def grid_options(self, keep_offset: bool = False) -> GridOptions:
         """What is done to a record on its way to the grid."""
@@ -125,9 +128,9 @@ def _scanner(settings: ScanSettings) -> Scanner:
 
 
 @lru_cache(maxsize=1)
-def _cache() -> FileCache:
+def _cache(largest_record: float) -> FileCache:
     """Decoded files, shared by the days that follow one another: windows reach into the next day's file."""
-    return FileCache()
+    return FileCache(bounds=Bounds(largest_record=largest_record))
 
 
 def run_day(task: StationDay, settings: ScanSettings, out: Path, threads: int | None = None) -> DayReport:
@@ -151,7 +154,7 @@ def run_day(task: StationDay, settings: ScanSettings, out: Path, threads: int | 
     files["report"].unlink(missing_ok=True)
     print_of_files = fingerprint(task, settings)
     scanner = _scanner(settings)
-    report, times, probability, envelope = scan_day(task, settings, scanner, _cache())
+    report, times, probability, envelope = scan_day(task, settings, scanner, _cache(settings.largest_record))
     write_probabilities(files["probability"], task.instrument, times, probability, settings.grid.step)
     write_atomically(files["envelope"], lambda part: _save_arrays(part, envelope))
     values = {"fingerprint": print_of_files, "report": asdict(report)}

@@ -20,6 +20,7 @@ from seisml.prepare.files import PrepareOptions
 from seisml.prepare.folder import (
     add_preprocessing_arguments,
     add_store_arguments,
+    bounds_options,
     preprocessing_options,
     store_options,
 )
@@ -221,7 +222,7 @@ def _record_options(arguments: Namespace) -> RecordOptions:
     steps = preprocessing_options(arguments)
     zeros = arguments.missing_components == "zeros"
     if not arguments.windows:
-        return RecordOptions(steps, zeros, arguments.label)
+        return RecordOptions(steps, zeros, arguments.label, bounds=bounds_options(arguments))
     if arguments.label:
         raise UserError("--label: windows are labelled event and noise; leave it out, or leave out --windows")
     if steps.length is not None:
@@ -247,7 +248,7 @@ def _record_options(arguments: Namespace) -> RecordOptions:
         coda=arguments.coda,
         seed=arguments.seed,
     )
-    return RecordOptions(steps, zeros, None, windows)
+    return RecordOptions(steps, zeros, None, windows, bounds_options(arguments))
 
 
 def _cutting(arguments: Namespace) -> tuple[float, float, float]:

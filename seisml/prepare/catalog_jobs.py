@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from seisml.catalogs.association import Association, RecordPlan
 from seisml.catalogs.events import CatalogEvent
 from seisml.catalogs.stations import StationPlace, StationTable
-from seisml.prepare.catalog_records import Job, Outcome, RecordOptions, read_job
-from seisml.prepare.files import CRASHED
-from seisml.prepare.files import _pool as worker_pool
+from seisml.prepare.catalog_records import Job, Outcome, RecordOptions, read_job, try_file
 from seisml.prepare.pick_windows import WindowOptions
 from seisml.progress import follow
-from seisml.waveforms.index import WaveformIndex, build_index, drop_repeated, scan_file
-
-_ITEMS_PER_WORKER = 32  # fewer are done sooner than a process starts
-T, R = TypeVar("T"), TypeVar("R")
+from seisml.waveforms.index import WaveformIndex, build_index, drop_repeated
+from seisml.waveforms.isolated import scan_files, time_limit
+from seisml.waveforms.pool import Failed, Worker, in_order
 
 
 def scan(files: Sequence[Path], longest_event_file: float, workers: int) -> WaveformIndex:
@@ -34,8 +29,7 @@ def scan(files: Sequence[Path], longest_event_file: float, workers: int) -> Wave
         workers: Processes.
     """
     kept, repeated = drop_repeated(files)
-    headers = in_order(scan_file, kept, workers, crashed=lambda _: CRASHED)
-    shown = follow(headers, "reading headers", "file", len(kept))
+    shown = follow(scan_files(kept, workers), "reading headers", "file", len(kept))
     index = build_index(zip(kept, shown, strict=True), longest_event_file)
     index.repeated = repeated
     return index
@@ -44,10 +38,11 @@ def scan(files: Sequence[Path], longest_event_file: float, workers: int) -> Wave
 def read_jobs(jobs: Sequence[Job], options: RecordOptions, workers: int) -> Iterator[list[Outcome]]:
     """Read the records of all jobs, in order."""
 
-    def crashed(job: Job) -> list[Outcome]:
-        return [Outcome(plan.name, reasons=[CRASHED]) for plan in job.plans]
+    def failed(job: Job, reason: str) -> list[Outcome]:
+        return _without_bad_files(job, options, reason)
 
-    return in_order(partial(read_job, options=options), jobs, workers, crashed)
+    read = partial(read_job, options=options)
+    return in_order(read, jobs, workers, failed, lambda job: time_limit(*job.paths()))
 
 
 def plan_jobs(
@@ -78,55 +73,17 @@ def plan_jobs(
     return [Job(root, plans, [*map(quiet_from, plans)], [*map(place, plans)]) for plans in groups.values()]
 
 
-def in_order(function: Callable[[T], R], items: Sequence[T], workers: int, crashed: Callable[[T], R]) -> Iterator[R]:
-    """Apply a function in processes; results come in order, and what is in flight is bounded, as is the memory.
-
-    Args:
-        function: Importable function of one item.
-        items: The items.
-        workers: Processes at most; few items are done in this one.
-        crashed: What stands for the result of an item on which its process dies.
-    """
-    workers = min(workers, -(-len(items) // _ITEMS_PER_WORKER))
-    if workers <= 1:
-        yield from map(function, items)
-        return
-    pool, pending, remaining = worker_pool(workers), deque(), deque(items)
+def _without_bad_files(job: Job, options: RecordOptions, reason: str) -> list[Outcome]:
+    """Read a job again of which a process died: first each file, to see which one it was, then what is left."""
+    worker, bad = Worker(), {}
     try:
-        while remaining or pending:
-            while remaining and len(pending) < 2 * workers:
-                item = remaining.popleft()
-                pending.append((item, _submit(pool, function, item)))
-            item, future = pending.popleft()
+        for path in job.paths():
             try:
-                yield future.result()
-            except BrokenProcessPool:  # a process died, and took with it what was in flight: find the culprit
-                yield from _one_by_one(function, [item, *(waiting for waiting, _ in pending)], crashed)
-                pending.clear()
-                pool.shutdown(wait=False)
-                pool = worker_pool(workers)
+                worker.call(try_file, job, path, options.bounds, limit=time_limit(path))
+            except Failed as why:
+                bad[path] = str(why)
+        return worker.call(read_job, replace(job, bad=bad), options, limit=time_limit(*job.paths()))
+    except Failed:
+        return [Outcome(plan.name, reasons=[reason]) for plan in job.plans]
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _submit(pool: ProcessPoolExecutor, function: Callable[[T], R], item: T) -> Future[R]:
-    try:
-        return pool.submit(function, item)
-    except BrokenProcessPool as error:  # the pool has just broken; the result tells
-        future: Future[R] = Future()
-        future.set_exception(error)
-        return future
-
-
-def _one_by_one(function: Callable[[T], R], items: Sequence[T], crashed: Callable[[T], R]) -> Iterator[R]:
-    pool = worker_pool(1)
-    try:
-        for item in items:
-            try:
-                yield pool.submit(function, item).result()
-            except BrokenProcessPool:
-                yield crashed(item)
-                pool.shutdown(wait=False)
-                pool = worker_pool(1)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        worker.stop()

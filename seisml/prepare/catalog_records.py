@@ -19,7 +19,7 @@ from seisml.waveforms.channels import Channel, CommonWindow, common_rate, common
 from seisml.waveforms.joining import join_around, join_pieces
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import RATE_TOLERANCE, Unusable, plain_rate
-from seisml.waveforms.read import RawTrace, read_waveforms
+from seisml.waveforms.read import Bounds, RawTrace, first_line, read_waveforms
 from seisml.waveforms.record import Record
 
 
@@ -33,12 +33,14 @@ class RecordOptions:
         zeros: Fill components that a record lacks with zeros.
         label: Label of every record with an event; None for the event's type.
         windows: How labelled windows are cut; None for whole records.
+        bounds: What is too much to be read.
     """
 
     preprocessing: Preprocessing
     zeros: bool = False
     label: str | None = None
     windows: WindowOptions | None = None
+    bounds: Bounds = Bounds()
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,18 @@ class Job:
         plans: The records.
         quiet_from: For each, the time (ns since 1970) from which on no earlier event disturbs it.
         places: Coordinates of each record's station, None where unknown.
+        bad: Files not to touch, with the reason.
     """
 
     root: Path
     plans: Sequence[RecordPlan]
     quiet_from: Sequence[int]
     places: Sequence[StationPlace | None]
+    bad: Mapping[Path, str] = field(default_factory=dict)
+
+    def paths(self) -> list[Path]:
+        """The files it reads, each once."""
+        return list(dict.fromkeys(path for plan in self.plans for path in (*plan.paths, *plan.beside)))
 
 
 @dataclass
@@ -77,9 +85,7 @@ class Outcome:
 
 def read_job(job: Job, options: RecordOptions) -> list[Outcome]:
     """Read the records of a job; one that cannot be made is an outcome with a reason, never an exception."""
-    streams = {}
-    for path in dict.fromkeys(path for plan in job.plans for path in (*plan.paths, *plan.beside)):
-        streams[path] = _read_span(path, [plan for plan in job.plans if path in (*plan.paths, *plan.beside)])
+    streams = {path: job.bad.get(path) or _read_span(job, path, options.bounds) for path in job.paths()}
     outcomes = []
     for plan, quiet_from, place in zip(job.plans, job.quiet_from, job.places, strict=True):
         outcome = Outcome(plan.name)
@@ -87,8 +93,15 @@ def read_job(job: Job, options: RecordOptions) -> list[Outcome]:
             _make(outcome, plan, streams, quiet_from, place, options, job.root)
         except Unusable as reason:
             outcome.reasons.append(str(reason))
+        except Exception as error:  # of a header or samples that nobody thought of; it must not end the run
+            outcome.reasons.append(f"could not be processed ({type(error).__name__}: {first_line(error)})")
         outcomes.append(outcome)
     return outcomes
+
+
+def try_file(job: Job, path: Path, bounds: Bounds) -> None:
+    """Read one of a job's files and do nothing with it: whoever calls it wants to know whether that is survived."""
+    _read_span(job, path, bounds)
 
 
 def _make(
@@ -101,8 +114,10 @@ def _make(
     root: Path,
 ) -> None:
     steps = options.preprocessing
-    channels = {asked: _channel(plan, letter, streams, steps) for asked, letter in plan.channels.items()}
+    channels = {asked: _channel(plan, letter, streams, options) for asked, letter in plan.channels.items()}
     rate = common_rate(list(channels.values()), steps.sampling_rate)
+    longest = max(len(channel.samples) / channel.sampling_rate for channel in channels.values())
+    options.bounds.check(max(longest, steps.length or 0.0) * rate * len(channels))
     outcome.flat = [channel.identity for channel in channels.values() if channel.is_dead]
     whole = replace(steps, length=None) if options.windows else steps  # the length is that of the windows within
     cut = _event_window if plan.is_window else _event_file
@@ -139,24 +154,24 @@ def _make(
         outcome.records.append(Record(waveform, {**columns, **times}, n_dead))
 
 
-def _read_span(path: Path, plans: Sequence[RecordPlan]) -> list[RawTrace] | str:
+def _read_span(job: Job, path: Path, bounds: Bounds) -> list[RawTrace] | str:
     """Read a file, only the time that the plans need where these are windows; or the reason why not."""
-    span = None
+    plans, span = [plan for plan in job.plans if path in (*plan.paths, *plan.beside)], None
     if all(plan.is_window for plan in plans):
         starts, ends = [plan.start - plan.margin for plan in plans], [plan.end + plan.margin for plan in plans]
         span = min(starts) - 10**9, max(ends) + 10**9
     try:
-        file = read_waveforms(path, span)
+        file = read_waveforms(path, span, bounds)
     except Unusable as reason:
         return str(reason)
     return file.lost or file.traces
 
 
 def _channel(
-    plan: RecordPlan, letter: str, streams: Mapping[Path, list[RawTrace] | str], steps: Preprocessing
+    plan: RecordPlan, letter: str, streams: Mapping[Path, list[RawTrace] | str], options: RecordOptions
 ) -> Channel:
     """Join the pieces of one channel; of a window those in it, and what goes on beside it for filters to settle."""
-    own = plan.instrument
+    own, steps = plan.instrument, options.preprocessing
     identity = f"{own.network}.{own.station}.{own.location}.{own.band}{letter}"
     pieces, rates = [], set()
     for path in (*plan.paths, *plan.beside):
@@ -184,7 +199,7 @@ def _channel(
     if plan.is_window:
         start, samples = join_around(pieces, max(rates), (plan.start, plan.end), steps.gaps, identity)
     else:
-        start, samples, _ = join_pieces(pieces, max(rates), steps.gaps, identity)
+        start, samples, _ = join_pieces(pieces, max(rates), steps.gaps, identity, options.bounds.longest_gap)
     if not np.isfinite(samples).all():
         raise Unusable(f"NaN or infinite samples in {identity}")
     rate, inside = max(rates), samples

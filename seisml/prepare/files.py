@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
-from multiprocessing import connection, get_context, parent_process
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +15,11 @@ from seisml.prepare.report import PrepareReport
 from seisml.progress import follow
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.writer import StoreWriter
+from seisml.waveforms.isolated import time_limit
+from seisml.waveforms.pool import in_order
 from seisml.waveforms.preprocessing import Preprocessing
-from seisml.waveforms.process import Unusable
-from seisml.waveforms.record import Record, read_record
+from seisml.waveforms.read import Bounds
+from seisml.waveforms.record import Record, try_record
 
 # Rough cost of steps, and the time from which a further process (which imports ObsPy first) pays off.
 SECONDS_PER_FILE, SECONDS_PER_BYTE, WORTH_A_PROCESS = 3e-3, 6e-8, 3.0
@@ -76,6 +72,7 @@ class PrepareOptions:
         workers: Processes that read files.
         measurement: What is measured.
         keeps_dead: Store records of dead traces alone, too.
+        bounds: What is too much to be read.
     """
 
     out: Path
@@ -83,6 +80,7 @@ class PrepareOptions:
     workers: int = 1
     measurement: str = "velocity"
     keeps_dead: bool = False
+    bounds: Bounds = Bounds()
 
     def reason_against(self, waveform: np.ndarray, n_dead: int = 0) -> str | None:
         """Say why a record is not stored: all its traces are dead, and nobody asked to keep such ones.
@@ -113,7 +111,7 @@ def prepare_files(listing: Listing, how: PrepareOptions, steps: Preprocessing, o
     """
     files = listing.files
     further = {"preprocessing": steps.to_dict(), "measurement": how.measurement, "keeps_dead": how.keeps_dead}
-    options = {**options, **further}
+    options = {**options, **further, "bounds": asdict(how.bounds)}
     sources = [file.path for file in files] + listing.index_files
     if not how.overwrite and is_current(how.out, options, sources):
         print(f"{how.out} is up to date (same files, same options); nothing to do. --overwrite rebuilds it.")
@@ -126,7 +124,7 @@ def prepare_files(listing: Listing, how: PrepareOptions, steps: Preprocessing, o
         for label, name, reason in listing.skipped:
             writer.skip(name, reason)
             report.skip(label, name, reason)
-        results = read_all(files, steps, how.workers)
+        results = read_all(files, steps, how.workers, how.bounds)
         for file, result in follow(results, "reading", "file", len(files)):
             reason = result if isinstance(result, str) else how.reason_against(result.waveform, result.n_dead)
             if isinstance(result, str) or reason is not None:
@@ -144,98 +142,19 @@ def prepare_files(listing: Listing, how: PrepareOptions, steps: Preprocessing, o
 
 
 def read_all(
-    files: Sequence[SourceFile], steps: Preprocessing, workers: int
+    files: Sequence[SourceFile],
+    steps: Preprocessing,
+    workers: int,
+    bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
 ) -> Iterator[tuple[SourceFile, Record | str]]:
     """Read files in processes, in order; what is in flight is bounded, and so is the memory.
 
     Yields:
         Each file with its record, or with the reason why it has none.
     """
-    n_bytes = sum(file.path.stat().st_size for file in files) if workers > 1 else 0
-    seconds = len(files) * SECONDS_PER_FILE + n_bytes * SECONDS_PER_BYTE
-    workers = min(workers, int(seconds / WORTH_A_PROCESS))
-    if workers <= 1:
-        for file in files:
-            yield file, _read(file.path, steps)
-        return
-    remaining, pending = deque(files), deque()
-    pool = _pool(workers)
-    try:
-        while remaining or pending:
-            while remaining and len(pending) < 4 * workers:
-                file = remaining.popleft()
-                pending.append((file, _submit(pool, file, steps)))
-            file, future = pending[0]
-            try:
-                result = future.result()
-            except BrokenProcessPool:
-                pool.shutdown(wait=False)
-                yield from _read_one_by_one(pending, steps)
-                pending.clear()
-                pool = _pool(workers)
-                continue
-            pending.popleft()
-            yield file, result
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _read(path: Path, steps: Preprocessing) -> Record | str:
-    try:
-        return read_record(path, steps)
-    except Unusable as reason:
-        return str(reason)
-
-
-def _read_one_by_one(
-    pending: Iterable[tuple[SourceFile, Future[Record | str]]], steps: Preprocessing
-) -> Iterator[tuple[SourceFile, Record | str]]:
-    """After a reader died and took with it all that was in flight: one file at a time shows which one killed it."""
-    pool = None
-    try:
-        for file, future in pending:
-            if not future.done() or future.exception() is not None:
-                pool = pool or _pool(1)
-                future = _submit(pool, file, steps)
-            try:
-                result = future.result()
-            except BrokenProcessPool:
-                pool, result = None, CRASHED
-            yield file, result
-    finally:
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _submit(pool: ProcessPoolExecutor, file: SourceFile, steps: Preprocessing) -> Future[Record | str]:
-    # Blocked here, Ctrl-C is blocked in the process that this may start: only the parent answers to it.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
-    try:
-        return pool.submit(_read, file.path, steps)
-    except BrokenProcessPool as error:
-        failed: Future[Record | str] = Future()
-        failed.set_exception(error)
-        return failed
-    finally:
-        if before is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with the parent even where it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+    paths = [file.path for file in files]
+    read = partial(try_record, preprocessing=steps, bounds=bounds)
+    return zip(files, in_order(read, paths, workers, lambda _, reason: reason, time_limit), strict=True)
 
 
 def _size(out: Path) -> str:

@@ -11,6 +11,7 @@ from seisml.errors import UserError
 from seisml.prepare.files import Listing, PrepareOptions, SourceFile, prepare_files
 from seisml.waveforms.listing import is_store, walk
 from seisml.waveforms.preprocessing import GAPS, TRENDS, Preprocessing, WrongStep
+from seisml.waveforms.read import Bounds
 
 EXAMPLE = "seisml prepare folder recordings --out data/mine --sampling-rate 100 --length 30 --detrend constant"
 
@@ -69,6 +70,15 @@ def add_preprocessing_arguments(parser: ArgumentParser, default: Preprocessing =
         help="remove each window's mean or linear trend (default: %(default)s)",
     )  # fmt: skip
     group.add_argument("--unit", default="counts", help="unit of the samples (default: %(default)s)")
+    bounds = parser.add_argument_group("bounds", "a damaged header may promise anything; what goes beyond is left out")
+    bounds.add_argument(
+        "--largest-record", metavar="GIB", type=float, default=Bounds.largest_record,
+        help="most that one recording may take up in memory, in GiB of float32 (default: %(default)g)",
+    )  # fmt: skip
+    bounds.add_argument(
+        "--longest-gap", metavar="S", type=float, default=Bounds.longest_gap,
+        help="longest gap that --fill-gaps fills (default: %(default)g)",
+    )  # fmt: skip
 
 
 def add_store_arguments(parser: ArgumentParser) -> None:
@@ -138,12 +148,30 @@ def preprocessing_options(arguments: Namespace) -> Preprocessing:
         raise UserError(f"--{option} {error.problem}") from error
 
 
+def bounds_options(arguments: Namespace) -> Bounds:
+    """Check and collect the bounds that :func:`add_preprocessing_arguments` declared.
+
+    Raises:
+        UserError: An option that makes no sense, by name.
+    """
+    for name, value in (("largest-record", arguments.largest_record), ("longest-gap", arguments.longest_gap)):
+        if not value > 0:
+            raise UserError(f"--{name} {value:g}: must be greater than 0")
+    return Bounds(arguments.longest_gap, arguments.largest_record)
+
+
 def store_options(arguments: Namespace) -> PrepareOptions:
-    """Check and collect what :func:`add_store_arguments` declared, and ``--out``."""
+    """Check and collect what :func:`add_store_arguments` declared, ``--out`` and the bounds."""
     if arguments.workers < 1:
         raise UserError(f"--workers {arguments.workers}: want at least 1")
-    keeps_dead = arguments.dead_traces == "keep"
-    return PrepareOptions(arguments.out, arguments.overwrite, arguments.workers, arguments.measurement, keeps_dead)
+    return PrepareOptions(
+        arguments.out,
+        arguments.overwrite,
+        arguments.workers,
+        arguments.measurement,
+        arguments.dead_traces == "keep",
+        bounds_options(arguments),
+    )
 
 
 def class_folders(source: Path, out: Path) -> dict[str, Path]:

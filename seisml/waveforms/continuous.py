@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from seisml.waveforms.isolated import read_isolated
 from seisml.waveforms.joining import fill_gaps, runs
+from seisml.waveforms.pool import Worker
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import Unusable, rate_ratio, resample, resampling_margin
-from seisml.waveforms.read import read_waveforms
+from seisml.waveforms.read import Bounds
 from seisml.waveforms.streams import Piece, StationDay
 
 CACHE_BYTES = 256 * 2**20  # decoded samples kept, so that a day file is decoded once for all its hours
@@ -35,10 +37,22 @@ class Tally:
 
 
 class FileCache:
-    """Decoded files, the last used first, up to a number of bytes; of larger files only the time asked for is read."""
+    """Decoded files, the last used first, up to a number of bytes; of larger files only the time asked for is read.
 
-    def __init__(self, limit: int = CACHE_BYTES) -> None:
-        self.limit, self.held = limit, 0
+    They are read in a process beside this one, which ends with the cache.
+
+    Args:
+        limit: Bytes of decoded samples to keep.
+        bounds: What is too much to be read.
+
+    Attributes:
+        lost: Files that lost a part of their content, and which.
+    """
+
+    def __init__(self, limit: int = CACHE_BYTES, bounds: Bounds = Bounds()) -> None:  # noqa: B008 (frozen)
+        self.limit, self.bounds, self.held = limit, bounds, 0
+        self.lost: dict[Path, str] = {}
+        self._worker = Worker()
         self.files: OrderedDict[tuple[Path, int, int], dict[str, list[tuple[int, np.ndarray]]]] = OrderedDict()
         self.bad: dict[tuple[Path, int, int], str] = {}
         self.part: tuple[object, dict[str, list[tuple[int, np.ndarray]]]] = (None, {})
@@ -78,9 +92,11 @@ class FileCache:
 
     def _read(self, path: Path, span: tuple[int, int] | None = None) -> dict[str, list[tuple[int, np.ndarray]]]:
         try:
-            file = read_waveforms(path, span)
+            file = read_isolated(self._worker, path, span, self.bounds)
         except Unusable as reason:
             raise OSError(f"{path.name} cannot be read ({reason})") from reason
+        if file.lost:
+            self.lost[path] = file.lost
         traces: dict[str, list[tuple[int, np.ndarray]]] = defaultdict(list)
         for trace in file.traces:
             traces[trace.id].append((trace.start, trace.samples))
@@ -238,6 +254,8 @@ class DayReader:
             except OSError as error:
                 tally.say(str(error))
                 continue
+            if piece.path in self.cache.lost:
+                tally.say(f"{piece.path.name}: {self.cache.lost[piece.path]}")
             for start, samples in traces:
                 inside = round((start - piece.start) * 1e-9 * rate)
                 if not -1 < inside + len(samples) or inside >= piece.n_samples or inside < -1:

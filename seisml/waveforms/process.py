@@ -1,4 +1,8 @@
-"""Signal processing along the last axis: resampling, filtering, trends. Arrays in, arrays out."""
+"""Signal processing along the last axis: resampling, filtering, trends. Arrays in, arrays out.
+
+``scipy.signal`` is imported where it is used: it takes several times as long as NumPy and ObsPy together, and a process
+that reads files without processing them does not need it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,6 @@ from math import ceil, log
 from typing import Literal
 
 import numpy as np
-from scipy import signal
 
 LARGEST_FACTOR = 100_000  # of resampling, up or down: the filter has 64 taps for each
 RATE_TOLERANCE = 1e-4  # relative; the same as SeisBench's
@@ -41,6 +44,8 @@ def rate_ratio(sampling_rate: float, target: float) -> Fraction:
 
 @lru_cache(maxsize=8)
 def _antialias(numerator: int, denominator: int) -> np.ndarray:
+    from scipy import signal
+
     # SciPy's own filter is 6 dB down at the new Nyquist frequency; this one is 80 dB down there.
     longest = max(numerator, denominator)
     taps = signal.firwin(2 * HALF_WIDTH * longest + 1, 0.92 / longest, window=("kaiser", 8.0))
@@ -64,6 +69,8 @@ def resample(x: np.ndarray, sampling_rate: float, target: float) -> np.ndarray:
     ratio = rate_ratio(sampling_rate, target)
     if ratio == 1:
         return x
+    from scipy import signal
+
     taps = _antialias(ratio.numerator, ratio.denominator)
     offset = x.mean(axis=-1, keepdims=True)
     edges = "antireflect" if x.shape[-1] > 1 else "constant"  # continued through the end points: edges do not ring
@@ -91,6 +98,8 @@ def bandpass(x: np.ndarray, sampling_rate: float, low: float, high: float) -> np
         raise Unusable(
             f"a band-pass up to {high:g} Hz needs more than {2 * high:g} Hz, this has {sampling_rate:.10g} Hz"
         )
+    from scipy import signal
+
     sections = signal.butter(4, [low, high], "bandpass", fs=sampling_rate, output="sos")
     edge = 3 * (2 * len(sections) + 1)
     # the filter takes a straight line away by itself, but for what rings at the edges when one begins there
@@ -99,6 +108,8 @@ def bandpass(x: np.ndarray, sampling_rate: float, low: float, high: float) -> np
 
 def bandpass_margin(sampling_rate: float, low: float, high: float) -> float:
     """Seconds from an edge within which a band-pass has not settled: its slowest pole decides."""
+    from scipy import signal
+
     _, poles, _ = signal.butter(4, [low, high], "bandpass", fs=sampling_rate, output="zpk")
     slowest = float(np.abs(poles).max())
     return ceil(log(SETTLED) / log(slowest)) / sampling_rate if 0 < slowest < 1 else float("inf")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import glob
 import re
-import struct
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seisml.waveforms.intact import check_places, lost_content, seg2_is_whole
 from seisml.waveforms.process import Unusable
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def read_waveforms(
             _check_promise(promised, traces)
     messages = (str(warning.message).strip().splitlines() for warning in caught)
     texts = {re.sub(r"\d+", "#", lines[0]) for lines in messages if lines and not lines[0].startswith(_SILENCED)}
-    lost = _lost(kind, path, size, stream) if span is None else ""
+    lost = lost_content(kind, path, size, stream) if span is None else ""
     return WaveformFile(traces, sorted(texts), lost)
 
 
@@ -208,7 +208,7 @@ def _format(path: Path, head: bytes) -> str:
     from obspy.core.util.misc import buffered_load_entry_point
 
     seg2 = head[:2] in (b"\x55\x3a", b"\x3a\x55")
-    if seg2 and not _seg2_is_whole(path, head):  # ObsPy may take what is there for a shorter trace
+    if seg2 and not seg2_is_whole(path, head):  # ObsPy may take what is there for a shorter trace
         raise Unusable("truncated SEG-2 file")
     for name in FORMATS:
         point = ENTRY_POINTS["waveform"].get(name)
@@ -224,7 +224,7 @@ def _format(path: Path, head: bytes) -> str:
     else:
         raise Unusable("damaged SEG-2 file" if seg2 else "not a waveform format that ObsPy reads")
     if _ELSEWHERE.get(name):
-        _check_places(path, _ELSEWHERE[name])
+        check_places(path, _ELSEWHERE[name])
     return name
 
 
@@ -300,76 +300,3 @@ def _check_promise(promised: Sequence[TraceHeader], traces: Sequence[RawTrace]) 
     wanted, here = (sum(trace.n_samples for trace in own) for own in (promised, traces))
     if wanted != here:
         raise Unusable(f"its header promises {wanted} samples, the file holds {here}")
-
-
-def _lost(kind: str, path: Path, size: int, stream: Stream) -> str:
-    """What is missing of a whole file, found in other ways than ObsPy's."""
-    if kind == "MSEED":
-        return _lost_records(path, size, stream)
-    if kind in ("GSE2", "GSE1"):
-        text = path.read_bytes()
-        number = kind[-1].encode()
-        counts = {len(re.findall(rb"^" + word + number, text, re.MULTILINE)) for word in (b"WID", b"DAT", b"CHK")}
-        if counts != {len(stream)}:
-            return f"one of its traces is damaged ({max(counts)} are named, {len(stream)} found)"
-    return ""
-
-
-def _lost_records(path: Path, size: int, stream: Stream) -> str:
-    """A miniSEED file is made of whole records; ObsPy drops those that are cut or damaged.
-
-    The fixed header of a record (SEED manual, chapter 8): sequence number, quality (D, R, Q, M), at byte 20 the year,
-    at byte 30 the number of samples, at byte 32 the rate, which is 0 for logs.
-    """
-    lengths = {trace.stats.mseed.get("record_length") for trace in stream if "mseed" in trace.stats}
-    if len(lengths) != 1 or None in lengths:
-        return ""
-    length = lengths.pop()
-    if size % length:
-        return "truncated miniSEED file (its last record is cut)"
-    records = np.memmap(path, np.uint8, "r", shape=(size // length, length))[:, :48].copy()
-    data = np.isin(records[:, 6], np.frombuffer(b"DRQM", np.uint8))
-    other = np.isin(records[:, 6], np.frombuffer(b"VAST", np.uint8)) | (records == ord(" ")).all(axis=1)  # full SEED
-    damaged = int((~data & ~other).sum())
-    if damaged:
-        return f"{damaged} of {len(records)} miniSEED records are damaged"
-    if not data.any():
-        return ""
-    words = records[data][:, 20:].copy()
-    order = ">" if 1800 <= int.from_bytes(words[0, :2].tobytes(), "big") <= 2200 else "<"
-    counts, rates = words[:, 10:12].copy().view(f"{order}u2"), words[:, 12:14].copy().view(f"{order}i2")
-    promised = int(counts[rates != 0].sum())
-    n_samples = sum(trace.stats.npts for trace in stream if trace.stats.sampling_rate)
-    if promised != n_samples:
-        return f"its miniSEED records promise {promised} samples, {n_samples} could be read"
-    return ""
-
-
-def _seg2_is_whole(path: Path, head: bytes) -> bool:
-    """Whether a SEG-2 file reaches as far as its last trace's descriptor says (SEG-2 standard, Pullan 1990)."""
-    order = "<" if head[:2] == b"\x55\x3a" else ">"
-    try:
-        _, n_traces = struct.unpack_from(f"{order}HH", head, 4)
-        pointers = struct.unpack_from(f"{order}{n_traces}I", head, 32)
-        size = path.stat().st_size
-        if not pointers:
-            return False
-        with path.open("rb") as file:
-            for pointer in pointers:
-                file.seek(pointer)
-                _, descriptor, data = struct.unpack(f"{order}HHI", file.read(8))
-                if pointer + descriptor + data > size:
-                    return False
-    except (struct.error, OSError):
-        return False
-    return True
-
-
-def _check_places(path: Path, column: int) -> None:
-    """The files that a CSS table names must lie in its folder or below (folder in 64 columns, file in the next 32)."""
-    folder = path.parent.resolve()
-    for line in path.read_bytes().splitlines():
-        named = line[column : column + 64].strip(), line[column + 65 : column + 97].strip()
-        place = folder.joinpath(*(part.decode(errors="replace") for part in named)).resolve()
-        if not place.is_relative_to(folder):
-            raise Unusable("names files outside its folder, which are not read")

@@ -14,7 +14,7 @@ from seisml.waveforms.components import component_letters
 from seisml.waveforms.joining import Fill, join_pieces
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import RATE_TOLERANCE, Unusable, plain_rate
-from seisml.waveforms.read import Bounds, RawTrace, read_waveforms
+from seisml.waveforms.read import Bounds, RawTrace, first_line, read_waveforms
 
 
 @dataclass
@@ -76,6 +76,16 @@ def read_record(
     metadata = {"trace_start_time": begin, "trace_sampling_rate_hz": rate, **describe_traces(traces)}
     waveform = finish(window.rows, window.n_samples, preprocessing, dead)
     return Record(waveform, metadata, sum(dead), window.padded, notes)
+
+
+def try_record(path: Path, preprocessing: Preprocessing, bounds: Bounds) -> Record | str:
+    """:func:`read_record`, or the reason why there is no record, whatever the file made it stumble over."""
+    try:
+        return read_record(path, preprocessing, bounds)
+    except Unusable as reason:
+        return str(reason)
+    except Exception as error:  # of a header or samples that nobody thought of; it must not end the run
+        return f"could not be processed ({type(error).__name__}: {first_line(error)})"
 
 
 def describe_traces(traces: Sequence[Channel]) -> dict[str, str]:

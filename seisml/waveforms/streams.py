@@ -11,7 +11,8 @@ from seisml.errors import UserError
 from seisml.files import safe_name
 from seisml.progress import follow
 from seisml.waveforms.components import choose_sensor
-from seisml.waveforms.index import Instrument, Segment, WaveformIndex, build_index, place_segments, scan_file
+from seisml.waveforms.index import Instrument, Segment, WaveformIndex, build_index, place_segments
+from seisml.waveforms.isolated import scan_files
 from seisml.waveforms.times import DAY_NS, format_day
 
 
@@ -125,7 +126,7 @@ def station_days(
 
 
 def index_streams(
-    streams: Iterable[str | Path], progress: bool = False, leave_out: Path | None = None
+    streams: Iterable[str | Path], progress: bool = False, leave_out: Path | None = None, workers: int = 1
 ) -> WaveformIndex:
     """Read the headers of waveform files.
 
@@ -133,6 +134,7 @@ def index_streams(
         streams: Files of any format ObsPy reads, and folders (also an SDS archive), which are searched for files.
         progress: Show a bar.
         leave_out: A folder not to look into: the output's, where it lies within a stream's folder.
+        workers: Processes that read.
 
     Returns:
         The index; every file counts as continuous.
@@ -143,8 +145,8 @@ def index_streams(
     paths = list_files(streams)
     if leave_out is not None:
         paths = [path for path in paths if not path.is_relative_to(leave_out.resolve())]
-    shown = follow(paths, "reading headers", "file", shown=progress)
-    index = build_index(((path, scan_file(path)) for path in shown), longest_event_file=0.0)
+    scans = follow(scan_files(paths, workers), "reading headers", "file", len(paths), shown=progress)
+    index = build_index(zip(paths, scans, strict=True), longest_event_file=0.0)
     if not index.spans:
         path, reason = index.skipped[0] if index.skipped else (None, "")
         what = f"{path}: {reason}" if path else f"no file in {', '.join(map(str, streams))}"

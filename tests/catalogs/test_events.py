@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 from obspy import UTCDateTime
 from obspy.core.inventory import Inventory, Network, Station
 
 from seisml.catalogs.events import CatalogEvent, Pick, merge_entries, unite_events
 from seisml.catalogs.stations import read_stations
-from seisml.prepare.catalog_jobs import in_order
 from seisml.waveforms.components import choose_sensor
 
 START = UTCDateTime(2020, 1, 1, 12)
@@ -55,9 +52,3 @@ def test_station_files(tmp_path):
     inventory = Inventory(networks=[Network("XX", stations=[station])], source="test")
     inventory.write(str(tmp_path / "stations.xml"), format="STATIONXML")
     assert read_stations(tmp_path / "stations.xml").find("XX", "AAA", "00").longitude == 9.0
-
-
-def test_a_crash_in_a_worker_costs_one_item():
-    items = [9 if number == 30 else 0 for number in range(40)]  # signal 9 kills the process, signal 0 does nothing
-    results = list(in_order(signal.raise_signal, items, workers=2, crashed=lambda item: f"crashed on {item}"))
-    assert results == ["crashed on 9" if item else None for item in items]

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from seisml.waveforms.preprocessing import Preprocessing
+from seisml.waveforms.read import Bounds
 from seisml.waveforms.record import Record
 
 
-def read(path: Path, steps: Preprocessing) -> Record | str:
+def read(path: Path, preprocessing: Preprocessing, bounds: Bounds) -> Record | str:
     if path.name == "0003.mseed":
         os._exit(1)
     return Record(np.zeros((1, 1), np.float32), {})

@@ -17,6 +17,7 @@ import pytest
 from seisml.cli import main
 from seisml.prepare import files as preparing
 from seisml.store.store import Store
+from seisml.waveforms import pool
 from seisml.waveforms.preprocessing import Preprocessing
 from tests.prepare import crashing_reader
 from tests.waveforms.test_record import save, trace
@@ -123,7 +124,7 @@ def test_mixed_rates_between_files_are_said(source, tmp_path, capsys):
 
 def test_processes_give_the_same_store(source, tmp_path, monkeypatch):
     assert run(source, "--out", tmp_path / "one", "--workers", "1") == 0
-    monkeypatch.setattr(preparing, "WORTH_A_PROCESS", 1e-9)
+    monkeypatch.setattr(pool, "NEXT_PROCESS", 0.0)
     assert run(source, "--out", tmp_path / "two", "--workers", "2") == 0
     for name in ("metadata.csv", "prepare.json"):
         assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
@@ -254,7 +255,7 @@ def test_interrupted_and_killed(tmp_path, number, code):
     """With reading processes: nothing half, the earlier store intact, no process left behind."""
     folder, out = many_files(tmp_path / "in"), tmp_path / "store"
     code_of_earlier = (
-        "import sys; from seisml.prepare import files as preparing; preparing.WORTH_A_PROCESS = 1e-9;"
+        "import sys; from seisml.waveforms import pool; pool.NEXT_PROCESS = 0.0;"
         "from seisml.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     (tmp_path / "small" / "A").mkdir(parents=True)
@@ -294,8 +295,7 @@ def test_a_reader_that_crashes_costs_one_file(tmp_path, monkeypatch):
     for i in range(8):
         (tmp_path / f"{i:04}.mseed").touch()
         files.append(preparing.SourceFile(tmp_path / f"{i:04}.mseed", f"{i:04}", "A", str(i)))
-    monkeypatch.setattr(preparing, "WORTH_A_PROCESS", 1e-9)
-    monkeypatch.setattr(preparing, "_read", crashing_reader.read)
+    monkeypatch.setattr(preparing, "try_record", crashing_reader.read)
     results = list(preparing.read_all(files, Preprocessing(), 2))
     assert [file for file, _ in results] == files
     assert [file.name for file, result in results if isinstance(result, str)] == ["0003"]

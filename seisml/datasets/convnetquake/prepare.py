@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, Namespace
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ def run(arguments: Namespace) -> int:
         raise UserError(f"{arguments.waveforms}: holds no files; give the folder of the waveforms")
     options = {"command": "convnetquake", **vars(plan)}
     options |= {"preprocessing": steps.to_dict(), "measurement": how.measurement, "keeps_dead": how.keeps_dead}
+    options["bounds"] = asdict(how.bounds)
     sources = [*files, *table.files, *filter(None, [arguments.stations])]
     if not how.overwrite and is_current(how.out, options, sources):
         print(f"{how.out} is up to date (same files, same options); nothing to do. --overwrite rebuilds it.")
@@ -153,7 +155,8 @@ def _write(
     root: Path,
 ) -> int:
     began = time.monotonic()
-    reader = WindowReader([segment for held in index.segments.values() for segment in held], steps)
+    segments = [segment for held in index.segments.values() for segment in held]
+    reader = WindowReader(segments, steps, how.bounds)
     kept: list[PlannedWindow] = []
     with StoreWriter(how.out, options, sources, how.overwrite, steps.unit, how.measurement) as writer:
         for window in follow(windows, "reading", "window"):

@@ -6,7 +6,7 @@ import json
 import os
 from argparse import ArgumentParser, Namespace
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from seisml.catalogs.stations import StationTable
 from seisml.errors import UserError
 from seisml.files import write_atomically
 from seisml.prepare.catalog_jobs import scan
-from seisml.prepare.folder import add_preprocessing_arguments, preprocessing_options
+from seisml.prepare.folder import add_preprocessing_arguments, bounds_options, preprocessing_options
 from seisml.progress import follow
 from seisml.store.folder import fingerprint
 from seisml.waveforms.index import Instrument, WaveformIndex
@@ -77,7 +77,8 @@ def run(arguments: Namespace) -> int:
         UserError: A path or an option is wrong, or no window could be made.
     """
     steps, options = preprocessing_options(arguments), _options(arguments)
-    options["preprocessing"] = steps.to_dict()
+    bounds = bounds_options(arguments)
+    options |= {"preprocessing": steps.to_dict(), "bounds": asdict(bounds)}
     out = Path(os.path.realpath(arguments.out))
     others = {path.resolve() for path in (arguments.events, arguments.stations)} | {out}
     files = [arguments.waveforms] if arguments.waveforms.is_file() else sorted(walk(arguments.waveforms, out))
@@ -95,7 +96,9 @@ def run(arguments: Namespace) -> int:
     index = scan(files, 0.0, 1)
     skipped = [*table.skipped, *((path.name, reason) for path, reason in index.skipped)]
     windows = plan(index, table, stations, steps, options, skipped)
-    _write(out, windows, index, steps, made_from, skipped)
+    segments = [segment for held in index.segments.values() for segment in held]
+    reader = WindowReader(segments, steps, bounds)
+    _write(out, windows, reader, made_from, skipped)
     return 0
 
 
@@ -193,15 +196,14 @@ def _is_done(out: Path, made_from: dict[str, Any], overwrite: bool) -> bool:
 def _write(
     out: Path,
     windows: list[PlannedWindow],
-    index: WaveformIndex,
-    steps: Preprocessing,
+    reader: WindowReader,
     made_from: dict[str, Any],
     skipped: list[tuple[str, str]],
 ) -> None:
     """Read the windows and write the file in one rename, or nothing."""
-    reader = WindowReader([segment for held in index.segments.values() for segment in held], steps)
+    steps = reader.preprocessing
     kept: list[PlannedWindow] = []
-    write_atomically(out, lambda partial: _fill(partial, out, windows, reader, steps, made_from, skipped, kept))
+    write_atomically(out, lambda partial: _fill(partial, out, windows, reader, made_from, skipped, kept))
     print(_report(kept, skipped))
     print(f"{len(kept)} windows of {steps.length:g} s at {steps.sampling_rate:g} Hz in {out}")
 
@@ -211,12 +213,12 @@ def _fill(
     out: Path,
     windows: list[PlannedWindow],
     reader: WindowReader,
-    steps: Preprocessing,
     made_from: dict[str, Any],
     skipped: list[tuple[str, str]],
     kept: list[PlannedWindow],
 ) -> None:
     """Write the file to ``path``; what could be read goes into ``kept``, what could not into ``skipped``."""
+    steps = reader.preprocessing
     rate, length = steps.sampling_rate, steps.length
     n_samples = round(length * rate)
     numbers = {code: number for number, code in enumerate(sorted({_station(window) for window in windows}))}
