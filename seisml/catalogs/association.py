@@ -67,7 +67,7 @@ class Association:
         picks_without_waveforms: Number of picks at stations that no record of the event shows.
         picks_outside: Number of picks that lie before or after their record.
         records_without_event: Number of records the catalogue knows no event for.
-        several_events: Files that hold several events; the one with most picks was taken.
+        several_events: Files that gave a record to each of several events.
     """
 
     plans: list[RecordPlan] = field(default_factory=list)
@@ -93,7 +93,8 @@ def associate(
 ) -> Association:
     """Plan one record per instrument and event.
 
-    An event file belongs to the entries that name it, else to the event whose origin or pick lies within it. From
+    An event file shows the entries that name it, else the events whose origin or pick lies within it; each event gets
+    one record for each instrument, from the file that shows it best. From
     continuous data a window is cut around each event's P pick at the station, else around its origin time.
 
     Args:
@@ -121,14 +122,23 @@ def associate(
 
     own_ids = _own_ids(index.event_parts, root)
     finder = _EventFinder(entries, index.event_parts, own_ids)
+    shown = {id(part): finder.find(part) for part in index.event_parts}
+    best = _best_parts(index.event_parts, shown)
     for part in index.event_parts:
-        found, is_ambiguous = finder.find(part)
-        event = merge_entries(found) if found else None
-        if is_ambiguous and part.paths[0].name not in result.several_events:
+        chosen = [found for found in shown[id(part)] if best[found[0].source_id, part.instrument] is part]
+        if len(chosen) > 1 and part.paths[0].name not in result.several_events:
             result.several_events.append(part.paths[0].name)
-        plan = {"paths": part.paths, "start": part.start, "end": part.end, "is_window": False, "event": event}
-        source_id = event.source_id if event else own_ids[part.paths[0]]
-        add(part.instrument, part.components, {**plan, "source_id": source_id, **_picks_of(event, part.instrument)})
+        plan = {"paths": part.paths, "start": part.start, "end": part.end, "is_window": False}
+        for event in map(merge_entries, chosen):
+            picks = _picks_of(event, part.instrument)
+            add(part.instrument, part.components, {**plan, "event": event, "source_id": event.source_id, **picks})
+        if shown[id(part)] and not chosen:
+            first = shown[id(part)][0][0]
+            other = best[first.source_id, part.instrument].paths[0].name
+            name = f"{part.paths[0].name} {part.instrument}"
+            result.skipped.append((name, f"{other} shows the event of {first.time}, too, and better"))
+        if not shown[id(part)]:
+            add(part.instrument, part.components, {**plan, "source_id": own_ids[part.paths[0]]})
     reach = round((max(before, after) + _LONGEST_TRAVEL_TIME) * 1e9)
     for event in events.values():
         for instrument in sorted(index.segments):
@@ -181,15 +191,13 @@ class _EventFinder:
         for part in parts:
             self._shared[together[part.paths[0]]].update(self._named(part) or self._within(part))
 
-    def find(self, part: EventPart) -> tuple[list[CatalogEvent], bool]:
-        """Return the entries of one event, and whether the file shows further events."""
+    def find(self, part: EventPart) -> list[list[CatalogEvent]]:
+        """Return the entries of each event that a file shows, most picks first."""
         found = self._named(part) or self._within(part) or self._shared[self._together[part.paths[0]]]
         groups: dict[str, list[CatalogEvent]] = defaultdict(list)
         for number in sorted(found):
             groups[self._entries[number].source_id].append(self._entries[number])
-        if not groups:
-            return [], False
-        return max(groups.values(), key=lambda group: sum(len(entry.picks) for entry in group)), len(groups) > 1
+        return sorted(groups.values(), key=lambda group: -sum(len(entry.picks) for entry in group))
 
     def _named(self, part: EventPart) -> set[int]:
         return {number for path in part.paths for number in self._by_name.get(path.name, ())}
@@ -200,6 +208,29 @@ class _EventFinder:
         picks = self._picks.get(part.instrument.station, [])
         first, last = bisect_left(picks, (part.start, -1)), bisect_right(picks, (part.end, len(self._times)))
         return {*origins, *(number for _, number in picks[first:last])}
+
+
+def _best_parts(
+    parts: Iterable[EventPart], shown: Mapping[int, list[list[CatalogEvent]]]
+) -> dict[tuple[str, Instrument], EventPart]:
+    """The file that shows an event best at an instrument, so that each event is cut, and once.
+
+    That is the one that the catalogue names, else one that holds the P pick, else the one with most time on either side
+    of the origin: where neighbours share two files, each event gets the one that was cut around it.
+    """
+    best: dict[tuple[str, Instrument], tuple[tuple[bool, bool, int], EventPart]] = {}
+    for part in parts:
+        names = {path.name for path in part.paths}
+        for entries in shown[id(part)]:
+            event = merge_entries(entries)
+            p = _picks_of(event, part.instrument)["p"]
+            is_named = any(names & set(entry.waveform_names) for entry in entries)
+            holds_p = p is not None and part.start <= p.time.ns <= part.end
+            room = min(event.time.ns - part.start, part.end - event.time.ns)
+            key, value = (event.source_id, part.instrument), (is_named, holds_p, room)
+            if key not in best or value > best[key][0]:
+                best[key] = value, part
+    return {key: part for key, (_, part) in best.items()}
 
 
 def _add_plan(result: Association, plan: RecordPlan, components: list[str], order: str, missing: str) -> None:

@@ -100,7 +100,7 @@ class CatalogReport:
             lines.append(f"{found.picks_outside} picks outside their record")
         if found.several_events:
             lines.append(
-                f"{len(found.several_events)} files hold several events, of which the one with most picks was taken "
+                f"{len(found.several_events)} files hold several events and gave a record to each "
                 f"(--before and --after cut one window for each): {_some(found.several_events)}"
             )
         lines += [f"{count} records lack component {name}" for name, count in sorted(found.missing_components.items())]

@@ -271,3 +271,21 @@ def test_records_of_dead_traces_alone_are_skipped_unless_kept(archive, windows):
     assert any(skip["reason"].startswith("dead: ") and "DDD" in skip["file"] for skip in store.prepared["skipped"])
     kept = prepare(archive, *cut, "--dead-traces", "keep", waveforms="some", catalog="one.xml", out="kept")
     assert set(kept.metadata.station_code) == {"AAA", "DDD"}
+
+
+def test_neighbours_with_files_of_their_own_are_each_cut_once(tmp_path):
+    """Events 20 s apart, a file of 90 s around each, so that both files hold both; a third has no file of its own."""
+    origins = {"big": ORIGIN, "small": ORIGIN + 20, "own": ORIGIN + 400, "guest": ORIGIN + 430}
+    for name in ("big", "small", "own"):
+        start = origins[name] - 40
+        parts = [trace(station, f"HH{c}", start, 90) for station in ("AAA", "BBB") for c in "ZNE"]
+        (tmp_path / "files").mkdir(exist_ok=True)
+        Stream(parts).write(str(tmp_path / "files" / f"{name}.mseed"), format="MSEED")
+    picks = {"big": {("AAA", "P"): ORIGIN + 4, ("AAA", "S"): ORIGIN + 7}, "small": {("AAA", "P"): ORIGIN + 24}}
+    quakeml(tmp_path / "events.xml", *((name, time, picks.get(name, {})) for name, time in origins.items()))
+    table = prepare(tmp_path, waveforms="files").metadata
+    assert sorted(zip(table.trace_source_file, table.station_code, strict=True)) == sorted(
+        (f"{file}.mseed", station) for file in ("big", "small", "own", "own") for station in ("AAA", "BBB")
+    )
+    assert table.source_id.nunique() == 4 and not table.duplicated(["source_id", "station_code"]).any()
+    assert len(table[table.station_code == "AAA"].trace_p_arrival_sample.dropna()) == 2
