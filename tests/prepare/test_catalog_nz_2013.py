@@ -17,7 +17,7 @@ def test_nz_2013_completely(shared_data, tmp_path, capsys):
     said = capsys.readouterr().out
     table = Store(tmp_path / "nz").metadata
     p, s = table.trace_p_arrival_sample, table.trace_s_arrival_sample
-    assert (len(table), p.notna().sum(), (p.notna() & s.notna()).sum()) == (494, 196, 94)
+    assert (len(table), p.notna().sum(), (p.notna() & s.notna()).sum()) == (493, 196, 94)
     assert (table.trace_source_file.nunique(), table.source_id.nunique()) == (61, 53)
     files = table[table.trace_category == "earthquake"].groupby("source_id").trace_source_file.nunique()
     assert (files > 1).sum() == 8
