@@ -15,9 +15,9 @@ from seisml.errors import UserError
 from seisml.ranges import Count, Period, Rate, Rates, Weight
 from seisml.tasks.base import Task
 from seisml.tasks.unlabelled import Unlabelled
-from seisml.transforms.picture import View
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
+from seisml.transforms.views import View
 
 
 class Method(pl.LightningModule):

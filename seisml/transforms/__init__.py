@@ -3,11 +3,12 @@
 from seisml.transforms.augmentations.amplitude_jitter import RandomAmplitudeJitter
 from seisml.transforms.augmentations.base import ViewAugmentation, WaveformAugmentation
 from seisml.transforms.augmentations.crops import NeighboringCrop, RandomCrop, neighboring_centers
-from seisml.transforms.picture import Crop, Picture, View, WaveformPicture
+from seisml.transforms.picture import Picture, WaveformPicture
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.spectrogram import SpectrogramFrontEnd
 from seisml.transforms.stacking import stack_traces
+from seisml.transforms.views import Crop, View
 from seisml.transforms.waveform import WaveformFrontEnd
 
 __all__ = [

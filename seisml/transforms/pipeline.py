@@ -14,8 +14,8 @@ from seisml.classes import find_class
 from seisml.errors import UserError
 from seisml.transforms import augmentations
 from seisml.transforms.augmentations.base import Augmentation, ViewAugmentation, WaveformAugmentation
-from seisml.transforms.picture import View
 from seisml.transforms.randomness import SampleRandom
+from seisml.transforms.views import View
 
 
 def _known() -> dict[str, type[Augmentation]]:

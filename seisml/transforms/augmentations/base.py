@@ -7,8 +7,8 @@ from abc import abstractmethod
 from torch import Tensor, nn
 
 from seisml.errors import UserError
-from seisml.transforms.picture import View
 from seisml.transforms.randomness import SampleRandom
+from seisml.transforms.views import View
 
 
 class Augmentation(nn.Module):

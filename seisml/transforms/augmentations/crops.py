@@ -7,8 +7,8 @@ from torch import Tensor
 
 from seisml.errors import UserError
 from seisml.transforms.augmentations.base import ViewAugmentation
-from seisml.transforms.picture import View
 from seisml.transforms.randomness import SampleRandom
+from seisml.transforms.views import View
 
 
 def neighboring_centers(random: SampleRandom, width: float = 0.1, shift: float = 0.25) -> tuple[Tensor, Tensor, Tensor]:

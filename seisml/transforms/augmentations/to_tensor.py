@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from seisml.transforms.augmentations.base import ViewAugmentation
-from seisml.transforms.picture import View
 from seisml.transforms.randomness import SampleRandom
+from seisml.transforms.views import View
 
 
 class ToTensor(ViewAugmentation):
