@@ -59,7 +59,8 @@ class StoreDataModule(pl.LightningDataModule):
             one, each batch carries as much noise as waveforms. Null: none.
         dead_traces: ``skip`` neither draws traces that are constant over a window nor counts them in an ensemble, and
             leaves out windows that have no other; ``keep`` takes them.
-        label_column: Column of the metadata that holds the class.
+        label_column: Column of the metadata that holds the class, or the number to predict.
+        label_unit: Unit of that number; by default what the column's name ends in (``path_ps_time_s``).
         unlabeled: Class name that means "no label".
         classes: Class names in the order of the labels; by default those of the store, alphabetically.
         zero_weight_classes: Classes that training gives weight 0 (they stay in the test);
@@ -93,6 +94,7 @@ class StoreDataModule(pl.LightningDataModule):
         recorded_noise: str | None = None,
         dead_traces: Literal["skip", "keep"] = "skip",
         label_column: str = "trace_category",
+        label_unit: str | None = None,
         unlabeled: str = "Unlabeled",
         classes: Sequence[str] | None = None,
         zero_weight_classes: Sequence[str] = (),
@@ -111,14 +113,14 @@ class StoreDataModule(pl.LightningDataModule):
             is_ssl=is_ssl,
             unlabeled=unlabeled,
         )
-        self.split_procedure, self.is_ssl = split_procedure, is_ssl
+        self.split_procedure, self.split_by, self.is_ssl = split_procedure, split_by, is_ssl
         self.drop_last = is_ssl if drop_last is None else drop_last
         self.batch_size, self.num_workers = batch_size, num_workers
         self.single_train, self.single_test = return_single_spectrogram_train, return_single_spectrogram_test
         self.in_channels, self.n_samples = in_channels, n_samples
         self.window_length, self.window_overlap, self.random_starts = window_length, window_overlap, random_starts
         self.recorded_noise, self.dead_traces = recorded_noise, dead_traces
-        self.label_column, self.unlabeled = label_column, unlabeled
+        self.label_column, self.label_unit, self.unlabeled = label_column, label_unit, unlabeled
         self.classes, self.zero_weight_classes = classes, tuple(zero_weight_classes)
         self.task: Task = Unlabelled() if is_ssl else Classification()  # a run sets that of its method
         self.seed = seed
@@ -135,7 +137,9 @@ class StoreDataModule(pl.LightningDataModule):
         store = self.open_store()
         metadata = store.metadata
         classes = tuple(self.classes) if self.classes else None
-        settings = LabelSettings(self.label_column, self.unlabeled, classes, self.zero_weight_classes)
+        settings = LabelSettings(
+            self.label_column, self.unlabeled, classes, self.zero_weight_classes, self.label_unit
+        )
         labels = self.task.read(metadata, settings, str(store.root))
         self.labels, self._known = labels.values, labels.known
         check_traces(store, self.in_channels)
@@ -146,7 +150,10 @@ class StoreDataModule(pl.LightningDataModule):
             n_samples = window_samples(self.window_length, self.window_overlap, sampling_rate, store)
         else:
             raise UserError("dataset.n_samples and dataset.window_length both say the length; set one to null")
-        self.split: Split = self.make_split(metadata, self.task.strata(labels, event_ids(metadata), self.unlabeled))
+        # of stations and stretches of time there are too few to have one of each kind in every part
+        grouped = self.split_by in ("record", "event")
+        groups = event_ids(metadata) if grouped else np.zeros(len(metadata), np.int64)
+        self.split: Split = self.make_split(metadata, self.task.strata(labels, groups, self.unlabeled))
         self.split.check_events(metadata)
         of_labels = self.task.facts(labels, self.labelled(self.split.train), settings)
         self.facts = DataFacts(sampling_rate=sampling_rate, n_samples=n_samples, **of_labels)

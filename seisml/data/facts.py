@@ -12,6 +12,31 @@ from seisml.stored import read_stored
 
 
 @dataclass(frozen=True)
+class Quantity:
+    """A number that is predicted, and its statistics over the training part.
+
+    Attributes:
+        name: Column of the metadata that holds it.
+        unit: Its unit; empty where none is known.
+        mean: Mean.
+        std: Standard deviation, above 0.
+        median: Median, the best constant answer by absolute error.
+        low: Least value.
+        high: Largest value.
+    """
+
+    name: Annotated[str, Field(max_length=1000)]
+    unit: Annotated[str, Field(max_length=100)]
+    mean: float
+    std: Annotated[float, Field(gt=0)]
+    median: float
+    low: float
+    high: float
+
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
 class DataFacts:
     """Facts that flow from the data to the model, and travel in its checkpoints.
 
@@ -20,12 +45,14 @@ class DataFacts:
         sampling_rate: Sampling rate of the waveforms, in Hz.
         n_samples: Length of one waveform, in samples.
         class_weights: Balanced weight of each class, n / (k * n_c); 0 for classes that are not to be learnt.
+        quantity: What is predicted where labels are numbers.
     """
 
     classes: Annotated[tuple[str, ...], Field(max_length=100_000)]
     sampling_rate: Annotated[float, Field(ge=1e-6, le=1e9)]
     n_samples: Annotated[int, Field(ge=1, le=10**9)]
     class_weights: tuple[Annotated[float, Field(ge=0)], ...] = ()
+    quantity: Quantity | None = None
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)  # for what a checkpoint says; see from_dict
 

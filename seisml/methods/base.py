@@ -37,10 +37,10 @@ class Method(pl.LightningModule):
         max_pictures: Pictures that go through the encoder at once when all traces of a batch are looked at.
         seed: Seed of the augmentations.
         name: What the run is called.
+        task: What a recipe's settings make of its class's task (a noise class, a number of bins); recipes give it.
 
     Attributes:
-        task: What a label is to this recipe. The class's reads the data; a recipe whose settings refine it (a noise
-            class, a number of bins) sets another of the same kind in its constructor.
+        task: What a label is to this recipe. The class's reads the data; an instance's may know more, of the same kind.
     """
 
     task: Task = Unlabelled()
@@ -59,8 +59,11 @@ class Method(pl.LightningModule):
         max_pictures: Count = 512,
         seed: int = 0,
         name: str = "",
+        task: Task | None = None,
     ) -> None:
         super().__init__()
+        if task is not None:
+            self.task = task
         self.facts = facts
         self.front_end = front_end
         self.augmentations = Augmentations(augmentations)

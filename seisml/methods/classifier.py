@@ -1,4 +1,4 @@
-"""What the supervised recipes share: weighted cross-entropy, accuracies, and the outputs that evaluation reads."""
+"""What the recipes that tell classes apart share: weighted cross-entropy, and the ensemble over traces."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.losses.cross_entropy import weighted_cross_entropy
-from seisml.methods.base import Method
+from seisml.methods.predictor import Predictor
 from seisml.ranges import Share
 from seisml.tasks.classification import Classification
 
 
-class Classifier(Method):
+class Classifier(Predictor):
     """A recipe that ends in class probabilities.
 
     Args:
@@ -53,24 +53,13 @@ class Classifier(Method):
         """Log-probabilities (B, n_classes) of each event and its features (B, D)."""
         raise NotImplementedError
 
-    def _step(self, batch: Batch, part: str) -> tuple[Tensor, Tensor, Tensor]:
-        log_probability, features = self.predict_log_probability(batch)
-        label = batch["label"]
-        loss = self._cross_entropy(log_probability, label)
-        watched = {"loss": loss, **self.task.batch_metrics(log_probability, label, self.facts)}
-        self.log_dict(
-            {f"{part}/{name}": value for name, value in watched.items()},
-            prog_bar=True, on_step=False, on_epoch=True, batch_size=len(label),
-        )  # fmt: skip
-        return loss, log_probability, features
+    def answer(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and features."""
+        return self.predict_log_probability(batch)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Weighted cross-entropy of a batch."""
-        return self._step(batch, "train")[0]
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Loss and accuracy on the dev part."""
-        self._step(batch, "dev")
+    def loss_of(self, output: Tensor, label: Tensor) -> Tensor:
+        """Weighted cross-entropy."""
+        return weighted_cross_entropy(output, label, self.class_weight, self.label_smoothing)
 
     def constant_losses(self, label: Tensor) -> dict[str, float]:
         """Cross-entropy of the weighted shares of the classes, with the weights and smoothing of the loss.
@@ -83,26 +72,12 @@ class Classifier(Method):
             return {}
         with torch.enable_grad():
             score = torch.zeros(self.n_classes, device=label.device, requires_grad=True)
-            uniform = self._cross_entropy(score.log_softmax(-1).expand(len(label), -1), label)
+            uniform = self.loss_of(score.log_softmax(-1).expand(len(label), -1), label)
             (gradient,) = torch.autograd.grad(uniform, score)
         total = uniform.detach() / math.log(self.n_classes)
         share = (total / self.n_classes - gradient).clamp_min(0) / total.clamp_min(torch.finfo(score.dtype).tiny)
         tiny = torch.finfo(score.dtype).tiny
-        return {"train/loss": float(self._cross_entropy(share.clamp_min(tiny).log().expand(len(label), -1), label))}
-
-    def _cross_entropy(self, log_probability: Tensor, label: Tensor) -> Tensor:
-        return weighted_cross_entropy(log_probability, label, self.class_weight, self.label_smoothing)
-
-    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Everything that evaluation needs of a batch: log-probability (output), embedding, label, index and start."""
-        log_probability, features = self.predict_log_probability(batch)
-        return {
-            "output": log_probability.float(),
-            "embedding": features.float(),
-            "label": batch["label"],
-            "index": batch["index"],
-            "start": batch["start"],
-        }
+        return {"train/loss": float(self.loss_of(share.clamp_min(tiny).log().expand(len(label), -1), label))}
 
 
 def ensemble(log_probability: Tensor, mask: Tensor) -> Tensor:

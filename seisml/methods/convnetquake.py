@@ -41,7 +41,7 @@ class ConvNetQuake(WaveformClassifier):
             LR=LR,
             l2=l2,
             l2_convolutions_only=l2_convolutions_only,
+            task=Classification(noise_class),
             **kwargs,
         )
         scale_by_fan_in(self.classifier)
-        self.task = Classification(noise_class)

@@ -2,166 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.methods.classifier import Classifier, ensemble
-from seisml.networks.build import build_encoder
-from seisml.ranges import Rate, Rates
+from seisml.methods.linear_head import LinearHead
 
 
-class FeatureMemory:
-    """Features of traces that were looked at before: one growing table of ``most`` rows at most."""
+class Supervised(LinearHead, Classifier):
+    """A linear classifier on an encoder; predicts with the ensemble over traces, the mean of their log-softmax.
 
-    def __init__(self, most: int = 200_000) -> None:
-        self.most = most
-        self._places: dict[tuple[int, ...], int] = {}  # (record, start, trace) -> row of the table
-        self._table = torch.empty(0, 0)
-        self._used = 0
-
-    def recall(self, keys: list[tuple[int, ...]], look: Callable[[list[int]], Tensor]) -> Tensor:
-        """Return the features of ``keys``, (N, D).
-
-        Args:
-            keys: What was looked at.
-            look: Gives the features of those at some positions of ``keys``; called once, for the ones not known.
-        """
-        known = [position for position, key in enumerate(keys) if key in self._places]
-        found = self._table[[self._places[keys[position]] for position in known]]
-        if len(known) == len(keys):
-            return found
-        new = [position for position, key in enumerate(keys) if key not in self._places]
-        fresh = look(new)
-        self._remember([keys[position] for position in new], fresh)
-        if not known:
-            return fresh
-        features = fresh.new_empty(len(keys), fresh.shape[1])
-        features[known], features[new] = found, fresh
-        return features
-
-    def _remember(self, keys: list[tuple[int, ...]], features: Tensor) -> None:
-        begin, end = self._used, self._used + len(keys)
-        if end > self.most:
-            return
-        if end > len(self._table):
-            grown = features.new_empty(min(self.most, max(end, 2 * len(self._table))), features.shape[1])
-            if begin:
-                grown[:begin] = self._table[:begin]
-            self._table = grown
-        self._table[begin:end] = features
-        self._places.update(zip(keys, range(begin, end), strict=True))
-        self._used = end
-
-
-class Supervised(Classifier):
-    """A linear classifier on an encoder.
-
-    Trains on what the data module hands out (one drawn trace per event, or all its traces as an ensemble) and predicts
-    with the ensemble over traces: the mean of their log-softmax.
-
-    Args:
-        backbone_type: Class of the encoder, from :mod:`seisml.networks`, or a dotted path to one.
-        in_channels: Traces that the encoder sees at once.
-        out_size_enc: Features of the encoder; checked against the backbone.
-        backbone_params: Further arguments of the encoder.
-        LR: One rate, or ``{"encoder": ..., "clf": ...}``. From scratch the encoder takes the classifier's rate.
-        freeze_encoders: Linear evaluation: encoder in eval mode, without gradients.
-        freeze_bn_stat_train: Encoder in eval mode while training (averaged BatchNorm statistics), with gradients.
-        standardize_features: Scale each feature by its mean and standard deviation over the training events before the
-            classifier, which stays linear; a random encoder's features are so small that they would not train it.
-        **kwargs: See :class:`seisml.methods.classifier.Classifier`.
+    Arguments as in :class:`seisml.methods.linear_head.LinearHead` and :class:`seisml.methods.classifier.Classifier`.
     """
-
-    def __init__(
-        self,
-        backbone_type: str = "ResNet34Encoder",
-        in_channels: int = 1,
-        out_size_enc: int | None = None,
-        backbone_params: dict[str, Any] | None = None,
-        LR: Rate | Rates | None = None,
-        freeze_encoders: bool = False,
-        freeze_bn_stat_train: bool = False,
-        standardize_features: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(LR=LR if LR is not None else {"encoder": 5e-4, "clf": 1e-3}, **kwargs)
-        self.in_channels = in_channels
-        self.backbone_type, self.backbone_params = backbone_type, dict(backbone_params or {})
-        self.encoder = build_encoder(backbone_type, in_channels, out_size_enc, **self.backbone_params)
-        self.encoder.to(memory_format=torch.channels_last)
-        self.classifier = nn.Linear(self.encoder.out_size, self.n_classes)
-        # a tiny eps: the features of a random encoder vary by a hundredth and less
-        scaling = nn.BatchNorm1d(self.encoder.out_size, eps=1e-10, affine=False)
-        self.scaling = scaling if standardize_features else nn.Identity()
-        self.freeze_encoders, self.freeze_bn_stat_train = freeze_encoders, freeze_bn_stat_train
-        self.encoder.requires_grad_(not freeze_encoders)
-        self.pretrained = False  # set where an encoder is loaded
-        self.memory = FeatureMemory()
-
-    def encoder_settings(self) -> dict[str, Any]:
-        """Backbone, its arguments and its channels."""
-        return {
-            "backbone_type": self.backbone_type,
-            "backbone_params": self.backbone_params,
-            "in_channels": self.in_channels,
-        }
 
     @property
     def class_head(self) -> nn.Module | None:
         """The classifier; none where it works on scaled features, for which no other was made."""
         return self.classifier if isinstance(self.scaling, nn.Identity) else None
 
-    def embed(self, picture: Tensor) -> Tensor:
-        """Encoder outputs: (N, in_channels, F, W) -> (N, D)."""
-        with torch.no_grad() if self.freeze_encoders else nullcontext():
-            return self.encoder(picture)
-
-    def encode_units(self, chosen: Batch) -> Tensor:
-        """Features of waveforms; a frozen encoder looks at each trace once and remembers what it gave."""
-        if not self.freeze_encoders or not self.training or len(self.augmentations.steps):
-            return super().encode_units(chosen)
-        encode = super().encode_units
-        keys = list(zip(*(chosen[name].tolist() for name in ("index", "start", "trace")), strict=True))
-        return self.memory.recall(keys, lambda new: encode({name: value[new] for name, value in chosen.items()}))
-
     def predict_log_probability(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the events, the mean over their traces, and their mean features."""
-        features, mask = self.encode_traces(batch)  # (B, K, D), (B, K)
-        log_probability = torch.log_softmax(self.classifier(self._scaled(features, mask)).float(), dim=-1)
-        mean = (features * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
-        return ensemble(log_probability, mask), mean
-
-    def _scaled(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Standardised features (B, K, D); padding stays zero."""
-        scaling = self.scaling
-        if isinstance(scaling, nn.Identity):
-            return features
-        valid = features[mask].float()
-        if self.training and len(valid) == 1:  # one sample has no spread: use what the batches before it gave
-            valid = nn.functional.batch_norm(valid, scaling.running_mean, scaling.running_var, eps=scaling.eps)
-        else:
-            valid = scaling(valid)
-        out = torch.zeros_like(features, dtype=valid.dtype)
-        out[mask] = valid
-        return out
-
-    def train(self, mode: bool = True) -> Supervised:
-        """Set the mode, the encoder staying in eval mode where its statistics are frozen."""
-        super().train(mode)
-        if self.freeze_encoders or self.freeze_bn_stat_train:
-            self.encoder.eval()
-        return self
-
-    def parameter_groups(self) -> Iterable[dict[str, Any]]:
-        """Encoder and classifier with a rate each; a frozen encoder is left out."""
-        rates = self.LR if isinstance(self.LR, Mapping) else {"encoder": self.LR, "clf": self.LR}
-        encoder_rate = rates["encoder"] if self.pretrained else rates["clf"]
-        groups = [{"params": self.classifier.parameters(), "lr": rates["clf"]}]
-        if not self.freeze_encoders:
-            groups.append({"params": self.encoder.parameters(), "lr": encoder_rate})
-        return groups
+        output, mask, features = self.trace_outputs(batch)
+        return ensemble(torch.log_softmax(output, dim=-1), mask), features

@@ -267,7 +267,10 @@ def _columns(
 
 
 def _arrivals(plan: RecordPlan, start: int, rate: float, first: int, n_samples: int) -> dict[str, Any]:
-    """Pick columns of the stretch [first, first + n_samples) of a record that starts at ``start`` (ns)."""
+    """Pick columns of the stretch [first, first + n_samples) of a record that starts at ``start`` (ns).
+
+    ``path_ps_time_s`` is the time from P to S, where both are in the stretch.
+    """
     columns: dict[str, Any] = {}
     for phase, pick in (("p", plan.p), ("s", plan.s)):
         sample = None if pick is None else (pick.time.ns - start) * 1e-9 * rate - first
@@ -275,4 +278,6 @@ def _arrivals(plan: RecordPlan, start: int, rate: float, first: int, n_samples: 
             columns[f"trace_{phase}_arrival_sample"] = round(sample, 3)
             columns[f"trace_{phase}_status"] = pick.status or None
             columns[f"trace_{phase}_phase_hint"] = pick.hint
+    if "trace_p_status" in columns and "trace_s_status" in columns:
+        columns["path_ps_time_s"] = round((plan.s.time.ns - plan.p.time.ns) * 1e-9, 3)
     return columns

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict  # pydantic asks for this one below Pyth
 from seisml.errors import SettingError
 from seisml.ranges import Seed
 
-GIVEN_TO_METHODS = ("facts", "front_end", "seed")  # arguments of a method that the run gives, not its section
+GIVEN_TO_METHODS = ("facts", "front_end", "seed", "task")  # arguments of a method that the run gives, not its section
 
 
 OPTIONAL = frozenset(("floor", "augmentations", "needs"))  # may stand at the top level though no file has them

@@ -17,8 +17,9 @@ from seisml.methods.barlow_twins import BarlowTwins
 from seisml.methods.base import Method
 from seisml.methods.classifier import ensemble
 from seisml.methods.langet import StackedTraceClassifier
+from seisml.methods.linear_head import FeatureMemory
 from seisml.methods.simclr import SimCLR
-from seisml.methods.supervised import FeatureMemory, Supervised
+from seisml.methods.supervised import Supervised
 from seisml.methods.vibcreg import VIbCReg
 from seisml.methods.vicreg import VICReg
 from seisml.methods.vnibcreg import VNIbCReg

@@ -4,6 +4,7 @@ from seisml.evaluation.figures.classification import confusion_matrix, embedding
 from seisml.evaluation.figures.comparison import accuracy_bars, method_comparison
 from seisml.evaluation.figures.curves import loss_curves
 from seisml.evaluation.figures.gallery import gallery, gallery_rows
+from seisml.evaluation.figures.regression import residuals
 from seisml.evaluation.figures.style import save
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "gallery_rows",
     "loss_curves",
     "method_comparison",
+    "residuals",
     "save",
 ]

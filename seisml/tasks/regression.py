@@ -1,0 +1,182 @@
+"""Numbers: a time, a distance, a magnitude for each record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from seisml.data.facts import Quantity
+from seisml.errors import UserError
+from seisml.evaluation import figures
+from seisml.evaluation.regression import bin_number, regression_metrics
+from seisml.tasks.base import Labels, LabelSettings, Monitor, Predictions, Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from seisml.data.datamodule import StoreDataModule
+    from seisml.data.facts import DataFacts
+    from seisml.methods.base import Method
+
+UNITS = ("s", "ms", "km", "m", "deg", "hz", "db", "sample", "mpa", "pa")  # what a column's name may end in
+MOST_STRATA, GROUPS_PER_STRATUM = 5, 10
+
+
+@dataclass(frozen=True)
+class Regression(Task):
+    """Outputs are one standardised number, labels the number itself (float32), NaN where there is none."""
+
+    gives: ClassVar[str] = "a number"
+    monitor: ClassVar[Monitor | None] = Monitor("dev/loss", "min")
+    headline: ClassVar[tuple[str, ...]] = ("test/mae", "test/constant_mae", "test/r2", "dev/mae", "train/mae")
+    compared: ClassVar[tuple[str, ...]] = ("mae", "rmse")
+
+    # -- data ------------------------------------------------------------------------------------------------------
+    def read(self, metadata: pd.DataFrame, settings: LabelSettings, place: str) -> Labels:
+        """Read the column's numbers; empty cells are unlabelled."""
+        column = settings.column
+        if column not in metadata or column == "trace_category":
+            numeric = [name for name in metadata if pd.api.types.is_float_dtype(metadata[name])]
+            raise UserError(
+                f"{place}/metadata.csv: name the column that holds the number to predict: dataset.label_column=... "
+                f"(not {column!r}; columns of numbers: {', '.join(numeric) or 'none'})"
+            )
+        cells = metadata[column].astype(object).where(metadata[column].notna(), None)
+        values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float32)
+        bad = np.flatnonzero(~np.isfinite(values) & cells.notna().to_numpy() & (cells.astype(str).str.strip() != ""))
+        if len(bad):
+            raise UserError(f"{place}/metadata.csv, row {bad[0]}: {column} is {cells.iloc[bad[0]]!r}, not a number")
+        known = np.isfinite(values)
+        if len(np.unique(values[known])) < 2:
+            raise UserError(
+                f"{place}/metadata.csv: {column} has fewer than two values, which leaves nothing to predict; "
+                "set dataset.label_column=... to another column"
+            )
+        return Labels(values, known)
+
+    def strata(self, labels: Labels, groups: np.ndarray, unlabeled: str) -> np.ndarray:
+        """Quantiles of the groups' medians, up to five of them: low values and high ones are in every part."""
+        strata = np.full(len(labels.values), unlabeled, dtype=object)
+        rows = np.flatnonzero(labels.known)
+        median = pd.Series(labels.values[rows]).groupby(groups[rows].astype(str)).median()
+        count = int(np.clip(len(median) // GROUPS_PER_STRATUM, 1, MOST_STRATA))
+        number = median.rank(method="first").sub(1).mul(count).floordiv(len(median)).astype(int)
+        strata[rows] = [f"quantile {k + 1} of {count}" for k in number[groups[rows].astype(str)]]
+        return strata
+
+    def facts(self, labels: Labels, train: np.ndarray, settings: LabelSettings) -> dict[str, Any]:
+        """Name, unit and statistics of the training part."""
+        values = labels.values[train].astype(np.float64)
+        if len(np.unique(values)) < 2:
+            raise UserError(
+                f"dataset.label_column: all {len(values)} training records have one value of {settings.column}; "
+                "raise dataset.train_data_ratio"
+            )
+        ending = settings.column.rsplit("_", 1)[-1].lower()
+        unit = settings.unit if settings.unit is not None else ending * (ending in UNITS)
+        statistics = (values.mean(), values.std(), np.median(values), values.min(), values.max())
+        return {"classes": (), "quantity": Quantity(settings.column, unit, *map(float, statistics))}
+
+    def describe(self, facts: DataFacts) -> str:
+        """The quantity and its range."""
+        of = quantity(facts)
+        return f"{of.name} from {of.low:.4g} to {of.high:.4g} {of.unit}".rstrip()
+
+    # -- training --------------------------------------------------------------------------------------------------
+    def n_outputs(self, facts: DataFacts) -> int:
+        """One."""
+        return 1
+
+    def loss_target(self, label: Tensor, facts: DataFacts) -> Tensor:
+        """The number without the training part's mean, by its standard deviation."""
+        return (label - quantity(facts).mean) / quantity(facts).std
+
+    def predicted(self, output: Tensor, facts: DataFacts) -> Tensor:
+        """The number in its unit, (N,)."""
+        return output[:, 0] * quantity(facts).std + quantity(facts).mean
+
+    def batch_metrics(self, output: Tensor, label: Tensor, facts: DataFacts) -> dict[str, Tensor]:
+        """``mae``, in the label's unit."""
+        return {"mae": (self.predicted(output, facts) - label).abs().mean()}
+
+    # -- evaluation ------------------------------------------------------------------------------------------------
+    def metrics(self, predictions: Predictions, facts: DataFacts) -> dict[str, Any]:
+        """Errors in the number's unit."""
+        predicted = self.predicted(predictions.output, facts)
+        return {**regression_metrics(predicted, predictions.label, predictions.event), "unit": quantity(facts).unit}
+
+    def constant_output(self, label: Tensor, facts: DataFacts) -> Tensor | None:
+        """The median, the best constant by absolute error."""
+        known = label[label.isfinite()]
+        return self.loss_target(known.median(), facts)[None] if len(known) else None
+
+    def figures(self, predictions: Predictions, method: Method, data: StoreDataModule) -> dict[str, Figure]:
+        """Predicted against true values, and their differences."""
+        of = quantity(data.facts)
+        name = f"{of.name.removesuffix('_' + of.unit)} ({of.unit})" if of.unit else of.name
+        predicted = self.predicted(predictions.output, data.facts)
+        return {"residuals": figures.residuals(predicted, predictions.label, name, of.median)}
+
+
+@dataclass(frozen=True)
+class BinnedRegression(Regression):
+    """Outputs are log-probabilities of equal bins of the training part's range; labels the number itself.
+
+    Attributes:
+        n_bins: Number of bins.
+    """
+
+    n_bins: int = 16
+
+    gives: ClassVar[str] = "a number, in bins"
+
+    def n_outputs(self, facts: DataFacts) -> int:
+        """One for each bin."""
+        return self.n_bins
+
+    def loss_target(self, label: Tensor, facts: DataFacts) -> Tensor:
+        """The bin's number."""
+        return bin_number(label, quantity(facts).low, quantity(facts).high, self.n_bins)
+
+    def centres(self, facts: DataFacts) -> Tensor:
+        """Centres of the bins, (n_bins,)."""
+        low, high = quantity(facts).low, quantity(facts).high
+        return low + (torch.arange(self.n_bins) + 0.5) * (high - low) / self.n_bins
+
+    def predicted(self, output: Tensor, facts: DataFacts) -> Tensor:
+        """Centre of the most likely bin, (N,)."""
+        return self.centres(facts).to(output.device)[output.argmax(-1)]
+
+    def metrics(self, predictions: Predictions, facts: DataFacts) -> dict[str, Any]:
+        """Errors of the most likely bin's centre, and (``expectation_mae``) of the mean over the bins."""
+        expected = predictions.output.exp() @ self.centres(facts)
+        scores = regression_metrics(expected, predictions.label, predictions.event)
+        return {
+            **super().metrics(predictions, facts),
+            "expectation_mae": scores["mae"],
+            "expectation_mae_interval": scores["mae_interval"],
+        }
+
+    def constant_output(self, label: Tensor, facts: DataFacts) -> Tensor | None:
+        """All probability in the median's bin."""
+        known = label[label.isfinite()]
+        if not len(known):
+            return None
+        chosen = torch.nn.functional.one_hot(self.loss_target(known.median(), facts), self.n_bins).float()
+        return chosen.clamp_min(torch.finfo(chosen.dtype).tiny).log()
+
+
+def quantity(facts: DataFacts) -> Quantity:
+    """What is predicted.
+
+    Raises:
+        UserError: The facts are those of classes.
+    """
+    if facts.quantity is None:
+        raise UserError("the data's labels are classes, and this method predicts a number; set dataset.label_column")
+    return facts.quantity
