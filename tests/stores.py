@@ -37,6 +37,7 @@ def write_store(
                     "source_id": f"event{number:03d}",
                     "trace_source_file": f"{label}/{number:03d}.mseed",
                     "trace_sampling_rate_hz": SAMPLING_RATE,
+                    "path_ps_time_s": 1 + number % 7,  # says nothing about the waveform
                 },
             )
     return folder

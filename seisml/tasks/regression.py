@@ -118,9 +118,9 @@ class Regression(Task):
     def figures(self, predictions: Predictions, method: Method, data: StoreDataModule) -> dict[str, Figure]:
         """Predicted against true values, and their differences."""
         of = quantity(data.facts)
-        name = f"{of.name.removesuffix('_' + of.unit)} ({of.unit})" if of.unit else of.name
+        name = of.name.removesuffix(f"_{of.unit}")
         predicted = self.predicted(predictions.output, data.facts)
-        return {"residuals": figures.residuals(predicted, predictions.label, name, of.median)}
+        return {"residuals": figures.residuals(predicted, predictions.label, name, of.unit, of.median)}
 
 
 @dataclass(frozen=True)

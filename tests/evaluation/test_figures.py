@@ -24,6 +24,7 @@ from seisml.evaluation.figures import (
     gallery_rows,
     loss_curves,
     method_comparison,
+    residuals,
     save,
 )
 
@@ -283,3 +284,14 @@ def test_no_pyplot_and_no_changed_settings() -> None:
     assert all(save_nothing) and dict(matplotlib.rcParams) == before
     code = "import sys, seisml.evaluation.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_residuals_show_the_constant_beside_the_prediction():
+    true = np.random.default_rng(0).uniform(1, 4, 60)
+    figure = residuals(true + 0.1, true, "path_ps_time", "s", 2.5)
+    title = figure.get_suptitle()
+    assert "Mean absolute error 0.1 s, of the constant" in title and "60 records" in title
+    assert [axes.get_xlabel() for axes in figure.axes] == ["true path_ps_time (s)", "predicted - true path_ps_time (s)"]
+    residuals([1.0], [1.0], "magnitude", "", 1.0)  # one record, no unit, no error
+    with pytest.raises(ValueError, match="should be"):
+        residuals([1.0, 2.0], [1.0], "magnitude", "", 1.0)

@@ -22,13 +22,14 @@ from seisml.evaluation.figures.style import (
 )
 
 
-def residuals(predicted: Any, true: Any, name: str, constant: float, title: str | None = None) -> Figure:
+def residuals(predicted: Any, true: Any, name: str, unit: str, constant: float, title: str | None = None) -> Figure:
     """Draw predicted against true values, and the errors, those of a constant answer beside them.
 
     Args:
         predicted: (N,).
         true: (N,), in the same unit.
-        name: What is predicted, with its unit, for the axes.
+        name: What is predicted.
+        unit: Its unit; may be empty.
         constant: The answer of the predictor that ignores its input.
         title: Figure title; by default both mean absolute errors.
 
@@ -42,32 +43,34 @@ def residuals(predicted: Any, true: Any, name: str, constant: float, title: str 
     if x.shape != y.shape or x.ndim != 1 or not len(x):
         raise ValueError(f"predicted {y.shape} and true {x.shape} should be (N,), N >= 1")
     error, blind = y - x, constant - x
+    label = f"{plain(name, 40)} ({unit})" if unit else plain(name, 40)
     figure = new_figure(10.0, 4.6)
     left, right = figure.subplots(1, 2)
     ends = [min(x.min(), y.min()), max(x.max(), y.max())]
     margin = 0.05 * max(ends[1] - ends[0], 1e-12)
     ends = [ends[0] - margin, ends[1] + margin]
     left.plot(ends, ends, color=INK, linewidth=1, label="equal")
-    left.axhline(constant, color=ORANGE, linewidth=1.4, linestyle="--", label=f"constant ({constant:.3g})")
+    left.axhline(constant, color=ORANGE, linewidth=1.4, linestyle="--", label=f"constant, {constant:.3g}")
     left.scatter(x, y, s=float(np.clip(4000 / len(x), 8, 36)), color=BLUE, alpha=0.7, edgecolor="white", linewidth=0.4)
     left.set(xlim=ends, ylim=ends, aspect="equal")
-    left.set_xlabel(f"true {plain(name, 40)}", fontsize=LABEL)
-    left.set_ylabel(f"predicted {plain(name, 40)}", fontsize=LABEL)
+    left.set_xlabel(f"true {label}", fontsize=LABEL)
+    left.set_ylabel(f"predicted {label}", fontsize=LABEL)
 
-    edges = np.linspace(min(error.min(), blind.min()), max(error.max(), blind.max()), 2 + min(24, 4 + len(x) // 4))
-    right.hist(blind, edges, color=ORANGE, alpha=0.35, label=f"constant answer, mean {np.abs(blind).mean():.3g}")
-    right.hist(error, edges, color=BLUE, alpha=0.75, label=f"prediction, mean {np.abs(error).mean():.3g}")
+    widest = float(np.abs(np.concatenate([error, blind])).max()) or 1.0
+    edges = np.linspace(-widest, widest, 2 * int(np.clip(len(x) // 4, 8, 20)))  # an even number: one bin about zero
+    right.hist(error, edges, color=BLUE, alpha=0.8, label="prediction")
+    right.hist(blind, edges, color=ORANGE, histtype="step", linewidth=1.8, label="constant")
     right.axvline(0, color=GREY, linewidth=1)
-    right.set_xlabel(f"predicted - true {plain(name, 40)}", fontsize=LABEL)
+    right.set_xlabel(f"predicted - true {label}", fontsize=LABEL)
     right.set_ylabel("records", fontsize=LABEL)
     for axes in (left, right):
         tidy(axes)
-    add_legend(left, loc="upper left")
-    add_legend(right, loc="upper right", title="absolute error")
+        add_legend(axes, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderpad=0.1)  # hides no point
     add_title(
         figure,
         title
-        or f"Mean absolute error {np.abs(error).mean():.3g}, of a constant answer {np.abs(blind).mean():.3g} "
-        f"({len(x)} records)",
+        or f"Mean absolute error {np.abs(error).mean():.3g} {unit}".rstrip()
+        + f", of the constant {np.abs(blind).mean():.3g} {unit}".rstrip()
+        + f" ({len(x)} records)",
     )
     return figure
