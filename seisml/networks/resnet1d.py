@@ -12,7 +12,7 @@ from seisml.networks.encoder import Encoder
 class ResNet1DEncoder(Encoder):
     """Conv(7, stride 2)-BN-ReLU-MaxPool(3, 2), then a residual block for each width, global average pooling.
 
-    From the second block on the length is halved. 3.9 million parameters with the published widths and one channel.
+    From the second block on the length is halved. 1.75 million parameters with the published widths and one channel.
 
     Args:
         in_channels: Channels of the waveforms.
