@@ -12,7 +12,7 @@ from seisml.transforms.attributes import POLARISATION, TRACE, polarisation_attri
 class AttributesEncoder(Encoder):
     """Attributes of every channel, and those of the polarisation where there are three (vertical first).
 
-    What observatories describe events by (Provost et al. 2017), see :mod:`seisml.transforms.attributes`. Takes waveforms
+    What observatories describe events by (Provost et al. 2017): :mod:`seisml.transforms.attributes`. Takes waveforms
     as they are recorded (``front_end=waveform``, ``front_end.normalize=null``), so that the size of the ground motion
     counts; ``amplitudes=False`` leaves it out, for records of unlike units.
 

@@ -1,6 +1,6 @@
-"""Stick-slip cycles like those of the LANL experiment: a noise floor, emissions that grow towards failure, and failures.
+"""Stick-slip cycles like those of the LANL experiment: a noise floor, growing emissions, and failures.
 
-The public training record is 9 GB; this makes a small one of its kind. The noise floor and the spectrum of the emissions
+The public training record is 9 GB; this makes a small one of its kind. Noise floor and spectrum of the emissions
 are those of the contest's two real segments (their power lies around 250 kHz, over white noise of about 2 counts); that
 the floor and the rate of emissions grow towards failure is what made the contest's best features work. All times are
 divided by ``scale``: cycles, windows, targets and bins shrink together, so that every bin is met in a short record.
