@@ -82,10 +82,12 @@ class UCRSet:
         window = np.where(inside, self._waveform[rows[:, None], 0, places.clip(0, length - 1)], 0).astype(np.float32)
         return np.repeat(window[:, None], traces.shape[1], axis=1)
 
-    def read_records(self, rows: np.ndarray, n_samples: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def read_records(
+        self, rows: np.ndarray, n_samples: int | None = None, start: int | np.ndarray = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Read whole series: (B, 1, T) float32, and a (B, 1) mask, all true."""
         ones = np.ones((len(rows), 1), bool)
-        return self.read_traces(rows, np.zeros((len(rows), 1), np.int64), 0, n_samples), ones
+        return self.read_traces(rows, np.zeros((len(rows), 1), np.int64), start, n_samples), ones
 
 
 class UCRDataModule(StoreDataModule):

@@ -93,10 +93,12 @@ class LanlFile:
         window = self._read(SIGNAL, rows, start, n_samples)
         return np.repeat(window[:, None], traces.shape[1], axis=1)
 
-    def read_records(self, rows: np.ndarray, n_samples: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def read_records(
+        self, rows: np.ndarray, n_samples: int | None = None, start: int | np.ndarray = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Read whole stretches: (B, 1, T) float32, and a (B, 1) mask, all true. They are long: give ``n_samples``."""
         ones = np.ones((len(rows), 1), bool)
-        return self.read_traces(rows, np.zeros((len(rows), 1), np.int64), 0, n_samples), ones
+        return self.read_traces(rows, np.zeros((len(rows), 1), np.int64), start, n_samples), ones
 
     def time_to_failure(self, rows: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """Time to the next failure at chosen samples.
