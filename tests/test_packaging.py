@@ -17,7 +17,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
     "pytorch_lightning": "pytorch-lightning",
 }
-OPTIONAL = {"distributed": "dask"}  # module -> extra
+OPTIONAL = {"distributed": "dask", "pyarrow": "csv"}  # module -> extra
 
 
 @pytest.fixture(scope="module")

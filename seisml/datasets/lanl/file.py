@@ -15,7 +15,6 @@ from seisml.errors import UserError
 SAMPLING_RATE = 4e6  # Hz
 SIGNAL, TIME, STRETCHES = "signal", "time_to_failure", "stretches"
 TEST_SIGNAL, TEST_IDS = "test_signal", "test_seg_id"
-PREPARED = "prepared"  # what the file was made from, as JSON
 LEAST_JUMP = 1e-3  # s by which the time to failure grows at a failure; within a stretch it never does
 
 

@@ -15,7 +15,6 @@ import pandas as pd
 
 from seisml import __version__
 from seisml.datasets.lanl.file import (
-    PREPARED,
     SAMPLING_RATE,
     SIGNAL,
     STRETCHES,
@@ -30,7 +29,8 @@ from seisml.datasets.lanl.rows import Block, read_csv, read_npz
 from seisml.errors import UserError
 from seisml.evaluation.figures import lanl as pictures
 from seisml.evaluation.figures.style import save
-from seisml.files import replacing
+from seisml.files import write_atomically
+from seisml.prepare.hdf5_file import PREPARED, is_current_file
 from seisml.progress import Progress
 from seisml.store.folder import fingerprint
 
@@ -72,21 +72,32 @@ def run(arguments: Namespace) -> int:
     out = Path(os.path.realpath(arguments.out))
     options = {"command": "lanl", "segment": arguments.segment}
     made_from = fingerprint(options, [train, *([index] if index else []), *segments])
-    if _is_done(out, made_from, arguments.overwrite):
+    if is_current_file(out, made_from, arguments.overwrite, "lanl"):
         print(f"{arguments.out} is up to date (same files, same options); nothing to do. --overwrite rebuilds it.")
         return 0
-    with replacing(out) as partial, h5py.File(partial, "w") as file:
-        file.attrs["sampling_rate"] = SAMPLING_RATE
-        _write_train(file, train, index, arguments.workers)
-        skipped = _write_test(file, segments, arguments.segment, arguments.workers)
-        file[PREPARED] = json.dumps({**made_from, "seisml_version": __version__, "skipped": skipped})
-        report = _report(file, skipped)
-    print(report)
+    write_atomically(out, lambda part: _fill(part, (train, index, segments), arguments, made_from))
+    with open_lanl(out) as file:
+        print(_report(file))
     if not arguments.no_figures:
         for name, figure in pictures.overview(out).items():
             print(f"figure  {save(figure, out.with_name(f'{out.stem}_{name}.png'))}")
     print(f"{out.stat().st_size / 2**20:.0f} MiB in {arguments.out}")
     return 0
+
+
+def _fill(
+    path: Path,
+    sources: tuple[Path, Path | None, list[Path]],
+    arguments: Namespace,
+    made_from: dict[str, Any],
+) -> None:
+    """Write the file to ``path``."""
+    train, index, segments = sources
+    with h5py.File(path, "w") as file:
+        file.attrs["sampling_rate"] = SAMPLING_RATE
+        _write_train(file, train, index, arguments.workers)
+        skipped = _write_test(file, segments, arguments.segment, arguments.workers)
+        file[PREPARED] = json.dumps({**made_from, "seisml_version": __version__, "skipped": skipped})
 
 
 def find_sources(source: Path) -> tuple[Path, Path | None, list[Path]]:
@@ -114,24 +125,6 @@ def find_sources(source: Path) -> tuple[Path, Path | None, list[Path]]:
 def _is_index(path: Path) -> bool:
     with path.open(encoding="utf-8", errors="replace") as file:
         return {"indx_start", "indx_end"} <= {name.strip() for name in file.readline().split(",")}
-
-
-def _is_done(out: Path, made_from: dict[str, Any], overwrite: bool) -> bool:
-    """Whether the file is there and current; refuses to replace another one unasked."""
-    if not out.exists():
-        return False
-    try:
-        with open_lanl(out) as file:
-            earlier = json.loads(file[PREPARED][()]) if PREPARED in file else {}
-    except (UserError, OSError, ValueError):
-        earlier = {}
-    if not earlier:
-        raise UserError(f"{out}: is there and was not made by 'seisml prepare lanl'; choose another --out")
-    if overwrite:
-        return False
-    if all(earlier.get(key) == value for key, value in made_from.items()):
-        return True
-    raise UserError(f"{out}: made with other options or from other files is there; add --overwrite to replace it")
 
 
 def _write_train(file: h5py.File, train: Path, index: Path | None, workers: int) -> None:
@@ -209,8 +202,8 @@ def read_segment(path: Path, length: int = SEGMENT, workers: int = 1) -> np.ndar
     return x
 
 
-def _report(file: h5py.File, skipped: list[tuple[str, str]]) -> str:
-    stretches, time = file[STRETCHES][()], file[TIME]
+def _report(file: h5py.File) -> str:
+    stretches, time, skipped = file[STRETCHES][()], file[TIME], json.loads(file[PREPARED][()])["skipped"]
     rate = file.attrs["sampling_rate"]
     lines = [f"{len(file[SIGNAL]):,} samples in {len(stretches)} stretches; {len(file[TEST_IDS])} test segments"]
     for number, (begin, end) in enumerate(stretches.tolist()):

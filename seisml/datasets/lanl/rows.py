@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import zipfile
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -48,6 +49,7 @@ def read_csv(path: Path, columns: Mapping[str, np.dtype], workers: int = 2) -> I
         UserError: Names the file, and the line where a row does not fit: a column is missing, a value is no number of
             its type, or the last line is cut.
     """
+    _check_pyarrow()
     with path.open("rb") as file, ThreadPoolExecutor(workers) as pool:
         header = file.readline()
         names = [name.strip().strip('"') for name in header.decode("utf-8-sig", "replace").strip().split(",")]
@@ -103,6 +105,11 @@ def read_npz(path: Path, arrays: Mapping[str, np.dtype], block_rows: int = 2**22
         raise UserError(f"{path}: {str(error.args[0])}; it should hold {', '.join(arrays)}") from error
     except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
         raise UserError(f"{path}: is damaged ({error}); copy it again") from error
+
+
+def _check_pyarrow() -> None:
+    if importlib.util.find_spec("pyarrow") is None:
+        raise UserError("reading long CSV files needs pyarrow, which is not installed; pip install 'seisml[csv]'")
 
 
 def _blocks_of_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -42,10 +42,10 @@ class StickSlip:
     white: float = 2.1
     floor: float = 1.9
     growth: float = 2.2
-    rate: float = 5.0
+    rate: float = 14.0
     rush: float = 1.2
     tail: float = 1.6
-    largest: float = 5000.0
+    largest: float = 3000.0
 
 
 def synthesize(n_cycles: int, seed: int = 0, options: StickSlip | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +89,8 @@ def _cycle(to_failure: np.ndarray, generator: np.random.Generator, options: Stic
     pulses[shocks] = np.minimum(amplitude, options.largest) * generator.choice((-1, 1), len(shocks))
     slip = int(np.argmin(np.abs(to_failure - 0.3)))
     if to_failure[-1] < 0.3:
-        pulses[slip : slip + 200] += options.largest * generator.standard_normal(len(pulses[slip : slip + 200])) / 3
+        burst = pulses[slip : slip + 40]
+        burst += options.largest / 4 * generator.standard_normal(len(burst))
     x += _resonances(pulses, generator)
     return np.clip(np.round(x + MEAN), -32768, 32767).astype(np.int16)
 

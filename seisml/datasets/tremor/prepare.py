@@ -21,6 +21,7 @@ from seisml.errors import UserError
 from seisml.files import write_atomically
 from seisml.prepare.catalog_jobs import scan
 from seisml.prepare.folder import add_preprocessing_arguments, bounds_options, preprocessing_options
+from seisml.prepare.hdf5_file import PREPARED, is_current_file
 from seisml.progress import follow
 from seisml.store.folder import fingerprint
 from seisml.waveforms.index import Instrument, WaveformIndex
@@ -33,7 +34,6 @@ from seisml.waveforms.window_reader import WindowReader
 
 EXAMPLE = "seisml prepare tremor SDS --events large.csv --stations stations.xml --out data/tremor_20hz.h5"
 
-PREPARED = "prepare.json"  # data set that says what the file was made from
 PREPROCESSING = Preprocessing(components="Z", sampling_rate=20.0, bandpass=(2.0, 5.0), length=1000.0)
 KILOMETRES_PER_SECOND = 4.0  # a window starts when a surface wave of this velocity arrives
 
@@ -88,7 +88,7 @@ def run(arguments: Namespace) -> int:
     table = read_events(arguments.events)
     stations = read_station_table(arguments.stations)
     made_from = fingerprint(options, [*files, *table.files, arguments.stations])
-    if _is_done(out, made_from, arguments.overwrite):
+    if is_current_file(out, made_from, arguments.overwrite, "tremor"):
         print(f"{arguments.out} is up to date (same files, same options); nothing to do. --overwrite rebuilds it.")
         return 0
     if arguments.min_magnitude is not None:
@@ -173,24 +173,6 @@ def _options(arguments: Namespace) -> dict[str, Any]:
             raise UserError(f"{path}: no such file or folder; check the path")
     keys = ("min_magnitude", "negatives", "seed")
     return {"command": "tremor", **{key: getattr(arguments, key) for key in keys}}
-
-
-def _is_done(out: Path, made_from: dict[str, Any], overwrite: bool) -> bool:
-    """Whether the file is there and current; refuses to replace another one unasked."""
-    if not out.exists():
-        return False
-    try:
-        with h5py.File(out, "r") as file:
-            earlier = json.loads(file[PREPARED][()]) if PREPARED in file else {}
-    except (OSError, ValueError):
-        earlier = {}
-    if not earlier:
-        raise UserError(f"{out}: is there and was not made by 'seisml prepare tremor'; choose another --out")
-    if overwrite:
-        return False
-    if all(earlier.get(key) == value for key, value in made_from.items()):
-        return True
-    raise UserError(f"{out}: made with other options or from other files is there; add --overwrite to replace it")
 
 
 def _write(

@@ -113,7 +113,7 @@ def _distributions(x: h5py.Dataset, time: h5py.Dataset) -> Figure:
     left.set_ylabel("share of the samples", fontsize=LABEL)
     left.set_title(f"mean {mean:.4g}, std {np.sqrt(max(0.0, square / n_samples - mean**2)):.4g}", fontsize=LABEL)
     target = time[:: max(1, len(time) // 1_000_000)]
-    right.hist(target, bins=40, color=VERMILION)
+    right.hist(target, bins=np.linspace(0, max(float(target.max()), 1e-9) * 1.02, 41), color=VERMILION)
     right.set_xlabel("time to failure (s)", fontsize=LABEL)
     right.set_ylabel("samples", fontsize=LABEL)
     right.set_title(f"median {np.median(target):.3g} s, largest {target.max():.3g} s", fontsize=LABEL)
