@@ -15,6 +15,7 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "hydra": "hydra-core",
     "yaml": "pyyaml",
+    "typing_extensions": "typing-extensions",
     "pytorch_lightning": "pytorch-lightning",
 }
 OPTIONAL = {"distributed": "dask", "pyarrow": "csv"}  # module -> extra

@@ -105,9 +105,7 @@ def make_split(
     is_ssl: bool = False,
     unlabeled: str = "Unlabeled",
 ) -> Split:
-    """Split a data set.
-
-    The procedures and groupings are those of this module's docstring.
+    """Split a data set; the procedures and groupings are those of this module's docstring.
 
     Args:
         metadata: One row per record, with ``trace_category`` and, where the procedure needs them,
@@ -153,6 +151,11 @@ def make_split(
             free = _column_parts(metadata, free)["train"]
         held = np.concatenate([parts["dev"], parts["test"]])
         parts["train"] = np.concatenate([parts["train"], _apart(metadata, free, held, by)])
+    return _hashed(parts, metadata)
+
+
+def _hashed(parts: dict[str, np.ndarray], metadata: pd.DataFrame) -> Split:
+    """The split of rows by part, in order, with the hash of who is in which."""
     parts = {part: np.sort(rows).astype(np.int64) for part, rows in parts.items()}
     if not len(parts["train"]):
         raise UserError("the split leaves no record to train on: give train rows in 'split', or another split_by")

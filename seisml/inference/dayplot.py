@@ -67,10 +67,7 @@ def day_plot(
     n_lines = max(1, last - first)
     figure = new_figure(12.0, 1.15 + LINE_HEIGHT * max(n_lines, 3))
     axes = figure.subplots()
-    known = np.concatenate([-low, high])
-    known = known[np.isfinite(known)]
-    scale = float(np.percentile(known, 99.5)) if known.size else 1.0
-    scale = scale if scale > 0 else 1.0
+    scale = _scale(low, high)
     unit, factor = ("minutes", 60.0) if line > 120 else ("seconds", 1.0)
     event = rule.event_probability(probability) if len(times) else np.zeros(0)
     centres = (times - day) * 1e-9 + length / 2
@@ -88,16 +85,29 @@ def day_plot(
     for number, shade in colors.items():
         own = [detection for detection in detections if detection.label == rule.classes[number]]
         _detections(axes, own, shade, day, first * line, line, n_lines, factor)
-    axes.set_xlim(0, line / factor)
-    axes.set_ylim(-n_lines + 0.45, 0.55)
-    axes.set_yticks([-row for row in range(n_lines)], [_clock((first + row) * line) for row in range(n_lines)])
+    _clock_axes(axes, [(first + row) * line for row in range(n_lines)], line / factor, unit)
+    _legend(axes, detections, rule, colors)
+    add_title(figure, f"{plain(title, 60)}: {len(detections)} detection{'s' * (len(detections) != 1)}")
+    return figure
+
+
+def _scale(low: np.ndarray, high: np.ndarray) -> float:
+    """The amplitude that a line's height stands for: all but the largest half per cent stay within."""
+    known = np.concatenate([-low, high])
+    known = known[np.isfinite(known)]
+    scale = float(np.percentile(known, 99.5)) if known.size else 1.0
+    return scale if scale > 0 else 1.0
+
+
+def _clock_axes(axes: Axes, begins: list[float], width: float, unit: str) -> None:
+    """Name each line by the time of day (s) at which it begins."""
+    axes.set_xlim(0, width)
+    axes.set_ylim(-len(begins) + 0.45, 0.55)
+    axes.set_yticks([-row for row in range(len(begins))], [_clock(begin) for begin in begins])
     axes.set_xlabel(f"{unit} from the time at the left (UTC)", fontsize=SMALL)
     tidy(axes, grid=False)
     axes.grid(axis="x", color=PALE, linewidth=0.6)
     axes.set_axisbelow(True)
-    _legend(axes, detections, rule, colors)
-    add_title(figure, f"{plain(title, 60)}: {len(detections)} detection{'s' * (len(detections) != 1)}")
-    return figure
 
 
 def _with_breaks(x: np.ndarray, y: np.ndarray, longest: float) -> tuple[np.ndarray, np.ndarray]:

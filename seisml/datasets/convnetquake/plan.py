@@ -41,7 +41,7 @@ class PlanOptions:
 
 
 @dataclass(frozen=True)
-class PlannedWindow:
+class ClusterWindow:
     """A window to read.
 
     Attributes:
@@ -81,7 +81,7 @@ class _Arrival:
 
 def plan_windows(
     index: WaveformIndex, entries: Sequence[CatalogEvent], stations: StationTable, options: PlanOptions
-) -> tuple[list[PlannedWindow], list[tuple[str, str]]]:
+) -> tuple[list[ClusterWindow], list[tuple[str, str]]]:
     """Plan event windows and noise windows.
 
     An event window starts up to ``lead`` before the P pick of the station, else before origin time + distance /
@@ -106,8 +106,8 @@ def plan_windows(
         groups[entry.source_id].append(entry)
     events = sorted((merge_entries(group) for group in groups.values()), key=lambda event: event.time.ns)
     random = np.random.default_rng(options.seed)
-    found: list[PlannedWindow] = []
-    noise: list[PlannedWindow] = []
+    found: list[ClusterWindow] = []
+    noise: list[ClusterWindow] = []
     skipped: list[tuple[str, str]] = []
     for instrument in sorted(index.segments):
         segments = index.segments[instrument]
@@ -120,7 +120,7 @@ def plan_windows(
         place = stations.find(instrument.network, instrument.station, instrument.location)
         arrivals = [_arrival(event, instrument, place, options) for event in events]
         stretches = spans(segments, list(channels.values()), options.longest_gap)
-        base = PlannedWindow(0, instrument, channels, NOISE, "", place)
+        base = ClusterWindow(0, instrument, channels, NOISE, "", place)
         found += _event_windows(base, stretches, arrivals, options, random, skipped)
         noise += _noise_windows(base, stretches, arrivals, options, random)
     if not found:
@@ -143,13 +143,13 @@ def _arrival(event: CatalogEvent, instrument: Instrument, place: StationPlace | 
 
 
 def _event_windows(
-    base: PlannedWindow,
+    base: ClusterWindow,
     stretches: Sequence[tuple[int, int]],
     arrivals: Iterable[_Arrival],
     options: PlanOptions,
     random: np.random.Generator,
     skipped: list[tuple[str, str]],
-) -> list[PlannedWindow]:
+) -> list[ClusterWindow]:
     length, windows = round(options.length * 1e9), []
     for arrival in arrivals:
         lead = round(float(random.uniform(*options.lead)) * 1e9)
@@ -182,12 +182,12 @@ def _event_windows(
 
 
 def _noise_windows(
-    base: PlannedWindow,
+    base: ClusterWindow,
     stretches: Sequence[tuple[int, int]],
     arrivals: Sequence[_Arrival],
     options: PlanOptions,
     random: np.random.Generator,
-) -> list[PlannedWindow]:
+) -> list[ClusterWindow]:
     length, windows = round(options.length * 1e9), []
     loud = [_loud(arrival, options) for arrival in arrivals]
     for stretch in stretches:
@@ -212,7 +212,7 @@ def _loud(arrival: _Arrival, options: PlanOptions) -> tuple[int, int]:
     return first - round(options.gap * 1e9), time + round(options.coda * 1e9)
 
 
-def _with_clusters(windows: list[PlannedWindow], options: PlanOptions) -> list[PlannedWindow]:
+def _with_clusters(windows: list[ClusterWindow], options: PlanOptions) -> list[ClusterWindow]:
     events = {window.source_id: window.event for window in windows}
     places = [(event.latitude, event.longitude) for event in events.values() if event]
     clusters = find_clusters(*zip(*places, strict=True), options.n_clusters, options.seed)

@@ -14,7 +14,7 @@ from obspy import UTCDateTime
 
 from seisml.catalogs.event_tables import read_events, read_station_table
 from seisml.catalogs.stations import StationTable
-from seisml.datasets.convnetquake.plan import NOISE, PlannedWindow, PlanOptions, plan_windows
+from seisml.datasets.convnetquake.plan import NOISE, ClusterWindow, PlanOptions, plan_windows
 from seisml.errors import UserError
 from seisml.evaluation.figures.clusters import cluster_map
 from seisml.evaluation.figures.style import save
@@ -145,7 +145,7 @@ def _plan_options(arguments: Namespace, steps: Preprocessing) -> PlanOptions:
 
 
 def _write(
-    windows: list[PlannedWindow],
+    windows: list[ClusterWindow],
     index: WaveformIndex,
     steps: Preprocessing,
     how: PrepareOptions,
@@ -157,7 +157,7 @@ def _write(
     began = time.monotonic()
     segments = [segment for held in index.segments.values() for segment in held]
     reader = WindowReader(segments, steps, how.bounds)
-    kept: list[PlannedWindow] = []
+    kept: list[ClusterWindow] = []
     with StoreWriter(how.out, options, sources, how.overwrite, steps.unit, how.measurement) as writer:
         for window in follow(windows, "reading", "window"):
             name = f"{window.label} {window.instrument} {UTCDateTime(ns=window.start)}"
@@ -185,7 +185,7 @@ def _write(
     return 0
 
 
-def _metadata(window: PlannedWindow, rate: float, reader: WindowReader, root: Path) -> dict[str, Any]:
+def _metadata(window: ClusterWindow, rate: float, reader: WindowReader, root: Path) -> dict[str, Any]:
     own = window.instrument
     path = reader.path(own, next(iter(window.channels.values())), window.start)
     row: dict[str, Any] = {
@@ -211,7 +211,7 @@ def _metadata(window: PlannedWindow, rate: float, reader: WindowReader, root: Pa
     return row
 
 
-def _report(kept: list[PlannedWindow], skipped: list[tuple[str, str]]) -> str:
+def _report(kept: list[ClusterWindow], skipped: list[tuple[str, str]]) -> str:
     rows = []
     for label in sorted({window.label for window in kept}, key=lambda name: (name != NOISE, len(name), name)):
         own = [window for window in kept if window.label == label]

@@ -6,6 +6,7 @@ import json
 import os
 from argparse import ArgumentParser, Namespace
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ KILOMETRES_PER_SECOND = 4.0  # a window starts when a surface wave of this veloc
 
 
 @dataclass(frozen=True)
-class PlannedWindow:
+class TremorWindow:
     """A window to read: one component of one station, from ``start`` (ns) on."""
 
     start: int
@@ -109,7 +110,7 @@ def plan(
     steps: Preprocessing,
     options: dict[str, Any],
     skipped: list[tuple[str, str]],
-) -> list[PlannedWindow]:
+) -> list[TremorWindow]:
     """Decide from the headers which windows to read.
 
     A window starts D / 4 s after an earthquake's origin, D being the epicentral distance in km. Negatives lie side by
@@ -124,8 +125,8 @@ def plan(
         skipped: Reasons for what is left out are added here.
     """
     length, random = round(steps.length * 1e9), np.random.default_rng(options["seed"])
-    positives: list[PlannedWindow] = []
-    quiet: list[PlannedWindow] = []
+    positives: list[TremorWindow] = []
+    quiet: list[TremorWindow] = []
     for instrument in sorted(index.segments):
         place = stations.find(instrument.network, instrument.station, instrument.location)
         if place is None:
@@ -147,22 +148,28 @@ def plan(
             for start, event_id in starts:
                 if any(s <= start and start + length <= e for s, e in held):
                     label = int(table.tremor.get(event_id, True))
-                    positives.append(PlannedWindow(start, instrument, component, event_id, label))
+                    positives.append(TremorWindow(start, instrument, component, event_id, label))
                 elif any(s < start + length and start < e for s, e in held):
                     name = f"{event_id} {instrument}"[:-1] + component
                     skipped.append((name, "data cover only a part of the window"))
-            for stretch in held:
-                days = range(stretch[0] // DAY_NS, stretch[1] // DAY_NS + 1)
-                for day in days:
-                    part = (max(stretch[0], day * DAY_NS), min(stretch[1], (day + 1) * DAY_NS))
-                    if part[1] <= part[0] or without(part, loud) != [part]:
-                        continue
-                    name = f"quiet{UTCDateTime(ns=day * DAY_NS).strftime('%Y%j')}"
-                    for start in side_by_side(part, length, random):
-                        quiet.append(PlannedWindow(start, instrument, component, name, 0))
+            for start, name in _quiet_windows(held, loud, length, random):
+                quiet.append(TremorWindow(start, instrument, component, name, 0))
     wanted = min(len(quiet), round(options["negatives"] * len(positives)))
     chosen = random.permutation(len(quiet))[:wanted]
     return sorted([*positives, *(quiet[k] for k in chosen)], key=lambda w: (w.instrument, w.start, w.component))
+
+
+def _quiet_windows(
+    held: list[tuple[int, int]], loud: list[tuple[int, int]], length: int, random: np.random.Generator
+) -> Iterator[tuple[int, str]]:
+    """Start (ns) and name of windows side by side on the days of a channel's stretches that are quiet throughout."""
+    for stretch in held:
+        for day in range(stretch[0] // DAY_NS, stretch[1] // DAY_NS + 1):
+            part = (max(stretch[0], day * DAY_NS), min(stretch[1], (day + 1) * DAY_NS))
+            if part[1] <= part[0] or without(part, loud) != [part]:
+                continue
+            name = f"quiet{UTCDateTime(ns=day * DAY_NS).strftime('%Y%j')}"
+            yield from ((start, name) for start in side_by_side(part, length, random))
 
 
 def _options(arguments: Namespace) -> dict[str, Any]:
@@ -177,14 +184,14 @@ def _options(arguments: Namespace) -> dict[str, Any]:
 
 def _write(
     out: Path,
-    windows: list[PlannedWindow],
+    windows: list[TremorWindow],
     reader: WindowReader,
     made_from: dict[str, Any],
     skipped: list[tuple[str, str]],
 ) -> None:
     """Read the windows and write the file in one rename, or nothing."""
     steps = reader.preprocessing
-    kept: list[PlannedWindow] = []
+    kept: list[TremorWindow] = []
     write_atomically(out, lambda partial: _fill(partial, out, windows, reader, made_from, skipped, kept))
     print(_report(kept, skipped))
     print(f"{len(kept)} windows of {steps.length:g} s at {steps.sampling_rate:g} Hz in {out}")
@@ -193,11 +200,11 @@ def _write(
 def _fill(
     path: Path,
     out: Path,
-    windows: list[PlannedWindow],
+    windows: list[TremorWindow],
     reader: WindowReader,
     made_from: dict[str, Any],
     skipped: list[tuple[str, str]],
-    kept: list[PlannedWindow],
+    kept: list[TremorWindow],
 ) -> None:
     """Write the file to ``path``; what could be read goes into ``kept``, what could not into ``skipped``."""
     steps = reader.preprocessing
@@ -232,11 +239,11 @@ def _fill(
         file[PREPARED] = json.dumps(prepared)
 
 
-def _station(window: PlannedWindow) -> str:
+def _station(window: TremorWindow) -> str:
     return f"{window.instrument}"[:-1] + window.component
 
 
-def _report(kept: list[PlannedWindow], skipped: list[tuple[str, str]]) -> str:
+def _report(kept: list[TremorWindow], skipped: list[tuple[str, str]]) -> str:
     counts: dict[str, Counter[int]] = defaultdict(Counter)
     for window in kept:
         counts[_station(window)][window.label] += 1
