@@ -40,7 +40,7 @@ class Lines:
     def update(self, n: int = 1) -> None:
         """Count ``n`` more, and say so where it is time."""
         self.done += n
-        if self.due():
+        if self.due() and self.done != self.total:  # the last line comes with the end
             self.say(self._state())
 
     def say(self, words: str) -> None:
@@ -51,7 +51,7 @@ class Lines:
 
     def close(self) -> None:
         """Write the last line, where there were others."""
-        if self.said > self.started:
+        if self.said > self.started or self.due():
             self.say(self._state())
 
     def _state(self) -> str:

@@ -44,7 +44,7 @@ def day_plot(
     """Draw a day in the manner of a helicorder.
 
     Each line is an hour, less for shorter records; amplitudes share one scale. Under the waveform stands the event
-    probability of each window (at the window's centre, the threshold dashed); detections are coloured by class.
+    probability of each window (at the window's centre, the threshold dashed); detections are coloured by class, a mark at the onset of each.
 
     Args:
         title: What the record is.
@@ -127,17 +127,17 @@ def _detections(
     factor: float,
 ) -> None:
     """Shade detections of one class, all lines at once: thousands of patches of their own would take minutes."""
-    bars, peaks = [], []
+    bars, onsets = [], []
     for detection in detections:
-        left, right, peak = ((t - day) * 1e-9 - start for t in (detection.start, detection.end, detection.peak))
+        left, right, onset = ((t - day) * 1e-9 - start for t in (detection.start, detection.end, detection.onset))
         for row in range(max(0, int(left // line)), min(n_lines, int(right // line) + 1)):
             x = np.clip([left - row * line, right - row * line], 0, line) / factor
             bars.append([(x[0], -row - 0.48), (x[1], -row - 0.48), (x[1], -row + 0.48), (x[0], -row + 0.48)])
-        if 0 <= peak < n_lines * line:
-            peaks.append((peak % line / factor, -(peak // line) + 0.44))
+        if 0 <= onset < n_lines * line:
+            onsets.append((onset % line / factor, -(onset // line) + 0.44))
     axes.add_collection(PolyCollection(bars, facecolor=shade, alpha=0.28, linewidth=0, zorder=2), autolim=False)
-    if peaks:
-        axes.plot(*np.transpose(peaks), "v", color=shade, markersize=4.5, zorder=5)
+    if onsets:
+        axes.plot(*np.transpose(onsets), "v", color=shade, markersize=4.5, zorder=5)
 
 
 def _waveform(
