@@ -44,7 +44,8 @@ def day_plot(
     """Draw a day in the manner of a helicorder.
 
     Each line is an hour, less for shorter records; amplitudes share one scale. Under the waveform stands the event
-    probability of each window (at the window's centre, the threshold dashed); detections are coloured by class, a mark at the onset of each.
+    probability of each window (at the window's centre, the threshold dashed); detections are coloured by class, with a
+    mark at the onset of each.
 
     Args:
         title: What the record is.
