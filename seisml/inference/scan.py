@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from seisml.errors import UserError, nearest
 from seisml.inference.channels_last import Unconvertible
-from seisml.inference.waveform_scan import WaveformScanner
+from seisml.inference.channels_last_windows import ChannelsLastWindows
 from seisml.inference.window_grid import WindowGrid, window_view
 from seisml.methods.classifier import Classifier, ensemble
 from seisml.methods.supervised import Supervised
@@ -23,7 +23,7 @@ CACHED_NUMBERS = 2**18  # numbers of a batch of waveforms: the layers behind it 
 class Scanner:
     """Predicts windows with a trained classifier.
 
-    One-dimensional networks behind a :class:`WaveformFrontEnd` take a way of their own (:mod:`.waveform_scan`), checked
+    One-dimensional networks behind a :class:`WaveformFrontEnd` go by :mod:`.channels_last_windows`, which is checked
     against the method itself. Every other method predicts batches of waveforms as in testing.
 
     Args:
@@ -63,7 +63,7 @@ class Scanner:
         self.in_channels = method.in_channels
         numbers = grid.n_samples * max(1, self.in_channels)
         self.batch_size = batch_size or max(1, min(64, CACHED_NUMBERS // numbers) if device == "cpu" else 1024)
-        self.waveforms: WaveformScanner | None = None
+        self.waveforms: ChannelsLastWindows | None = None
         own = type(method).predict_log_probability is Supervised.predict_log_probability
         if device == "cpu" and own and isinstance(method.front_end, WaveformFrontEnd):
             self._convert()
@@ -135,7 +135,7 @@ class Scanner:
         probe = torch.randn(size, generator=generator).numpy()
         wanted, usable = np.arange(3), np.ones((3, self.in_channels), dtype=bool)
         try:
-            fast = WaveformScanner(self.method, self.grid, self.batch_size, self.preprocessing)
+            fast = ChannelsLastWindows(self.method, self.grid, self.batch_size, self.preprocessing)
             expected = self._slow(probe, usable, wanted, torch.float32)
             if torch.allclose(fast(probe, usable, wanted), expected, rtol=1e-3, atol=1e-4):
                 self.waveforms = fast

@@ -13,7 +13,7 @@ from seisml.catalogs.association import MISSING_COMPONENTS, associate
 from seisml.catalogs.events import read_catalog, unite_events
 from seisml.catalogs.stations import StationTable, read_stations
 from seisml.errors import UserError
-from seisml.prepare.catalog_jobs import plan_jobs, read_jobs, scan
+from seisml.prepare.catalog_jobs import index_waveforms, plan_jobs, read_jobs
 from seisml.prepare.catalog_records import Job, RecordOptions
 from seisml.prepare.catalog_report import CatalogReport
 from seisml.prepare.files import PrepareOptions
@@ -123,7 +123,7 @@ def run(arguments: Namespace) -> int:
     catalog.events = unite_events(catalog.events, *arguments.same_event)
     catalogs = {path.resolve() for path in catalog.files}
     waveform_files = [path for path in waveform_files if path.resolve() not in catalogs]
-    index = scan(waveform_files, longest, how.workers)
+    index = index_waveforms(waveform_files, longest, how.workers)
     root = arguments.waveforms if arguments.waveforms.is_dir() else arguments.waveforms.parent
     steps = records.preprocessing
     order, missing = steps.components or "ZNE", arguments.missing_components

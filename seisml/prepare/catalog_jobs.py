@@ -16,11 +16,11 @@ from seisml.prepare.catalog_records import Job, Outcome, RecordOptions, read_job
 from seisml.prepare.pick_windows import WindowOptions
 from seisml.progress import follow
 from seisml.waveforms.index import WaveformIndex, build_index, drop_repeated
-from seisml.waveforms.isolated import scan_files, time_limit
+from seisml.waveforms.isolated import read_all_segments, time_limit
 from seisml.waveforms.pool import Failed, Worker, in_order
 
 
-def scan(files: Sequence[Path], longest_event_file: float, workers: int) -> WaveformIndex:
+def index_waveforms(files: Sequence[Path], longest_event_file: float, workers: int) -> WaveformIndex:
     """Read the headers of all waveform files; files with the same bytes count once.
 
     Args:
@@ -29,7 +29,7 @@ def scan(files: Sequence[Path], longest_event_file: float, workers: int) -> Wave
         workers: Processes.
     """
     kept, repeated = drop_repeated(files)
-    shown = follow(scan_files(kept, workers), "reading headers", "file", len(kept))
+    shown = follow(read_all_segments(kept, workers), "reading headers", "file", len(kept))
     index = build_index(zip(kept, shown, strict=True), longest_event_file)
     index.repeated = repeated
     return index

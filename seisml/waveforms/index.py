@@ -97,7 +97,7 @@ class WaveformIndex:
             self._longest[instrument] = max(segment.end - segment.start for segment in segments)
 
 
-def scan_file(path: Path) -> list[Segment] | str:
+def read_segments(path: Path) -> list[Segment] | str:
     """Read the headers of one waveform file.
 
     Returns:
@@ -138,7 +138,7 @@ def build_index(scans: Iterable[tuple[Path, list[Segment] | str]], longest_event
     """Sort scanned files into event files and continuous ones.
 
     Args:
-        scans: Each file with what :func:`scan_file` returned.
+        scans: Each file with what :func:`read_segments` returned.
         longest_event_file: Files up to this many seconds are one event each, longer ones continuous; 0 for none.
     """
     index = WaveformIndex()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from seisml.waveforms.index import Segment, scan_file
+from seisml.waveforms.index import Segment, read_segments
 from seisml.waveforms.pool import TIME_LIMIT, Failed, Worker, in_order
 from seisml.waveforms.process import Unusable
 from seisml.waveforms.read import Bounds, WaveformFile, read_waveforms
@@ -26,9 +26,9 @@ def read_isolated(
         raise Unusable(str(reason)) from None
 
 
-def scan_files(paths: Sequence[Path], workers: int) -> Iterator[list[Segment] | str]:
-    """Yield :func:`seisml.waveforms.index.scan_file` of each file, in order."""
-    return in_order(scan_file, paths, workers, lambda _, reason: reason, time_limit)
+def read_all_segments(paths: Sequence[Path], workers: int) -> Iterator[list[Segment] | str]:
+    """Yield :func:`seisml.waveforms.index.read_segments` of each file, in order."""
+    return in_order(read_segments, paths, workers, lambda _, reason: reason, time_limit)
 
 
 def time_limit(*paths: Path) -> float:

@@ -12,7 +12,7 @@ from seisml.files import safe_name
 from seisml.progress import follow
 from seisml.waveforms.components import choose_sensor
 from seisml.waveforms.index import Instrument, Segment, WaveformIndex, build_index, place_segments
-from seisml.waveforms.isolated import scan_files
+from seisml.waveforms.isolated import read_all_segments
 from seisml.waveforms.times import DAY_NS, format_day
 
 
@@ -145,7 +145,7 @@ def index_streams(
     paths = list_files(streams)
     if leave_out is not None:
         paths = [path for path in paths if not path.is_relative_to(leave_out.resolve())]
-    scans = follow(scan_files(paths, workers), "reading headers", "file", len(paths), shown=progress)
+    scans = follow(read_all_segments(paths, workers), "reading headers", "file", len(paths), shown=progress)
     index = build_index(zip(paths, scans, strict=True), longest_event_file=0.0)
     if not index.spans:
         path, reason = index.skipped[0] if index.skipped else (None, "")

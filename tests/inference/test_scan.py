@@ -7,8 +7,8 @@ from torch import nn
 from seisml.data.facts import DataFacts
 from seisml.errors import UserError
 from seisml.inference.channels_last import ChannelsLastNetwork, Unconvertible
+from seisml.inference.channels_last_windows import window_factors
 from seisml.inference.scan import CERTAIN, Scanner
-from seisml.inference.waveform_scan import window_factors
 from seisml.inference.window_grid import WindowGrid, window_view
 from seisml.networks.convnet import ConvNetEncoder
 from seisml.networks.convnetquake import ConvNetQuakeEncoder

@@ -12,7 +12,7 @@ import numpy as np
 import obspy
 import pytest
 
-from seisml.waveforms.index import scan_file
+from seisml.waveforms.index import read_segments
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import Unusable
 from seisml.waveforms.read import FORMATS, Bounds, read_headers, read_waveforms
@@ -38,7 +38,7 @@ def test_a_pickle_hidden_in_a_miniseed_file_is_not_run(tmp_path):
         packed.writestr("a", b"obspy.core.stream" + pickle.dumps(Bomb(hit)))
         packed.writestr("b", pickle.dumps(Bomb(hit)))
     path.write_bytes(path.read_bytes() + archive.getvalue())
-    segments = scan_file(path)
+    segments = read_segments(path)
     assert not isinstance(segments, str)
     WindowReader(segments, Preprocessing(sampling_rate=100.0, length=5.0)).read(
         segments[0].instrument, "Z", (START + 5).ns

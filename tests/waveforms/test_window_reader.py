@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from obspy import Stream, Trace, UTCDateTime
 
-from seisml.waveforms.index import Instrument, Segment, scan_file
+from seisml.waveforms.index import Instrument, Segment, read_segments
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import Unusable
 from seisml.waveforms.window_reader import WindowReader
@@ -20,7 +20,7 @@ OWN = Instrument("XX", "A", "", "HH")
 def write(path, data, start=START, rate=RATE, component="Z"):
     header = {"network": "XX", "station": "A", "channel": f"HH{component}", "sampling_rate": rate, "starttime": start}
     Stream([Trace(np.asarray(data), header)]).write(str(path), "MSEED")
-    return scan_file(path)
+    return read_segments(path)
 
 
 def ramp(n, first=0):

@@ -18,7 +18,7 @@ from seisml.datasets.convnetquake.plan import NOISE, ClusterWindow, PlanOptions,
 from seisml.errors import UserError
 from seisml.evaluation.figures.clusters import cluster_map
 from seisml.evaluation.figures.style import save
-from seisml.prepare.catalog_jobs import scan
+from seisml.prepare.catalog_jobs import index_waveforms
 from seisml.prepare.files import PrepareOptions
 from seisml.prepare.folder import (
     add_preprocessing_arguments,
@@ -106,7 +106,7 @@ def run(arguments: Namespace) -> int:
         return 0
     check_writable(recover_interrupted(how.out), how.overwrite)  # before the work, not after it
     stations = read_station_table(arguments.stations) if arguments.stations else StationTable({})
-    index = scan(files, 0.0, how.workers)
+    index = index_waveforms(files, 0.0, how.workers)
     windows, skipped = plan_windows(index, table.events, stations, plan)
     skipped = [*table.skipped, *((path.name, reason) for path, reason in index.skipped), *skipped]
     return _write(windows, index, steps, how, options, sources, skipped, arguments.waveforms)

@@ -20,7 +20,7 @@ from seisml.catalogs.event_tables import EventTable, epicentral_distance, read_e
 from seisml.catalogs.stations import StationTable
 from seisml.errors import UserError
 from seisml.files import write_atomically
-from seisml.prepare.catalog_jobs import scan
+from seisml.prepare.catalog_jobs import index_waveforms
 from seisml.prepare.folder import add_preprocessing_arguments, bounds_options, preprocessing_options
 from seisml.prepare.hdf5_file import PREPARED, is_current_file
 from seisml.progress import follow
@@ -94,7 +94,7 @@ def run(arguments: Namespace) -> int:
         return 0
     if arguments.min_magnitude is not None:
         table.events = [event for event in table.events if (event.magnitude or -9) >= arguments.min_magnitude]
-    index = scan(files, 0.0, 1)
+    index = index_waveforms(files, 0.0, 1)
     skipped = [*table.skipped, *((path.name, reason) for path, reason in index.skipped)]
     windows = plan(index, table, stations, steps, options, skipped)
     segments = [segment for held in index.segments.values() for segment in held]

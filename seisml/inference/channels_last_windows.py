@@ -20,7 +20,7 @@ from seisml.waveforms.preprocessing import Preprocessing
 _TILE = 128  # longest stretch of samples whose factors are written out side by side
 
 
-class WaveformScanner:
+class ChannelsLastWindows:
     """Predicts windows with a classifier on waveforms, by :class:`ChannelsLastNetwork`.
 
     A window's mean and size come from sums over blocks of samples that windows share. Each of PyTorch's threads works
@@ -152,7 +152,9 @@ class _Windows:
 class _StraightenedWindows:
     """Windows of a record whose straight line goes, and which the front end then takes as in testing."""
 
-    def __init__(self, waveform: np.ndarray, scanner: WaveformScanner, wanted: np.ndarray, usable: np.ndarray) -> None:
+    def __init__(
+        self, waveform: np.ndarray, scanner: ChannelsLastWindows, wanted: np.ndarray, usable: np.ndarray
+    ) -> None:
         self.view, self.wanted = window_view(waveform, scanner.grid), wanted
         self.mask = torch.from_numpy(usable)[..., None]
         self.preprocessing, self.front_end = scanner.preprocessing, scanner.method.front_end
