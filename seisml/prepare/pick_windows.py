@@ -72,7 +72,7 @@ def place_windows(
     if p_sample is None:
         fitting = n_samples // length
         wanted = fitting if options.unlabeled_windows is None else min(options.unlabeled_windows, fitting)
-        starts = _side_by_side(0, n_samples, length, wanted, random)
+        starts = _spread(0, n_samples, length, wanted, random)
         reasons = [] if fitting else [f"shorter than a window of {options.length:g} s"]
         return [Window(start, None) for start in starts], reasons
     windows, reasons = [], []
@@ -84,7 +84,7 @@ def place_windows(
     first = int(np.ceil(max(0.0, quiet_from)))
     last = int(np.floor(min(p_sample - options.gap * sampling_rate, n_samples)))
     number = min(options.noise_windows, max(0, last - first) // length)
-    windows += [Window(start, NOISE) for start in _side_by_side(first, last, length, number, random)]
+    windows += [Window(start, NOISE) for start in _spread(first, last, length, number, random)]
     if options.noise_windows and not number:
         reasons.append(f"no quiet {options.length:g} s that end {options.gap:g} s before P for a noise window")
     return windows, reasons
@@ -103,7 +103,7 @@ def _event_start(
     return int(random.integers(earliest, latest + 1)) if earliest <= latest else None
 
 
-def _side_by_side(first: int, last: int, length: int, number: int, random: np.random.Generator) -> list[int]:
+def _spread(first: int, last: int, length: int, number: int, random: np.random.Generator) -> list[int]:
     """Starts of ``number`` windows within [first, last) that do not overlap, spread at random."""
     offsets = np.sort(random.integers(0, last - first - number * length + 1, size=number)) if number else []
     return [first + int(offset) + place * length for place, offset in enumerate(offsets)]

@@ -1,1 +1,1 @@
-"""ObsPy in, arrays out: reading, joining, processing, indexing and cutting waveforms."""
+"""ObsPy in, arrays out: reading, joining, preprocessing, indexing and cutting waveforms."""
