@@ -160,6 +160,11 @@ def _write(
         writer.notes.update(report.facts())
         if report.n_rows:  # else the writer refuses, with the first reason
             print(report.text(detrended=bool(steps.detrend or steps.bandpass)), flush=True)
+    if records.windows and not any(plan.p for job in jobs for plan in job.plans):
+        print(
+            "No record has a P pick, so all windows are unlabelled: event and noise windows are placed by picks. "
+            "Give a catalogue with picks, or leave out --windows for a record around each origin."
+        )
     what = "windows" if records.windows else "records"
     print(f"{report.n_rows} {what} in {how.out} ({time.monotonic() - began:.1f} s)")
     return 0

@@ -13,6 +13,9 @@ from seisml.waveforms.listing import is_store, walk
 from seisml.waveforms.preprocessing import GAPS, TRENDS, Preprocessing, WrongStep
 from seisml.waveforms.read import Bounds
 
+# a date, or a year with the day of the year
+TIME = re.compile(r"(19|20)\d\d[-_.]?(0\d|1[0-2])[-_.]?[0-3]\d|(19|20)\d\d[-_.][0-3]\d\d(?!\d)")
+MANY_CLASSES = 10  # so many folders with times for names are events
 EXAMPLE = "seisml prepare folder recordings --out data/mine --sampling-rate 100 --length 30 --detrend constant"
 
 
@@ -189,6 +192,12 @@ def class_folders(source: Path, out: Path) -> dict[str, Path]:
     }
     if not found:
         raise UserError(f"{source}: has no class folders; put the files into {source}/<class>/")
+    times = [name for name in found if TIME.search(name)]
+    if len(times) >= MANY_CLASSES and len(times) > 0.9 * len(found):
+        raise UserError(
+            f"{source}: its {len(found)} folders are named after times, like {times[0]}, so they are events, not "
+            f"classes; put them into a folder for each class: {source}/<class>/{times[0]}/..."
+        )
     return found
 
 

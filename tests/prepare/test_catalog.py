@@ -289,3 +289,9 @@ def test_neighbours_with_files_of_their_own_are_each_cut_once(tmp_path):
     )
     assert table.source_id.nunique() == 4 and not table.duplicated(["source_id", "station_code"]).any()
     assert len(table[table.station_code == "AAA"].trace_p_arrival_sample.dropna()) == 2
+
+
+def test_windows_without_picks_are_explained(archive, capsys):
+    quakeml(archive / "origins.xml", ("first", ORIGIN, {}))
+    prepare(archive, "--windows", catalog="origins.xml")
+    assert "No record has a P pick, so all windows are unlabelled" in capsys.readouterr().out

@@ -332,3 +332,12 @@ def test_lab_ae(tmp_path, shared_data):
     assert store.metadata["source_id"].nunique() == 38
     assert set(store.sampling_rate) == {1e7}
     assert store.prepared["skipped"] == []
+
+
+def test_folders_named_after_times_are_events_not_classes(tmp_path, capsys):
+    for number in range(12):
+        (tmp_path / "in" / f"20130901T04{number:02d}15").mkdir(parents=True)
+    assert main(["prepare", "folder", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "12 folders are named after times" in said and "in/<class>/20130901T040015/" in said
+    assert not (tmp_path / "out").exists()
