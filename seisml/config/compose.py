@@ -160,10 +160,11 @@ def check_paths(cfg: DictConfig, start: Primary, overrides: Sequence[str]) -> No
     except (SettingError, OmegaConfBaseException):
         return  # the check says it better
     for key, path in paths.items():
-        if path is None or str(path).lower() == "none" or recover_interrupted(Path(str(path))).exists():
+        if not isinstance(path, str) or path.lower() == "none" or recover_interrupted(Path(path)).exists():
             continue
-        beside = [str(file) for file in Path(str(path)).parent.glob(f"*{Path(str(path)).suffix or '/'}")]
-        cure = nearest(str(path), beside) if beside and Path(str(path)).suffix else needs[key].format(path=path)
+        suffix = Path(path).suffix
+        beside = [str(file) for file in Path(path).parent.glob(f"*{suffix}")] if suffix else []
+        cure = nearest(path, beside) if beside else needs[key].replace("{path}", path)
         place = origin(key, start, overrides, _loader())
         raise UserError(f"{f'{place}: ' if place else ''}{key}: {path} does not exist; {cure}")
 

@@ -13,7 +13,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from seisml.errors import UserError, nearest
+from seisml.store.folder import read_prepared
 
+ANY_STORE = {"dataset": "store"}  # in place of Åknes, whose raw counts and class Noise are published settings too
 LAYOUT = {"layout": "published"}  # first, so that a data set's choice of split stands
 
 
@@ -22,13 +24,14 @@ def is_flat(config: DictConfig) -> bool:
     return "defaults" not in config
 
 
-def over_native(flat: DictConfig, base: DictConfig, methods: Path) -> DictConfig:
+def over_native(flat: DictConfig, base: DictConfig, methods: Path, root: str | None = None) -> DictConfig:
     """Turn a flat config into a native one.
 
     Args:
         flat: What the flat file holds.
         base: Native primary config of the entry point, as read from its file.
         methods: Folder of the methods' files (``configs/model_params``).
+        root: Store that the command line names; by default the file's.
 
     Returns:
         A primary config for Hydra: the base with its method exchanged and the flat file's values laid over its own.
@@ -46,7 +49,19 @@ def over_native(flat: DictConfig, base: DictConfig, methods: Path) -> DictConfig
     if name is not None:
         chosen = {"model_params": _method_file(str(name), methods)}
         defaults = [chosen if isinstance(entry, dict) and "model_params" in entry else entry for entry in defaults]
+    root = root or OmegaConf.select(flat, "dataset.root")
+    if root is not None and is_another_store(Path(str(root))):
+        print(f"{root} is another store than that of Åknes: dataset=store reads it (dataset=aknes if it is it)")
+        defaults = [ANY_STORE if isinstance(entry, dict) and "dataset" in entry else entry for entry in defaults]
     return OmegaConf.merge({"defaults": [LAYOUT, *defaults]}, body, values)
+
+
+def is_another_store(root: Path) -> bool:
+    """Tell a store that is there from that of the published files, which ``seisml prepare aknes`` makes."""
+    if not root.is_dir():
+        return False
+    options = read_prepared(root).get("options")
+    return not (isinstance(options, dict) and options.get("command") == "aknes")
 
 
 def _nested(value: Any) -> Any:

@@ -72,7 +72,8 @@ def primary(path: Path, base: Path, overrides: Sequence[str] = ()) -> Primary:
     if is_flat(config):
         files = (path, base)
         try:
-            config = over_native(config, native, config_dir() / "model_params")
+            roots = [text.partition("=")[2] for text in overrides if text.lstrip("+").startswith("dataset.root=")]
+            config = over_native(config, native, config_dir() / "model_params", roots[-1] if roots else None)
         except UserError as error:
             raise UserError(f"{shown(path)}: {error}") from error
     if len(files) > 1 or path.suffix != ".yaml":

@@ -219,9 +219,13 @@ class AknesDataModule(StoreDataModule):
     citation = "Langet and Silverberg (2023), doi 10.5194/esurf-11-89-2023; data doi 10.6084/m9.figshare.21340101.v1"
 
     def __init__(
-        self, root: str = "data/aknes", zero_weight_classes: Sequence[str] = ("Noise",), **kwargs: Any
+        self,
+        root: str = "data/aknes",
+        zero_weight_classes: Sequence[str] = ("Noise",),
+        drop_last: bool | None = True,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(root, zero_weight_classes=zero_weight_classes, **kwargs)
+        super().__init__(root, zero_weight_classes=zero_weight_classes, drop_last=drop_last, **kwargs)
 
     def how_to_make(self) -> str:
         """Say how the store is made."""

@@ -52,7 +52,7 @@ class Method(pl.LightningModule):
         augmentations: Sequence[str | dict[str, Any]] = (),
         LR: Rate | Rates = 1e-3,
         weight_decay: Weight = 0.0,
-        model_save_ep_period: Period = -1,
+        model_save_ep_period: Period = 50,
         gradient_clip_val: Weight = 0.0,
         knn_acc_record_ep_period: Period = -1,
         collapse_record_step_period: Period = -1,

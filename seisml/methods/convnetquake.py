@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from seisml.methods.waveform_classifier import WaveformClassifier
 from seisml.networks.convnetquake import scale_by_fan_in
+from seisml.ranges import Weight
 from seisml.tasks.classification import Classification
 
 
@@ -18,29 +20,29 @@ class ConvNetQuake(WaveformClassifier):
     Args:
         backbone_type: See :class:`WaveformClassifier`.
         in_channels: Components that the network sees at once.
-        LR: Learning rate, which stays as it is unless ``cosine`` is set.
         l2: Factor of the sum of squared weights.
         l2_convolutions_only: Count the weights of convolutions only.
+        augmentations: By default noise of 1.0-1.2 times the channel's standard deviation on half of the windows.
         noise_class: Class that means "no event".
         **kwargs: See :class:`WaveformClassifier`.
     """
 
     def __init__(
         self,
-        backbone_type: str = "seisml.networks.convnetquake.ConvNetQuakeEncoder",
+        backbone_type: str = "ConvNetQuakeEncoder",
         in_channels: int = 3,
-        LR: float | dict[str, float] = 1e-4,
-        l2: float = 5e-4,
+        l2: Weight = 5e-4,
         l2_convolutions_only: bool = True,
         noise_class: str = "noise",
+        augmentations: Sequence[str | dict[str, Any]] = ({"GaussianNoise": {"low": 1.0, "high": 1.2, "share": 0.5}},),
         **kwargs: Any,
     ) -> None:
         super().__init__(
             backbone_type=backbone_type,
             in_channels=in_channels,
-            LR=LR,
             l2=l2,
             l2_convolutions_only=l2_convolutions_only,
+            augmentations=augmentations,
             task=Classification(noise_class),
             **kwargs,
         )

@@ -16,6 +16,7 @@ class SimCLR(JointEmbedding):
 
     Args:
         temperature: Temperature of the contrastive loss.
+        proj_hid: Hidden width of the projector.
         proj_out: Output width of the projector; the published 128 by default.
         augmentations: By default two independent crops with amplitude jitter.
         **kwargs: See :class:`seisml.methods.joint_embedding.JointEmbedding`.
@@ -24,11 +25,12 @@ class SimCLR(JointEmbedding):
     def __init__(
         self,
         temperature: float = 0.5,
+        proj_hid: int = 512,
         proj_out: int = 128,
         augmentations: Sequence[str | dict[str, Any]] = ("RandomCrop", "RandomAmplitudeJitter"),
         **kwargs: Any,
     ) -> None:
-        super().__init__(augmentations=augmentations, proj_out=proj_out, **kwargs)
+        super().__init__(augmentations=augmentations, proj_hid=proj_hid, proj_out=proj_out, **kwargs)
         self.temperature = temperature
 
     def pair_loss(self, z: Tensor, z2: Tensor) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from seisml.errors import UserError, nearest
 from seisml.evaluation.embedding import embed_rows
 from seisml.losses.deep_clustering import deep_clustering_loss, whitened_kmeans_loss
 from seisml.methods.waveform_classifier import WaveformClassifier
+from seisml.ranges import Rate, Rates
 
 ClusteringLoss = Literal["deep_clustering", "whitened_kmeans"]
 LOSSES = {"deep_clustering": deep_clustering_loss, "whitened_kmeans": whitened_kmeans_loss}
@@ -32,19 +33,23 @@ class TremorClustering(WaveformClassifier):
         backbone_type: See :class:`WaveformClassifier`.
         loss: ``deep_clustering`` or ``whitened_kmeans``.
         svm_c: Inverse strength of the support vector machine's regularisation.
+        LR: See :class:`seisml.methods.supervised.Supervised`.
+        use_class_weight: Weigh the cross-entropy on the dev part by the data's balanced class weights.
         **kwargs: See :class:`WaveformClassifier`.
     """
 
     def __init__(
         self,
-        backbone_type: str = "seisml.networks.embedding_convnet.EmbeddingConvNetEncoder",
+        backbone_type: str = "EmbeddingConvNetEncoder",
         loss: ClusteringLoss = "deep_clustering",
         svm_c: float = 1.0,
+        LR: Rate | Rates = 1e-3,
+        use_class_weight: bool = True,
         **kwargs: Any,
     ) -> None:
         if loss not in get_args(ClusteringLoss):
             raise UserError(f"exp_params.loss: {loss!r} is unknown; {nearest(loss, get_args(ClusteringLoss))}")
-        super().__init__(backbone_type=backbone_type, **kwargs)
+        super().__init__(backbone_type=backbone_type, LR=LR, use_class_weight=use_class_weight, **kwargs)
         if self.freeze_encoders:
             raise UserError("exp_params.freeze_encoders: clustering trains nothing but the encoder; set it to false")
         self.loss, self.svm_c = loss, svm_c
@@ -56,7 +61,7 @@ class TremorClustering(WaveformClassifier):
         label = batch["label"][:, None].expand_as(mask)[mask]
         loss = LOSSES[self.loss](features[mask], F.one_hot(label, self.n_classes))
         self.log("train/loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(label))
-        return loss
+        return self.penalised(loss, batch)
 
     def constant_losses(self, label: Tensor) -> dict[str, float]:
         """None is known: ``train/loss`` compares the points of a batch with one another."""

@@ -15,6 +15,7 @@ from seisml.data.sampling import Batch
 from seisml.losses.squared_weights import squared_weights
 from seisml.methods.supervised import Supervised
 from seisml.networks.build import find_encoder
+from seisml.ranges import Rate, Rates, Weight
 
 
 class WaveformClassifier(Supervised):
@@ -27,6 +28,8 @@ class WaveformClassifier(Supervised):
         facts: What the data set tells about itself.
         backbone_type: Class of the network; see :class:`Supervised`.
         backbone_params: Its arguments; ``n_samples`` comes from the data.
+        LR: See :class:`Supervised`.
+        use_class_weight: See :class:`seisml.methods.classifier.Classifier`.
         l2: Factor of the sum of squared weights in the loss.
         l2_convolutions_only: Count the weights of convolutions only.
         cosine: Let the learning rate fall to zero along a cosine.
@@ -36,9 +39,11 @@ class WaveformClassifier(Supervised):
     def __init__(
         self,
         facts: DataFacts,
-        backbone_type: str = "seisml.networks.convnet.ConvNetEncoder",
+        backbone_type: str = "ConvNetEncoder",
         backbone_params: dict[str, Any] | None = None,
-        l2: float = 0.0,
+        LR: Rate | Rates = 1e-4,
+        use_class_weight: bool = False,
+        l2: Weight = 0.0,
         l2_convolutions_only: bool = False,
         cosine: bool = False,
         **kwargs: Any,
@@ -46,15 +51,26 @@ class WaveformClassifier(Supervised):
         backbone_params = dict(backbone_params or {})
         if "n_samples" in inspect.signature(find_encoder(backbone_type)).parameters:
             backbone_params.setdefault("n_samples", facts.n_samples)
-        super().__init__(facts=facts, backbone_type=backbone_type, backbone_params=backbone_params, **kwargs)
+        super().__init__(
+            facts=facts,
+            backbone_type=backbone_type,
+            backbone_params=backbone_params,
+            LR=LR,
+            use_class_weight=use_class_weight,
+            **kwargs,
+        )
         self.l2, self.l2_convolutions_only, self.cosine = l2, l2_convolutions_only, cosine
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy of a batch, and the penalty on the weights."""
-        loss = super().training_step(batch, batch_idx)
+        return self.penalised(super().training_step(batch, batch_idx), batch)
+
+    def penalised(self, loss: Tensor, batch: Batch) -> Tensor:
+        """A loss plus ``l2`` times the sum of the squared weights that are trained."""
         if not self.l2:
             return loss
-        parts = nn.ModuleList([self.encoder, self.classifier])
+        networks = (self.encoder, self.classifier)
+        parts = nn.ModuleList(part for part in networks if any(weight.requires_grad for weight in part.parameters()))
         penalty = self.l2 * squared_weights(parts, self.l2_convolutions_only)
         self.log("train/l2", penalty, on_step=False, on_epoch=True, batch_size=len(batch["label"]))
         return loss + penalty

@@ -81,7 +81,7 @@ def test_constructor_arguments_need_no_plus() -> None:
 
 def test_native_yaml_anywhere_finds_the_groups(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
-    text = (REPO / SSL).read_text().replace("max_epochs: 300", "max_epochs: 7")
+    text = (REPO / SSL).read_text() + "\ntrainer_params:\n  max_epochs: 7\n"
     (tmp_path / "elsewhere" / "mine.yaml").write_text(text)
     assert compose("elsewhere/mine.yaml").trainer_params.max_epochs == 7
 
@@ -138,3 +138,33 @@ def test_flat_yaml_chooses_the_method_by_name(tmp_path: Path) -> None:
     cfg = compose("flat.yaml", default=SSL)
     assert cfg.model_params["_target_"] == "seisml.methods.barlow_twins.BarlowTwins"
     assert cfg.exp_params.LR == 1e-4 and "rho" not in cfg.exp_params
+
+
+def test_flat_yaml_of_which_the_method_alone_was_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (FIXTURES / "published_ssl.yaml").read_text().replace("VIbCRegTNC", "VIbCReg")
+    (tmp_path / "flat.yaml").write_text(text)
+    cfg = compose("flat.yaml", default=SSL)
+    assert cfg.model_params["_target_"] == "seisml.methods.vibcreg.VIbCReg" and cfg.exp_params.nu == 10
+    assert "rho" not in cfg.exp_params and "use_diag_loss" not in cfg.exp_params
+    said = capsys.readouterr().out
+    assert said == "exp_params.rho, exp_params.use_diag_loss: unused, since VIbCReg has no such settings\n"
+    (tmp_path / "flat.yaml").write_text(text.replace("rho: 13", "rhoo: 13"))
+    with pytest.raises(UserError, match="unknown key 'exp_params.rhoo'"):
+        compose("flat.yaml", default=SSL)
+
+
+@pytest.mark.parametrize("by_override", [False, True])
+def test_flat_yaml_on_another_store_brings_no_floor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], by_override: bool
+) -> None:
+    text = (FIXTURES / "published_ssl.yaml").read_text()
+    (tmp_path / "flat.yaml").write_text(text if by_override else text.replace("dataset:", "dataset:\n  root: mine"))
+    overrides = ["dataset.root=mine"] if by_override else []
+    assert compose("flat.yaml", overrides, default=SSL).front_end.floor == 1.0  # not there: what the file was made for
+    (tmp_path / "mine").mkdir()
+    cfg = compose("flat.yaml", overrides, default=SSL)
+    assert cfg.front_end.floor == "auto" and cfg.dataset.root == "mine" and "zero_weight_classes" not in cfg.dataset
+    assert (cfg.dataset.split_procedure, cfg.dataset.drop_last) == ("published", True)
+    assert "mine is another store than that of" in capsys.readouterr().out
+    (tmp_path / "mine" / "prepare.json").write_text('{"options": {"command": "aknes"}}')
+    assert compose("flat.yaml", overrides, default=SSL).front_end.floor == 1.0

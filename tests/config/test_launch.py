@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -197,7 +199,7 @@ def test_bad_override_is_one_line(capsys: pytest.CaptureFixture[str], override: 
         ("dataset:\n  batch_size: many\n", "mine.yaml:2: dataset.batch_size: 'many' is not a whole number"),
         ("exp_params:\n  LR: 1\n LR: 2\n", "mine.yaml:3: this is not valid YAML"),
         ("seed: 1\nseed: 2\n", "mine.yaml:2: this is not valid YAML (while constructing a mapping found duplicate key"),
-        ("exp_params: 5\n", "mine.yaml: exp_params: 5 is not a section"),
+        ("exp_params: 5\n", "mine.yaml:1: exp_params: 5 is not a section"),
         ("model_params:\n  name: VIbCReb\n", "there is no method 'VIbCReb'; did you mean 'vibcreg'?"),
         ("", "mine.yaml: it holds no keys"),
         ("defaults: 3\n", "mine.yaml: defaults is a list of files, such as"),
@@ -216,7 +218,7 @@ def test_bad_yaml_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("max_epochs: 300", "max_epoch: 300", "unknown key 'trainer_params.max_epoch'; did you mean 'max_epochs'?"),
+        ("out: runs", "trainer_params: {max_epoch: 300}", "'trainer_params.max_epoch'; did you mean 'max_epochs'?"),
         ("dataset: aknes", "dataset: akness", "there is no configs/dataset/akness.yaml; did you mean 'aknes'?"),
         ("- logger: csv", "- loger: csv", "loger"),
         ("out: runs", "out: [runs", "this is not valid YAML"),
@@ -300,3 +302,51 @@ def test_ctrl_c_waits_for_the_end_of_an_import() -> None:
         signal.raise_signal(signal.SIGINT)
         done.append("the rest of the block")
     assert done and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# -- what is cheap comes first, jobs run anywhere ----------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("dataset.root=nowhere", "dataset.root=nowhere: dataset.root: nowhere does not exist; make it with `seisml"),
+        ("load_encoder.ckpt_fname=no.ckpt", "load_encoder.ckpt_fname: no.ckpt does not exist; did you mean 'on.ckpt'?"),
+    ],
+)
+def test_missing_paths_are_found_before_torch_is_imported(tmp_path: Path, override: str, expected: str) -> None:
+    (tmp_path / "on.ckpt").touch()
+    code = (
+        "import sys; from seisml.config.launch import run\n"
+        f"assert run('configs/finetune.yaml', None, {[*GIVEN, override]!r}) == 2\n"
+        "assert not {'torch', 'pandas', 'pytorch_lightning'} & set(sys.modules), sorted(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and expected in done.stderr, done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def finish_or_fail(cfg: DictConfig, folder: Path) -> int:
+    """Stands for training in other processes."""
+    (folder / "ran").write_text(str(os.getpid()))
+    if cfg.seed == 2:
+        raise UserError("seed 2 is bad luck")
+    return cfg.seed
+
+
+def test_jobs_run_in_the_processes_of_a_launcher(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    arguments = ["--config", "flat.yaml", "-m", "hydra/launcher=joblib", *GIVEN]
+    code = (
+        "import sys; from seisml.config.launch import run; from tests.config.test_launch import finish_or_fail\n"
+        f"sys.exit(run('configs/finetune.yaml', finish_or_fail, [*{arguments!r}, *sys.argv[1:]]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPO), "TMPDIR": str(tmp_path / "temporary")}
+    (tmp_path / "temporary").mkdir()
+    shutil.copy(FIXTURES / "published_finetune.yaml", tmp_path / "flat.yaml")
+    command = [sys.executable, "-c", code, "seed=1,2"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2 and "error: job 1: seed 2 is bad luck" in done.stderr, done.stderr
+    processes = [path.read_text() for path in (tmp_path / "runs").rglob("ran")]
+    assert len(processes) == 2 and str(os.getpid()) not in processes
+    assert [path.read_text() for path in (tmp_path / "runs").rglob("error.txt")] == ["2\nseed 2 is bad luck\n"]
+    assert not list((tmp_path / "temporary").glob("seisml*"))

@@ -11,7 +11,6 @@ import numpy as np
 from seisml.data.balanced import BalancedDataModule
 from seisml.data.splits import Grouping, Procedure
 from seisml.errors import UserError, nearest
-from seisml.ranges import Count
 from seisml.store.store import Store
 
 
@@ -22,7 +21,6 @@ class ConvNetQuakeDataModule(BalancedDataModule):
         root: Folder of the store.
         noise_class: Class that means "no event"; it comes first, as class 0.
         in_channels: Components that the network sees at once.
-        batch_size: Windows per batch; half of them events.
         split_procedure: See :class:`StoreDataModule`.
         split_by: ``event`` keeps the windows of an earthquake together, ``time`` tests on the last ones.
         balanced: False takes windows as they come.
@@ -34,7 +32,6 @@ class ConvNetQuakeDataModule(BalancedDataModule):
         root: str,
         noise_class: str = "noise",
         in_channels: int = 3,
-        batch_size: Count = 128,
         split_procedure: Procedure = "fixed_test",
         split_by: Grouping = "event",
         balanced: bool = True,
@@ -44,7 +41,6 @@ class ConvNetQuakeDataModule(BalancedDataModule):
             root,
             balanced,
             in_channels=in_channels,
-            batch_size=batch_size,
             split_procedure=split_procedure,
             split_by=split_by,
             **kwargs,
