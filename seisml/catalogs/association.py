@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from seisml.catalogs.events import CatalogEvent, Pick, first_pick, merge_entries
 from seisml.waveforms.components import choose_sensor
@@ -94,8 +95,8 @@ def associate(
     """Plan one record per instrument and event.
 
     An event file shows the entries that name it, else the events whose origin or pick lies within it; each event gets
-    one record for each instrument, from the file that shows it best. From
-    continuous data a window is cut around each event's P pick at the station, else around its origin time.
+    one record for each instrument, from the file that shows it best. From continuous data a window is cut around each
+    event's P pick at the station, else around its origin time.
 
     Args:
         index: Headers of the waveform files.
@@ -107,58 +108,78 @@ def associate(
         root: Folder that file names in ids are relative to.
         margin: Seconds wanted beside a window of a recording of this sampling rate (Hz).
     """
-    result = Association()
     groups: dict[str, list[CatalogEvent]] = defaultdict(list)
     for entry in entries:
         groups[entry.source_id].append(entry)
     events = {source_id: merge_entries(group) for source_id, group in groups.items()}
-    picked = _picked_components(entries)
+    planner = _Planner(index, entries, order, missing)
+    planner.plan_event_files(root)
+    planner.plan_windows(events.values(), before, after, margin)
+    _count_unmatched(planner.result, entries, events)
+    return planner.result
 
-    def add(instrument: Instrument, components: Iterable[str], plan: dict) -> None:
-        components = list(components)
-        counts = picked[instrument.station, instrument.network] + picked[instrument.station, ""]
-        channels = choose_sensor(components, order, counts)
-        _add_plan(result, RecordPlan(instrument=instrument, channels=channels, **plan), components, order, missing)
 
-    own_ids = _own_ids(index.event_parts, root)
-    finder = _EventFinder(entries, index.event_parts, own_ids)
-    shown = {id(part): finder.find(part) for part in index.event_parts}
-    best = _best_parts(index.event_parts, shown)
-    for part in index.event_parts:
-        chosen = [found for found in shown[id(part)] if best[found[0].source_id, part.instrument] is part]
-        if len(chosen) > 1 and part.paths[0].name not in result.several_events:
-            result.several_events.append(part.paths[0].name)
-        plan = {"paths": part.paths, "start": part.start, "end": part.end, "is_window": False}
-        for event in map(merge_entries, chosen):
-            picks = _picks_of(event, part.instrument)
-            add(part.instrument, part.components, {**plan, "event": event, "source_id": event.source_id, **picks})
-        if shown[id(part)] and not chosen:
-            first = shown[id(part)][0][0]
-            other = best[first.source_id, part.instrument].paths[0].name
-            name = f"{part.paths[0].name} {part.instrument}"
-            result.skipped.append((name, f"{other} shows the event of {first.time}, too, and better"))
-        if not shown[id(part)]:
-            add(part.instrument, part.components, {**plan, "source_id": own_ids[part.paths[0]]})
-    reach = round((max(before, after) + _LONGEST_TRAVEL_TIME) * 1e9)
-    for event in events.values():
-        for instrument in sorted(index.segments):
-            if not index.overlapping(instrument, event.time.ns - reach, event.time.ns + reach):
-                continue
-            picks = _picks_of(event, instrument)
-            reference = picks["p"].time.ns if picks["p"] else event.time.ns
-            start, end = reference - round(before * 1e9), reference + round(after * 1e9)
-            segments = index.overlapping(instrument, start, end)
-            if segments:
+class _Planner:
+    """Plans records: of event files, and of windows of continuous data; arguments as in :func:`associate`."""
+
+    def __init__(self, index: WaveformIndex, entries: Sequence[CatalogEvent], order: str, missing: str) -> None:
+        self.result = Association()
+        self._index, self._entries, self._order, self._missing = index, entries, order, missing
+        self._picked = _picked_components(entries)
+
+    def plan_event_files(self, root: Path) -> None:
+        """One record for each event that a file shows best, and one for each file that shows none."""
+        parts, result = self._index.event_parts, self.result
+        own_ids = _own_ids(parts, root)
+        finder = _EventFinder(self._entries, parts, own_ids)
+        shown = {id(part): finder.find(part) for part in parts}
+        best = _best_parts(parts, shown)
+        for part in parts:
+            chosen = [found for found in shown[id(part)] if best[found[0].source_id, part.instrument] is part]
+            if len(chosen) > 1 and part.paths[0].name not in result.several_events:
+                result.several_events.append(part.paths[0].name)
+            plan = {"paths": part.paths, "start": part.start, "end": part.end, "is_window": False}
+            for event in map(merge_entries, chosen):
+                picks = _picks_of(event, part.instrument)
+                plan_of_event = {**plan, "event": event, "source_id": event.source_id, **picks}
+                self._add(part.instrument, part.components, plan_of_event)
+            if shown[id(part)] and not chosen:
+                first = shown[id(part)][0][0]
+                other = best[first.source_id, part.instrument].paths[0].name
+                name = f"{part.paths[0].name} {part.instrument}"
+                result.skipped.append((name, f"{other} shows the event of {first.time}, too, and better"))
+            if not shown[id(part)]:
+                self._add(part.instrument, part.components, {**plan, "source_id": own_ids[part.paths[0]]})
+
+    def plan_windows(
+        self, events: Iterable[CatalogEvent], before: float, after: float, margin: Callable[[float], float]
+    ) -> None:
+        """One window of continuous data around each event, at each instrument that has any."""
+        index = self._index
+        reach = round((max(before, after) + _LONGEST_TRAVEL_TIME) * 1e9)
+        for event in events:
+            for instrument in sorted(index.segments):
+                if not index.overlapping(instrument, event.time.ns - reach, event.time.ns + reach):
+                    continue
+                picks = _picks_of(event, instrument)
+                reference = picks["p"].time.ns if picks["p"] else event.time.ns
+                start, end = reference - round(before * 1e9), reference + round(after * 1e9)
+                segments = index.overlapping(instrument, start, end)
+                if not segments:
+                    continue
                 paths = tuple(dict.fromkeys(segment.path for segment in segments))
                 around = round(max(margin(segment.sampling_rate) for segment in segments) * 1e9)
                 wider = index.overlapping(instrument, start - around, end + around) if around else ()
                 beside = tuple(dict.fromkeys(segment.path for segment in wider if segment.path not in paths))
                 plan = {"paths": paths, "start": start, "end": end, "is_window": True, "event": event}
-                plan |= {"beside": beside, "margin": around}
-                components = dict.fromkeys(segment.component for segment in segments)
-                add(instrument, components, {**plan, "source_id": event.source_id, **picks})
-    _count_unmatched(result, entries, events)
-    return result
+                plan |= {"beside": beside, "margin": around, "source_id": event.source_id, **picks}
+                self._add(instrument, dict.fromkeys(segment.component for segment in segments), plan)
+
+    def _add(self, instrument: Instrument, components: Iterable[str], plan: dict[str, Any]) -> None:
+        components = list(components)
+        counts = self._picked[instrument.station, instrument.network] + self._picked[instrument.station, ""]
+        record = RecordPlan(instrument=instrument, channels=choose_sensor(components, self._order, counts), **plan)
+        _add_plan(self.result, record, components, self._order, self._missing)
 
 
 class _EventFinder:

@@ -22,7 +22,7 @@ from seisml.inference.collect import collect
 from seisml.inference.day_figures import draw
 from seisml.inference.detections import DetectionRule
 from seisml.inference.scan import PRECISIONS, Scanner
-from seisml.inference.station_day import ScanSettings, finished
+from seisml.inference.station_day import DayReport, ScanSettings, finished
 from seisml.inference.window_grid import WindowGrid
 from seisml.methods.classifier import Classifier
 from seisml.precision import choose_precision
@@ -30,7 +30,7 @@ from seisml.progress import Progress
 from seisml.run.build import load_method
 from seisml.waveforms.preprocessing import TRENDS, Preprocessing, WrongStep
 from seisml.waveforms.read import Bounds
-from seisml.waveforms.streams import index_streams, station_days
+from seisml.waveforms.streams import StationDay, index_streams, station_days
 
 WITHIN = 10.0  # seconds
 LEAST_THRESHOLD = 0.2  # for bfloat16: twice what it leaves to float32
@@ -91,38 +91,15 @@ def predict(
         UserError: Bad input: the checkpoint, a path or an option.
     """
     out = Path(out).resolve()  # workers may have another working folder
-    method = load_method(checkpoint, options.trust)
-    if not isinstance(method, Classifier):
-        raise UserError(
-            f"checkpoint {checkpoint} gives {method.task.gives}, and continuous records want class probabilities; "
-            "give one that finetune.py trained on classes"
-        )
-    own_noise = method.task.noise_class  # what the checkpoint was trained to call noise
-    rule = DetectionRule.of(
-        method.facts.classes,
-        options.noise_class or (own_noise if own_noise in method.facts.classes else None),
-        options.classes,
-        options.threshold,
-        options.min_length,
-        options.join,
-    )
+    method = _load_classifier(checkpoint, options.trust)
+    rule = _rule(method, options)
     settings = _settings(method, checkpoint, options, rule)
     scanner = Scanner(method, settings.grid, settings.precision, device=settings.device)  # refuses what cannot work
     index = index_streams(streams, options.progress, out, options.workers or os.cpu_count() or 1)
     grid, components = settings.grid_options(), settings.preprocessing.components
     reach = max(grid.margin(rate) for rate in index.sampling_rates()) + settings.grid.length + 1
     tasks, refused = station_days(index, components, reach, scanner.in_channels == 1, grid.longest_gap)
-    reports = {}
-    waiting = []
-    for task in tasks:
-        if (done := finished(task, settings, out)) is not None:
-            reports[task.name] = done
-        else:
-            waiting.append(task)
-    with Progress("predicting", "station-day", len(waiting), shown=options.progress) as progress:
-        for task, report in work_off(waiting, settings, out, options.scheduler, options.workers):
-            reports[task.name] = report
-            progress.update()
+    reports, computed = _predict_days(tasks, settings, out, options)
     found = collect(tasks, reports, settings, rule, out, options.progress)
     events = network_events(found, options.stations_at_least, options.within) if options.stations_at_least else None
     write_results(out, index, refused, tasks, reports, found, events, str(checkpoint), options.quakeml)
@@ -134,10 +111,46 @@ def predict(
         "busy": busy_remarks(tasks, reports, found),
         "tasks": tasks,
         "reports": reports,
-        "computed": len(waiting),
+        "computed": computed,
         "skipped": [(str(path), reason) for path, reason in index.skipped] + refused,
         "preprocessing": settings.preprocessing,
     }
+
+
+def _load_classifier(checkpoint: str | Path, trust: Sequence[str]) -> Classifier:
+    method = load_method(checkpoint, trust)
+    if not isinstance(method, Classifier):
+        raise UserError(
+            f"checkpoint {checkpoint} gives {method.task.gives}, and continuous records want class probabilities; "
+            "give one that finetune.py trained on classes"
+        )
+    return method
+
+
+def _rule(method: Classifier, options: PredictOptions) -> DetectionRule:
+    """What counts as a detection; noise is what the checkpoint was trained to call so, unless an option names it."""
+    noise = method.task.noise_class
+    return DetectionRule.of(
+        method.facts.classes,
+        options.noise_class or (noise if noise in method.facts.classes else None),
+        options.classes,
+        options.threshold,
+        options.min_length,
+        options.join,
+    )
+
+
+def _predict_days(
+    tasks: Sequence[StationDay], settings: ScanSettings, out: Path, options: PredictOptions
+) -> tuple[dict[str, DayReport], int]:
+    """Predict the station-days that no earlier run has finished: the reports of all, and how many were computed."""
+    done = {task.name: report for task in tasks if (report := finished(task, settings, out)) is not None}
+    waiting = [task for task in tasks if task.name not in done]
+    with Progress("predicting", "station-day", len(waiting), shown=options.progress) as progress:
+        for task, report in work_off(waiting, settings, out, options.scheduler, options.workers):
+            done[task.name] = report
+            progress.update()
+    return done, len(waiting)
 
 
 def _settings(method: Any, checkpoint: str | Path, options: PredictOptions, rule: DetectionRule) -> ScanSettings:
