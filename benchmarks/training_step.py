@@ -13,9 +13,9 @@ import time
 
 import torch
 
-from seisml.data.facts import DataFacts
 from seisml.methods.vnibcreg import VNIbCReg
 from seisml.precision import device_name
+from seisml.tasks.facts import DataFacts
 from seisml.text_table import text_table
 from seisml.transforms.spectrogram import SpectrogramFrontEnd
 

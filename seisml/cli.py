@@ -27,7 +27,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "predict": Command("seisml.inference.predict", "find events in continuous records with a trained classifier"),
+    "predict": Command("seisml.commands.predict", "find events in continuous records with a trained classifier"),
     "datasets": Command("seisml.commands.datasets", "list the data sets that training knows by name"),
     "demo": Command(
         "seisml.commands.demo", "pretrain, evaluate linearly and fine-tune on embedded data, in minutes on a laptop"

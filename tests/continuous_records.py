@@ -10,8 +10,8 @@ import torch
 from obspy import Stream, Trace, UTCDateTime
 from omegaconf import OmegaConf
 
-from seisml.data.facts import DataFacts
 from seisml.run.build import build_method
+from seisml.tasks.facts import DataFacts
 
 RATE, N_SAMPLES = 20.0, 200
 START = UTCDateTime(2020, 3, 28, 13, 0, 0)

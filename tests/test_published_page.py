@@ -12,8 +12,8 @@ from torch import nn
 
 from seisml.config.compose import compose
 from seisml.data.datamodule import StoreDataModule
-from seisml.data.facts import DataFacts
 from seisml.run.build import build_method, build_section
+from seisml.tasks.facts import DataFacts
 from tests.stores import write_store
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "published.md"

@@ -13,7 +13,6 @@ import torch
 from torch.utils.data import DataLoader
 
 from seisml.data.dataset import StoreDataset, make_loader
-from seisml.data.facts import DataFacts
 from seisml.data.sampling import EpochSampler
 from seisml.data.shapes import check_traces, one_length, one_sampling_rate
 from seisml.data.splits import Grouping, Procedure, Split, make_split
@@ -26,6 +25,7 @@ from seisml.store.identity import event_ids
 from seisml.store.store import Store
 from seisml.tasks.base import LabelSettings, Task
 from seisml.tasks.classification import Classification
+from seisml.tasks.facts import DataFacts
 from seisml.tasks.unlabelled import Unlabelled
 from seisml.waveforms.preprocessing import Preprocessing
 

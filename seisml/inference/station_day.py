@@ -15,7 +15,7 @@ from scipy import signal
 
 from seisml import __version__
 from seisml.files import write_atomically, write_text
-from seisml.inference.output import write_probabilities
+from seisml.inference.probabilities import write_probabilities
 from seisml.inference.scan import Scanner
 from seisml.inference.window_grid import WindowGrid, whole_windows
 from seisml.run.build import load_method

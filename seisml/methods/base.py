@@ -9,11 +9,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from seisml.data.facts import DataFacts
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.ranges import Count, Period, Rate, Rates, Weight
 from seisml.tasks.base import Task
+from seisml.tasks.facts import DataFacts
 from seisml.tasks.unlabelled import Unlabelled
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom

@@ -10,12 +10,12 @@ import torch
 import torchinfo
 from torch import Tensor, nn
 
-from seisml.data.facts import DataFacts
 from seisml.data.sampling import Batch
 from seisml.losses.squared_weights import squared_weights
 from seisml.methods.supervised import Supervised
 from seisml.networks.build import find_encoder
 from seisml.ranges import Rate, Rates, Weight
+from seisml.tasks.facts import DataFacts
 
 
 class WaveformClassifier(Supervised):

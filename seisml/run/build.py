@@ -16,7 +16,6 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import nn
 
 from seisml.classes import find_class, only_trusted
-from seisml.data.facts import DataFacts
 from seisml.errors import UserError
 from seisml.methods.base import Method
 from seisml.networks.build import build_encoder
@@ -33,6 +32,7 @@ from seisml.run.checkpoints import (
 from seisml.run.effective import ENCODER_KEYS
 from seisml.run.settings import method_arguments
 from seisml.stored import check_plain, read_stored
+from seisml.tasks.facts import DataFacts
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from seisml.data.datamodule import StoreDataModule
-    from seisml.data.facts import DataFacts
     from seisml.methods.base import Method
+    from seisml.tasks.facts import DataFacts
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from seisml.data.datamodule import StoreDataModule
-    from seisml.data.facts import DataFacts
     from seisml.methods.base import Method
+    from seisml.tasks.facts import DataFacts
 
 NO_CLASS = -1  # the label of a record without one
 GALLERY_SIZE = 12

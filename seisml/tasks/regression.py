@@ -10,18 +10,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from seisml.data.facts import Quantity
 from seisml.errors import UserError
 from seisml.evaluation import figures
 from seisml.evaluation.regression import bin_number, regression_metrics
 from seisml.tasks.base import Labels, LabelSettings, Monitor, Predictions, Task
+from seisml.tasks.facts import Quantity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from seisml.data.datamodule import StoreDataModule
-    from seisml.data.facts import DataFacts
     from seisml.methods.base import Method
+    from seisml.tasks.facts import DataFacts
 
 UNITS = ("s", "ms", "km", "m", "deg", "hz", "db", "sample", "mpa", "pa")  # what a column's name may end in
 MOST_STRATA, GROUPS_PER_STRATUM = 5, 10

@@ -12,15 +12,15 @@ from obspy import Stream, Trace, UTCDateTime
 from omegaconf import OmegaConf
 
 from seisml.cli import main
-from seisml.data.facts import DataFacts
+from seisml.commands.predict import PredictOptions, predict
 from seisml.datasets.demo.data_module import prepare_demo
 from seisml.datasets.tremor.file import TremorFile
 from seisml.inference import station_day
-from seisml.inference.output import read_probabilities
-from seisml.inference.predict import PredictOptions, predict
+from seisml.inference.probabilities import read_probabilities
 from seisml.inference.scan import Scanner
 from seisml.run.build import build_method, load_method
 from seisml.store.store import Store
+from seisml.tasks.facts import DataFacts
 from seisml.waveforms.preprocessing import Preprocessing
 
 START = UTCDateTime(2020, 3, 28, 13)

@@ -4,7 +4,6 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from seisml.data.facts import DataFacts
 from seisml.errors import UserError
 from seisml.inference.channels_last import ChannelsLastNetwork, Unconvertible
 from seisml.inference.channels_last_windows import window_factors
@@ -13,6 +12,7 @@ from seisml.inference.window_grid import WindowGrid, window_view
 from seisml.networks.convnet import ConvNetEncoder
 from seisml.networks.convnetquake import ConvNetQuakeEncoder
 from seisml.run.build import build_method
+from seisml.tasks.facts import DataFacts
 from seisml.transforms.waveform import WaveformFrontEnd
 from seisml.waveforms.preprocessing import Preprocessing
 from tests.networks.heads import with_classifier

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from seisml.data.datamodule import StoreDataModule
-from seisml.data.facts import DataFacts
 from seisml.errors import UserError
 from seisml.losses.cross_entropy import weighted_cross_entropy
 from seisml.losses.tnc import diag_loss, tnc_loss
@@ -23,6 +22,7 @@ from seisml.methods.supervised import Supervised
 from seisml.methods.vibcreg import VIbCReg
 from seisml.methods.vicreg import VICReg
 from seisml.methods.vnibcreg import VNIbCReg
+from seisml.tasks.facts import DataFacts
 from seisml.transforms.spectrogram import SpectrogramFrontEnd
 from tests.stores import SAMPLING_RATE, write_store
 

@@ -5,7 +5,6 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from seisml.data.facts import DataFacts
 from seisml.datasets.tremor.data_module import TremorDataModule
 from seisml.errors import UserError
 from seisml.losses.deep_clustering import deep_clustering_loss
@@ -15,6 +14,7 @@ from seisml.methods.tremor_clustering import TremorClustering, svm_weights
 from seisml.methods.waveform_classifier import WaveformClassifier
 from seisml.networks.convnetquake import ConvNetQuakeEncoder
 from seisml.tasks.base import Predictions
+from seisml.tasks.facts import DataFacts
 from seisml.transforms.augmentations.gaussian_noise import GaussianNoise
 from seisml.transforms.waveform import WaveformFrontEnd
 from tests.datasets.test_tremor import write_file

@@ -8,13 +8,13 @@ from omegaconf import OmegaConf
 from torch import nn
 from torchvision import models
 
-from seisml.data.facts import DataFacts
 from seisml.errors import UserError
 from seisml.methods.langet import StackedTraceClassifier
 from seisml.methods.supervised import Supervised
 from seisml.networks import AlexNetEncoder, ResNet18Encoder
 from seisml.run.build import load_pretrained, read_pretrained
 from seisml.run.checkpoints import split_classifier
+from seisml.tasks.facts import DataFacts
 from seisml.transforms.spectrogram import SpectrogramFrontEnd
 
 EIGHT = DataFacts(tuple("abcdefgh"), 1000.0, 16000)

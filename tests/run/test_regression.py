@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from seisml.commands.predict import predict
 from seisml.config.compose import compose
 from seisml.errors import UserError
-from seisml.inference.predict import predict
 from seisml.run.build import load_method
 from seisml.run.train import train
 from tests.tasks.test_regression import write_delays

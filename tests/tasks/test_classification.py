@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from seisml.data.datamodule import StoreDataModule
-from seisml.data.facts import DataFacts
 from seisml.errors import UserError
 from seisml.tasks.base import LabelSettings, Predictions
 from seisml.tasks.classification import Classification
+from seisml.tasks.facts import DataFacts
 from seisml.tasks.unlabelled import Unlabelled
 from tests.stores import write_store
 

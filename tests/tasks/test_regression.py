@@ -7,12 +7,12 @@ import torch
 from sklearn.metrics import r2_score
 
 from seisml.data.datamodule import StoreDataModule
-from seisml.data.facts import DataFacts, Quantity
 from seisml.errors import UserError
 from seisml.evaluation.regression import regression_metrics
 from seisml.methods.regression import BinnedRegressor, Regressor
 from seisml.store.writer import StoreWriter
 from seisml.tasks.base import LabelSettings, Predictions
+from seisml.tasks.facts import DataFacts, Quantity
 from seisml.tasks.regression import BinnedRegression, Regression
 from seisml.transforms.spectrogram import SpectrogramFrontEnd
 from tests.stores import SAMPLING_RATE

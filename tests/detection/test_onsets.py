@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seisml.inference.onsets import pick_onset
+from seisml.detection.onsets import pick_onset
 
 RATE, LENGTH = 100, 1000
 

@@ -28,7 +28,7 @@ class Detection:
         n_windows: Event windows merged.
         rise: First and last time between which the event can have begun: at the latest with the end of the first
             window that says event.
-        onset: When it began: ``start``, until a picker has looked at the waveform (:mod:`seisml.inference.onsets`).
+        onset: When it began: ``start``, until a picker has looked at the waveform (:mod:`seisml.detection.onsets`).
         onset_uncertainty: Of the onset, in s.
         picked: Whether a picker found the onset; else it comes from the probabilities alone.
     """

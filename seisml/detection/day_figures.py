@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from seisml.detection.day_plot import day_plot
+from seisml.detection.detections import Detection, DetectionRule
 from seisml.evaluation.figures.style import save
 from seisml.files import write_text
-from seisml.inference.dayplot import day_plot
-from seisml.inference.detections import Detection, DetectionRule
-from seisml.inference.output import read_probabilities
+from seisml.inference.probabilities import read_probabilities
 from seisml.inference.station_day import DayReport, ScanSettings, day_files
 from seisml.progress import follow
 from seisml.waveforms.index import Instrument

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from obspy import UTCDateTime
 from obspy.core.event import Catalog, Comment, Event, Pick, QuantityError, ResourceIdentifier, WaveformStreamID
 
-from seisml.inference.coincidence import NetworkEvent
-from seisml.inference.detections import Detection
+from seisml.detection.coincidence import NetworkEvent
+from seisml.detection.detections import Detection
 from seisml.waveforms.index import Instrument
 from seisml.waveforms.times import format_time
 

@@ -1,7 +1,7 @@
 import numpy as np
 
-from seisml.inference.dayplot import _with_breaks, day_plot
-from seisml.inference.detections import Detection, DetectionRule
+from seisml.detection.day_plot import _with_breaks, day_plot
+from seisml.detection.detections import Detection, DetectionRule
 
 RULE = DetectionRule.of(("noise", "rockfall", "earthquake"))
 S = 10**9

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seisml.inference.detections import Detection
+from seisml.detection.detections import Detection
 from seisml.waveforms.index import Instrument
 
 

@@ -7,9 +7,9 @@ import torch
 from obspy import UTCDateTime, read, read_events
 
 from seisml.cli import main
+from seisml.commands.predict import PredictOptions, predict
 from seisml.errors import UserError
-from seisml.inference.output import probability_channels, read_probabilities, write_probabilities
-from seisml.inference.predict import PredictOptions, predict
+from seisml.inference.probabilities import probability_channels, read_probabilities, write_probabilities
 from seisml.inference.station_day import Envelope
 from tests.continuous_records import START, make_record, make_stream, write_checkpoint
 

@@ -4,8 +4,8 @@ import numpy as np
 import obspy.signal.trigger
 from obspy import Stream, Trace, UTCDateTime
 
-from seisml.inference.coincidence import network_events
-from seisml.inference.detections import Detection
+from seisml.detection.coincidence import network_events
+from seisml.detection.detections import Detection
 from seisml.waveforms.index import Instrument
 
 S = 10**9

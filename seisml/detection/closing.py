@@ -9,18 +9,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from seisml.files import write_atomically, write_table
-from seisml.inference.busy_stations import busy_remarks
-from seisml.inference.coincidence import NetworkEvent
-from seisml.inference.detections import Detection
-from seisml.inference.output import (
+from seisml.detection.busy_stations import busy_remarks
+from seisml.detection.coincidence import NetworkEvent
+from seisml.detection.detections import Detection
+from seisml.detection.quakeml import detections_catalog, events_catalog
+from seisml.detection.tables import (
     DETECTION_COLUMNS,
     EVENT_COLUMNS,
     REPORT_COLUMNS,
     detection_row,
     event_row,
 )
-from seisml.inference.quakeml import detections_catalog, events_catalog
+from seisml.files import write_atomically, write_table
 from seisml.inference.station_day import DayReport
 from seisml.text_table import text_table
 from seisml.waveforms.index import Instrument, WaveformIndex

@@ -3,8 +3,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from seisml.detection.detections import DetectionRule, Detector
 from seisml.errors import UserError
-from seisml.inference.detections import DetectionRule, Detector
 
 CLASSES = ("Noise", "rockfall", "earthquake")
 S = 10**9

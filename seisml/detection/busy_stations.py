@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seisml.inference.detections import Detection
+from seisml.detection.detections import Detection
 from seisml.inference.station_day import DayReport
 from seisml.waveforms.index import Instrument
 from seisml.waveforms.streams import StationDay

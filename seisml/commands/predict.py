@@ -13,14 +13,14 @@ from typing import Any
 
 import torch
 
+from seisml.detection.busy_stations import busy_remarks
+from seisml.detection.closing import summary, write_results
+from seisml.detection.coincidence import network_events
+from seisml.detection.collect import collect
+from seisml.detection.day_figures import draw
+from seisml.detection.detections import DetectionRule
 from seisml.errors import UserError, nearest
 from seisml.inference.archive import work_off
-from seisml.inference.busy_stations import busy_remarks
-from seisml.inference.closing import summary, write_results
-from seisml.inference.coincidence import network_events
-from seisml.inference.collect import collect
-from seisml.inference.day_figures import draw
-from seisml.inference.detections import DetectionRule
 from seisml.inference.scan import PRECISIONS, Scanner
 from seisml.inference.station_day import DayReport, ScanSettings, finished
 from seisml.inference.window_grid import WindowGrid

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from seisml.inference.detections import Detection, DetectionRule, Detector
-from seisml.inference.onsets import refine_onsets
-from seisml.inference.output import read_probabilities
+from seisml.detection.detections import Detection, DetectionRule, Detector
+from seisml.detection.onsets import refine_onsets
+from seisml.inference.probabilities import read_probabilities
 from seisml.inference.station_day import DayReport, ScanSettings, day_files
 from seisml.progress import Progress
 from seisml.waveforms.index import Instrument

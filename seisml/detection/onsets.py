@@ -9,7 +9,7 @@ import numpy as np
 from obspy.signal.trigger import aic_simple, recursive_sta_lta
 from scipy import signal
 
-from seisml.inference.detections import Detection
+from seisml.detection.detections import Detection
 from seisml.inference.station_day import ScanSettings, day_reader
 from seisml.waveforms.continuous import CACHE_BYTES, DayReader, FileCache
 from seisml.waveforms.streams import StationDay

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from seisml.detection.detections import Detection, DetectionRule
 from seisml.evaluation.figures.style import (
     GREY,
     INK,
@@ -23,7 +24,6 @@ from seisml.evaluation.figures.style import (
     plain,
     tidy,
 )
-from seisml.inference.detections import Detection, DetectionRule
 
 LINES = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)  # lengths that a line may have, in s
 MOST_LINES = 24
