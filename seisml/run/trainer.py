@@ -80,8 +80,7 @@ def build_trainer(
         **others,
     }
     arguments["precision"] = _precision(precision, arguments["accelerator"])
-    if arguments.get("enable_progress_bar", True):
-        callbacks = [*callbacks, training_progress()]
+    callbacks = [*callbacks, *([training_progress()] if arguments.get("enable_progress_bar", True) else [])]
     try:
         return pl.Trainer(
             logger=logger,

@@ -135,8 +135,7 @@ def in_order(
     """Apply a function to items in other processes; however few the items, none is worked on in this one.
 
     There is one process at first, and one more whenever the last has worked for ``NEXT_PROCESS`` seconds, so that few
-    items cost one start. What is in flight is bounded, and so is the memory. However it ends, by Ctrl-C too, the
-    processes end with it.
+    items cost one start. What is in flight is bounded, and so is the memory. However it ends, the processes end too.
 
     Args:
         function: Importable function of one item.
