@@ -7,9 +7,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hydra.utils import get_class
 
 from seisml.config.compose import compose
+from seisml.data.datamodule import StoreDataModule
+from seisml.methods.base import Method
 from seisml.run.train import train
+from tests.settings_read import record_reads, unread
 from tests.stores import write_store
 
 REPO = Path(__file__).resolve().parents[1]
@@ -57,7 +61,9 @@ def stores(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize(("experiment", "config"), entry_points())
-def test_one_step(experiment: str, config: str, stores: dict[str, Path], tmp_path: Path) -> None:
+def test_one_step_in_which_every_setting_is_read(
+    experiment: str, config: str, stores: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reads_tremor = "tremor" in compose(config, [f"+experiment={experiment}"]).dataset["_target_"]
     cfg = compose(
         config,
@@ -71,11 +77,18 @@ def test_one_step(experiment: str, config: str, stores: dict[str, Path], tmp_pat
             "trainer_params.gpus=[]",
             "trainer_params.enable_progress_bar=false",
             "figures=false",
+            "exp_params.model_save_ep_period=1",
             f"encoder_folder={tmp_path / 'encoders'}",
             *(SMALLER if keeps_published_network(experiment) else []),
         ],
     )
+    read = record_reads(monkeypatch, Method, StoreDataModule)
     metrics = train(cfg, tmp_path / "run").metrics
+    settings = {"dataset": set(cfg.dataset), "model_params": {*cfg.model_params, *cfg.exp_params, "augmentations"}}
+    if cfg.dataset.is_ssl:  # the published files of pretraining set these, and two traces are drawn whatever they say
+        settings["dataset"] -= {"return_single_spectrogram_train", "return_single_spectrogram_test"}
+    for section, keys in settings.items():
+        assert not unread(get_class(cfg[section]["_target_"]), keys - {"_target_"}, read), section
     score = metrics["test/acc"] if "test/acc" in metrics else metrics["test/r2"]
     assert np.isfinite(metrics["train/loss"]) and score <= 1
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
