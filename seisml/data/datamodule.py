@@ -12,7 +12,9 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from seisml.data.dataset import StoreDataset, make_loader
+from seisml.data.dataset import StoreDataset
+from seisml.data.loaders import make_loader
+from seisml.data.pairs import SecondViews, jitter_samples, partners_across_events
 from seisml.data.sampling import EpochSampler
 from seisml.data.shapes import check_traces, one_length, one_sampling_rate
 from seisml.data.splits import Grouping, Procedure, Split, make_split
@@ -55,6 +57,9 @@ class StoreDataModule(pl.LightningDataModule):
         window_length: Cut records into windows of so many seconds; null takes each record as one window.
         window_overlap: Share of a window that the next one repeats, in [0, 1).
         random_starts: Move each training window at random within its share of the record, anew in every epoch.
+        views_from: Pretraining reads the second view of a sample from the same ``record``, or from another one of the
+            same ``event`` (``source_id``) at the same time (``trace_start_time``) where one covers the window.
+        view_jitter: The second view begins up to so many seconds before or after the first one's time.
         recorded_noise: Class whose training records give the noise that the augmentation RecordedNoise mixes in; with
             one, each batch carries as much noise as waveforms. Null: none.
         dead_traces: ``skip`` neither draws traces that are constant over a window nor counts them in an ensemble, and
@@ -91,6 +96,8 @@ class StoreDataModule(pl.LightningDataModule):
         window_length: float | None = None,
         window_overlap: float = 0.0,
         random_starts: bool = False,
+        views_from: Literal["record", "event"] = "record",
+        view_jitter: float = 0.0,
         recorded_noise: str | None = None,
         dead_traces: Literal["skip", "keep"] = "skip",
         label_column: str = "trace_category",
@@ -119,6 +126,7 @@ class StoreDataModule(pl.LightningDataModule):
         self.single_train, self.single_test = return_single_spectrogram_train, return_single_spectrogram_test
         self.in_channels, self.n_samples = in_channels, n_samples
         self.window_length, self.window_overlap, self.random_starts = window_length, window_overlap, random_starts
+        self.views_from, self.view_jitter = views_from, view_jitter
         self.recorded_noise, self.dead_traces = recorded_noise, dead_traces
         self.label_column, self.label_unit, self.unlabeled = label_column, label_unit, unlabeled
         self.classes, self.zero_weight_classes = classes, tuple(zero_weight_classes)
@@ -153,7 +161,7 @@ class StoreDataModule(pl.LightningDataModule):
         # of stations and stretches of time there are too few to have one of each kind in every part
         grouped = self.split_by in ("record", "event")
         groups = event_ids(metadata) if grouped else np.zeros(len(metadata), np.int64)
-        self.split: Split = self.make_split(metadata, self.task.strata(labels, groups, self.unlabeled))
+        self.split = self.draw_split(store, self.task.strata(labels, groups, self.unlabeled))
         self.split.check_events(metadata)
         of_labels = self.task.facts(labels, self.labelled(self.split.train), settings)
         self.facts = DataFacts(sampling_rate=sampling_rate, n_samples=n_samples, **of_labels)
@@ -168,6 +176,10 @@ class StoreDataModule(pl.LightningDataModule):
         if not recover_interrupted(self.root).is_dir():
             raise UserError(f"dataset.root: there is no store at {self.root}; {self.how_to_make()}")
         return Store(self.root)
+
+    def draw_split(self, store: Store, strata: np.ndarray) -> Split:
+        """Split the rows of an opened store; strata (N,) are what the parts share alike."""
+        return self.make_split(store.metadata, strata)
 
     def how_to_make(self) -> str:
         """Say how the store is made; for the error where it is missing."""
@@ -201,6 +213,8 @@ class StoreDataModule(pl.LightningDataModule):
         drop_last = self.drop_last and n >= self.batch_size
         dataset = self.dataset(n_draws)
         dataset.noise = self._noise()
+        if self.is_ssl:
+            dataset.second_views = self._second_views()
         return make_loader(dataset, sampler, self.batch_size, self.num_workers, drop_last)
 
     def train_sampler(self) -> EpochSampler:
@@ -286,6 +300,15 @@ class StoreDataModule(pl.LightningDataModule):
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
         return EpochSampler(windows, self.seed, shuffle, rank, world_size, random_starts)
+
+    def _second_views(self) -> SecondViews | None:
+        """Where second views are read, where not from the first one's window."""
+        rate, length = self.facts.sampling_rate, self.facts.n_samples
+        jitter = jitter_samples(self.view_jitter, rate)
+        if self.views_from == "event":
+            partners = partners_across_events(self.ready_store, self.split.train, rate, length)
+            return SecondViews(length, self.seed, partners, jitter)
+        return SecondViews(length, self.seed, None, jitter) if jitter else None
 
     def _noise(self) -> Windows | None:
         """Windows of the training part that hold nothing but noise, where they are asked for."""

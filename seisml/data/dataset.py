@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from seisml.data.dead_traces import live_units
-from seisml.data.sampling import Batch, EpochSampler, Key
+from seisml.data.pairs import SecondViews, drawn_places
+from seisml.data.sampling import Batch, Key
 from seisml.data.windows import Windows
 from seisml.errors import UserError
 from seisml.store.store import Store
@@ -33,6 +33,7 @@ class StoreDataset(Dataset[Batch]):
 
     Attributes:
         noise: Windows of noise; where there are some, each batch carries a drawn one beside every view.
+        second_views: Where the second of two drawn views is read; None reads both from the window of the key.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class StoreDataset(Dataset[Batch]):
         self.seed, self.n_draws, self.in_channels = seed, n_draws, in_channels
         self.dead_traces = dead_traces
         self.noise: Windows | None = None
+        self.second_views: SecondViews | None = None
         self._remarked = False
 
     def __len__(self) -> int:
@@ -67,7 +69,8 @@ class StoreDataset(Dataset[Batch]):
         Returns:
             ``waveform`` (B, K, T) float32, ``trace`` (B, K) int64, the number of each trace in its record, ``label``,
             and the keys, ``index`` (the row), ``start`` and ``epoch``, (B,) int64; where all traces are handed out,
-            ``trace_mask`` (B, K), false on padding and dead traces; with :attr:`noise`, ``noise`` (B, K, T).
+            ``trace_mask`` (B, K), false on padding and dead traces; with :attr:`noise`, ``noise`` (B, K, T); with
+            :attr:`second_views`, ``view_index`` and ``view_start`` (B, 2), where each view was read.
 
         Raises:
             UserError: Where a waveform holds a sample that is not a number.
@@ -82,15 +85,9 @@ class StoreDataset(Dataset[Batch]):
             batch["trace_mask"] = torch.from_numpy(mask)
             batch["trace"] = torch.arange(mask.shape[1]).expand(mask.shape).contiguous()
             kept = mask.any(axis=1) if self.dead_traces == "skip" else np.ones(len(rows), bool)
+            self._finish(waveform, rows, starts)
         else:
-            traces = self._draw(batch, self.n_draws)
-            waveform = self.store.read_traces(rows, traces, starts, self.n_samples)
-            kept = np.ones(len(rows), bool)
-            if self.dead_traces == "skip":
-                kept = self._redraw(batch, traces, waveform)
-            batch["trace"] = torch.from_numpy(traces)
-        self._check_finite(waveform, rows)
-        self._remove_trend(waveform, rows, starts)
+            waveform, kept = self._read_views(batch, self.n_draws)
         batch["waveform"] = torch.from_numpy(waveform)
         if not kept.all():
             self._remark(rows[~kept][0], starts[~kept][0])
@@ -98,6 +95,30 @@ class StoreDataset(Dataset[Batch]):
         if self.noise is not None:
             batch["noise"] = self._read_noise(batch, self.noise)
         return batch
+
+    def _read_views(self, batch: Batch, n_draws: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read drawn views, (B, n_draws * in_channels, T), and tell the samples that have some, (B,); fills ``trace``.
+
+        Each view has a place (record, first sample), so that two views of a sample may come from two records.
+        """
+        places = drawn_places(batch, n_draws, self.second_views, self.store.n_samples)  # (2, B, n_draws)
+        n_events, size = len(batch["index"]), self.in_channels
+        rows, starts = places.reshape(2, -1)  # views of the same memory: redrawing may move a place
+        traces = self._draw(batch, places[0])
+        waveform = self.store.read_traces(rows, traces, starts, self.n_samples)  # (B * n_draws, size, T)
+        kept = np.ones(n_events, bool)
+        if self.dead_traces == "skip":
+            kept = self._redraw(batch, places, traces, waveform)
+        self._finish(waveform, rows, starts)
+        batch["trace"] = torch.from_numpy(traces.reshape(n_events, n_draws * size))
+        if self.second_views is not None:
+            batch["view_index"], batch["view_start"] = torch.from_numpy(places).unbind()
+        return waveform.reshape(n_events, n_draws * size, self.n_samples), kept
+
+    def _finish(self, waveform: np.ndarray, rows: np.ndarray, starts: np.ndarray) -> None:
+        """Refuse what is not a number, and take the trend from parts of records, in place."""
+        self._check_finite(waveform, rows)
+        self._remove_trend(waveform, rows, starts)
 
     def target(self, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """What the network is to say of each window, (B,): its record's label.
@@ -122,33 +143,48 @@ class StoreDataset(Dataset[Batch]):
         out[:, : live.shape[1] * self.in_channels] = live.repeat(self.in_channels, axis=1)
         return out
 
-    def _redraw(self, batch: Batch, traces: np.ndarray, waveform: np.ndarray) -> np.ndarray:
-        """Put live units in the place of dead ones that were drawn, in ``traces`` and ``waveform`` themselves.
+    def _redraw(self, batch: Batch, places: np.ndarray, traces: np.ndarray, waveform: np.ndarray) -> np.ndarray:
+        """Put live units in the place of dead ones that were drawn, in the arrays themselves.
 
-        Only where a dead one was drawn are the record's other traces read. What is drawn is uniform over live units.
+        Only where a dead one was drawn are the record's other traces read. What is drawn is uniform over live units. A
+        second view whose record has none is read where the first one is.
+
+        Args:
+            batch: With the keys of the samples, (B,) each.
+            places: Rows and first samples of the views, (2, B, n_draws).
+            traces: Traces of the views, (B * n_draws, in_channels).
+            waveform: (B * n_draws, in_channels, T).
 
         Returns:
-            (B,) bool, false where a record has no live unit.
+            (B,) bool, false where a view has no live unit.
         """
-        rows, starts, size = batch["index"].numpy(), batch["start"].numpy(), self.in_channels
-        lengths = self._lengths(rows, starts)
-        live = live_units(waveform, np.ones(traces.shape, bool), lengths, size)  # (B, n_draws)
+        n_events, n_draws = places.shape[1:]
+        lengths = self._lengths(*places.reshape(2, -1))
+        live = live_units(waveform, np.ones(traces.shape, bool), lengths, self.in_channels).reshape(n_events, n_draws)
         again = np.flatnonzero(~live.all(axis=1))
-        kept = np.ones(len(rows), bool)
+        kept = np.ones(n_events, bool)
         if not len(again):
             return kept
         keys = (batch[name][again] for name in ("epoch", "index"))
-        position = uniform(self.seed, *keys, "live trace", live.shape[1], batch["start"][again]).double().numpy()
+        position = uniform(self.seed, *keys, "live trace", n_draws, batch["start"][again]).double().numpy()
         for place, b in enumerate(again.tolist()):
-            record, exists = self.store.read_records(rows[b : b + 1], self.n_samples, starts[b : b + 1])
-            units = np.flatnonzero(live_units(record, exists, lengths[b : b + 1], size)[0])
-            kept[b] = len(units) > 0
-            for draw in np.flatnonzero(~live[b]).tolist() if len(units) else ():
-                of_draw = slice(draw * size, (draw + 1) * size)
-                first = int(units[int(position[place, draw] * len(units))]) * size
-                traces[b, of_draw] = np.arange(first, first + size)
-                waveform[b, of_draw] = record[0, first : first + size]
+            for draw in np.flatnonzero(~live[b]).tolist():
+                record, units = self._live_record(*places[:, b, draw])
+                if not len(units) and (places[:, b, draw] != places[:, b, 0]).any():
+                    places[:, b, draw] = places[:, b, 0]
+                    record, units = self._live_record(*places[:, b, draw])
+                kept[b] &= len(units) > 0
+                if len(units):
+                    first = int(units[int(position[place, draw] * len(units))]) * self.in_channels
+                    found = np.arange(first, first + self.in_channels)
+                    traces[b * n_draws + draw], waveform[b * n_draws + draw] = found, record[found]
         return kept
+
+    def _live_record(self, row: int, start: int) -> tuple[np.ndarray, np.ndarray]:
+        """All traces of a window, (C, T), and the numbers of its live units."""
+        rows, starts = np.array([row]), np.array([start])
+        record, exists = self.store.read_records(rows, self.n_samples, starts)
+        return record[0], np.flatnonzero(live_units(record, exists, self._lengths(rows, starts), self.in_channels)[0])
 
     def _remark(self, row: int, start: int) -> None:
         """Say once that samples are left out."""
@@ -201,75 +237,9 @@ class StoreDataset(Dataset[Batch]):
         out[:, : n_units * self.in_channels] = torch.from_numpy(found.reshape(n_events, -1, n_samples))
         return out
 
-    def _draw(self, batch: Batch, n_draws: int) -> np.ndarray:
-        """Draw traces with replacement; returns trace numbers of shape (B, n_draws * in_channels)."""
-        n_units = torch.from_numpy(self.store.n_traces[batch["index"].numpy()] // self.in_channels)
-        position = uniform(self.seed, batch["epoch"], batch["index"], "trace", n_draws, batch["start"]).double()
-        unit = (position * n_units[:, None]).long().clamp_max(n_units[:, None] - 1)  # (B, n_draws)
-        traces = unit[..., None] * self.in_channels + torch.arange(self.in_channels)
-        return traces.flatten(1).numpy()
-
-
-def keep_batch(batch: Batch) -> Batch:
-    """Collate function: the data set has already made the batch."""
-    return batch
-
-
-def filled_batch(batch: Batch) -> Batch:
-    """Collate function of training, which cannot go on without a sample.
-
-    Raises:
-        UserError: All samples of a batch were left out.
-    """
-    if not len(batch["index"]):
-        raise UserError(
-            "a whole batch of records with dead traces alone: nothing to learn from; prepare the data again (`seisml "
-            "prepare` skips them), raise dataset.batch_size, or set dataset.dead_traces=keep"
-        )
-    return batch
-
-
-class FilledBatches(DataLoader):
-    """Passes over batches without a sample: those of a stretch in which all traces are dead."""
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Go through the batches that hold something.
-
-        Raises:
-            UserError: None does.
-        """
-        found = False
-        for batch in super().__iter__():
-            if len(batch["index"]):
-                found = True
-                yield batch
-        if not found and len(self):
-            raise UserError(
-                f"{self.dataset.store.root}: the {len(self.sampler)} records asked for have dead traces alone; "
-                "set dataset.dead_traces=keep to take them, or another dataset.train_test_split_rand_seed"
-            )
-
-
-def make_loader(
-    dataset: StoreDataset, sampler: EpochSampler, batch_size: int, num_workers: int, drop_last: bool = False
-) -> DataLoader:
-    """Return batches of a data set in a sampler's order.
-
-    Args:
-        dataset: What reads them.
-        sampler: Their order. One that shuffles is that of training, whose workers live as long as the loader.
-        batch_size: Samples of a batch.
-        num_workers: Worker processes that read batches; 0 reads in this one.
-        drop_last: Leave out an incomplete last batch.
-    """
-    is_training = sampler.shuffle
-    return (DataLoader if is_training else FilledBatches)(
-        dataset,
-        batch_size=batch_size,
-        sampler=sampler,
-        num_workers=num_workers,
-        drop_last=drop_last,
-        collate_fn=filled_batch if is_training else keep_batch,
-        persistent_workers=num_workers > 0 and is_training,
-        pin_memory=torch.cuda.is_available(),
-    )
+    def _draw(self, batch: Batch, rows: np.ndarray) -> np.ndarray:
+        """Draw traces with replacement from the record of each view, rows (B, n_draws): (B * n_draws, in_channels)."""
+        n_units = torch.from_numpy(self.store.n_traces[rows] // self.in_channels)  # (B, n_draws)
+        position = uniform(self.seed, batch["epoch"], batch["index"], "trace", rows.shape[1], batch["start"]).double()
+        unit = (position * n_units).long().clamp_max(n_units - 1)
+        return (unit.view(-1, 1) * self.in_channels + torch.arange(self.in_channels)).numpy()

@@ -81,13 +81,23 @@ def start_times(metadata: pd.DataFrame) -> np.ndarray:
     Raises:
         UserError: A row without a readable time.
     """
-    times = pd.to_datetime(
-        pd.Series(text_column(metadata, "trace_start_time")), utc=True, errors="coerce", format="ISO8601"
-    )
-    if times.isna().any():
-        row = int(np.flatnonzero(times.isna())[0])
+    times, known = times_in_microseconds(metadata)
+    if not known.all():
+        row = int(np.flatnonzero(~known)[0])
         raise UserError(f"row {row} of metadata.csv has no trace_start_time, which dataset.split_by=time needs")
-    return times.astype("int64").to_numpy()
+    return times
+
+
+def times_in_microseconds(metadata: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Read trace_start_time where it can be read.
+
+    Returns:
+        Microseconds since 1970, int64 (N,), 0 where it cannot; and where it can, bool (N,).
+    """
+    text = pd.Series(text_column(metadata, "trace_start_time"))
+    times = pd.to_datetime(text, utc=True, errors="coerce", format="ISO8601")
+    known = times.notna().to_numpy()
+    return times.astype("datetime64[us, UTC]").astype("int64").where(known, 0).to_numpy(), known
 
 
 def text_column(metadata: pd.DataFrame, column: str) -> np.ndarray:

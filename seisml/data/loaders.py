@@ -1,0 +1,77 @@
+"""Batches in the order of a sampler, read here or by worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader
+
+from seisml.data.dataset import StoreDataset
+from seisml.data.sampling import Batch, EpochSampler
+from seisml.errors import UserError
+
+
+def keep_batch(batch: Batch) -> Batch:
+    """Collate function: the data set has already made the batch."""
+    return batch
+
+
+def filled_batch(batch: Batch) -> Batch:
+    """Collate function of training, which cannot go on without a sample.
+
+    Raises:
+        UserError: All samples of a batch were left out.
+    """
+    if not len(batch["index"]):
+        raise UserError(
+            "a whole batch of records with dead traces alone: nothing to learn from; prepare the data again (`seisml "
+            "prepare` skips them), raise dataset.batch_size, or set dataset.dead_traces=keep"
+        )
+    return batch
+
+
+class FilledBatches(DataLoader):
+    """Passes over batches without a sample: those of a stretch in which all traces are dead."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go through the batches that hold something.
+
+        Raises:
+            UserError: None does.
+        """
+        found = False
+        for batch in super().__iter__():
+            if len(batch["index"]):
+                found = True
+                yield batch
+        if not found and len(self):
+            raise UserError(
+                f"{self.dataset.store.root}: the {len(self.sampler)} records asked for have dead traces alone; "
+                "set dataset.dead_traces=keep to take them, or another dataset.train_test_split_rand_seed"
+            )
+
+
+def make_loader(
+    dataset: StoreDataset, sampler: EpochSampler, batch_size: int, num_workers: int, drop_last: bool = False
+) -> DataLoader:
+    """Return batches of a data set in a sampler's order.
+
+    Args:
+        dataset: What reads them.
+        sampler: Their order. One that shuffles is that of training, whose workers live as long as the loader.
+        batch_size: Samples of a batch.
+        num_workers: Worker processes that read batches; 0 reads in this one.
+        drop_last: Leave out an incomplete last batch.
+    """
+    is_training = sampler.shuffle
+    return (DataLoader if is_training else FilledBatches)(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=num_workers,
+        drop_last=drop_last,
+        collate_fn=filled_batch if is_training else keep_batch,
+        persistent_workers=num_workers > 0 and is_training,
+        pin_memory=torch.cuda.is_available(),
+    )

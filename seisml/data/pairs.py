@@ -1,0 +1,163 @@
+"""Pairs of views across an event: where the second view of a pretraining sample is read.
+
+One event, seen at the same time by two stations (or sensors), is a pair that no augmentation can make: another path,
+instrument and noise, and the same source.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from seisml.data.sampling import Batch
+from seisml.errors import UserError
+from seisml.store.identity import event_ids, times_in_microseconds
+from seisml.store.store import Store
+from seisml.transforms.randomness import uniform
+
+
+class Partners:
+    """Records of the same event, sorted by event and start, so that those that cover a stretch of time are found.
+
+    Memory: about 30 bytes a record, whatever the number of events.
+
+    Args:
+        store: Where the records are; their ``source_id`` and ``trace_start_time`` count.
+        rows: Records that may be paired (a training part), (N,). Those of no event, and without a time, are left out.
+        sampling_rate: Of all of them, in Hz.
+    """
+
+    def __init__(self, store: Store, rows: np.ndarray, sampling_rate: float) -> None:
+        time, known = times_in_microseconds(store.metadata)
+        rows = np.asarray(rows, np.int64)
+        rows = rows[known[rows]]
+        event = pd.factorize(event_ids(store.metadata)[rows])[0]
+        rows, event = _shared(rows, event)
+        order = np.lexsort((time[rows], event))
+        self.n_samples, self.sampling_rate = store.n_samples, sampling_rate
+        self.row, event = rows[order], event[order]  # (M,)
+        self.time = time[self.row]  # us
+        ends = np.cumsum(np.bincount(event)) if len(event) else np.empty(0, np.int64)
+        self.bounds = np.concatenate([[0], ends]).astype(np.int64)  # of each event in `row`
+        self.event = event
+        self.longest = np.zeros(len(ends), np.int64)  # samples of the longest record of each event
+        np.maximum.at(self.longest, event, self.n_samples[self.row])
+        self.place = np.full(len(store), -1, np.int64)  # of a row in `row`
+        self.place[self.row] = np.arange(len(self.row))
+
+    def covering(self, row: int, start: int, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find the other records of an event that hold a whole window of one of them.
+
+        Args:
+            row: The record.
+            start: First sample of the window in it.
+            n_samples: Samples of the window.
+
+        Returns:
+            Rows, and the sample of each that lies nearest in time to the window's first, (n,) both.
+        """
+        place = int(self.place[row])
+        if place < 0:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        event = self.event[place]
+        low, high = self.bounds[event : event + 2]
+        sample = 1e6 / self.sampling_rate  # us
+        window = self.time[place] + start * sample
+        earliest = window - (self.longest[event] - n_samples + 1) * sample
+        times = self.time[low:high]  # sorted: of an event with very many records few are looked at
+        low, high = low + np.searchsorted(times, [earliest, window + sample])
+        starts = start + np.rint((self.time[place] - self.time[low:high]) / sample).astype(np.int64)
+        rows = self.row[low:high]
+        fits = (starts >= 0) & (starts + n_samples <= self.n_samples[rows]) & (rows != row)
+        return rows[fits], starts[fits]
+
+    def any_overlap(self, n_samples: int) -> bool:
+        """Tell whether some event has two records that share a window of so many samples."""
+        sample = 1e6 / self.sampling_rate
+        for low, high in zip(self.bounds, self.bounds[1:], strict=False):
+            ends = self.time[low:high] + self.n_samples[self.row[low:high]] * sample
+            shared = np.minimum(np.maximum.accumulate(ends)[:-1], ends[1:]) - self.time[low + 1 : high]
+            if (shared >= (n_samples - 0.5) * sample).any():
+                return True
+        return False
+
+
+class SecondViews:
+    """Says where the second view of each sample is read; it depends on the sample's key and the seed alone.
+
+    Args:
+        n_samples: Samples of a window.
+        seed: Seed of what is drawn.
+        partners: Records that can take the second view; None reads it from the first one's record.
+        jitter: The second view begins up to so many samples before or after the first one's time, in its record.
+    """
+
+    def __init__(self, n_samples: int, seed: int, partners: Partners | None = None, jitter: int = 0) -> None:
+        self.n_samples, self.seed, self.partners, self.jitter = n_samples, seed, partners, jitter
+
+    def places(self, batch: Batch, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Choose the record and the first sample of each second view.
+
+        Args:
+            batch: With the keys of the samples, (B,) each.
+            lengths: Samples of all records of the store.
+
+        Returns:
+            Rows and first samples, (B,) each: those of a record of the same event, drawn from all that cover the
+            window, at the same time; the first view's where there is none. Then the jitter.
+        """
+        rows, starts = batch["index"].numpy().copy(), batch["start"].numpy().copy()
+        drawn = uniform(self.seed, batch["epoch"], batch["index"], "second view", 2, batch["start"]).double().numpy()
+        for b in range(len(rows) if self.partners is not None else 0):
+            held = max(1, min(self.n_samples, int(lengths[rows[b]] - starts[b])))
+            others, places = self.partners.covering(int(rows[b]), int(starts[b]), held)
+            if len(others):
+                chosen = int(drawn[b, 0] * len(others))
+                rows[b], starts[b] = others[chosen], places[chosen]
+        if self.jitter:
+            last = np.maximum(starts, lengths[rows] - self.n_samples)
+            moved = starts + np.floor(drawn[:, 1] * (2 * self.jitter + 1)).astype(np.int64) - self.jitter
+            starts = np.clip(moved, 0, last)
+        return rows, starts
+
+
+def partners_across_events(store: Store, rows: np.ndarray, sampling_rate: float, n_samples: int) -> Partners:
+    """Build the table of partners of a training part.
+
+    Raises:
+        UserError: Where no event has two records that share a window.
+    """
+    partners = Partners(store, rows, sampling_rate)
+    if not partners.any_overlap(n_samples):
+        raise UserError(
+            f"dataset.views_from=event: no event (source_id) of the training part of {store.root} has two records that "
+            f"share {n_samples / sampling_rate:g} s (by trace_start_time); prepare whole records and set a shorter "
+            "dataset.window_length, or set dataset.views_from=record"
+        )
+    return partners
+
+
+def _shared(rows: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keep the rows (N,) of events (N,) that have several; the events are numbered anew, without holes."""
+    several = np.bincount(event)[event] > 1 if len(event) else np.empty(0, bool)
+    return rows[several], pd.factorize(event[several])[0]
+
+
+def jitter_samples(seconds: float, sampling_rate: float) -> int:
+    """The largest shift of a second view in samples; 0 where there is none.
+
+    Raises:
+        UserError: A shift below 0.
+    """
+    if seconds < 0:
+        raise UserError(f"dataset.view_jitter: {seconds:g} s is below 0; give 0 or more")
+    return round(seconds * sampling_rate)
+
+
+def drawn_places(batch: Batch, n_draws: int, second: SecondViews | None, lengths: np.ndarray) -> np.ndarray:
+    """Rows and first samples of all drawn views, (2, B, n_draws): those of the key, but for the second of two."""
+    places = torch.stack([batch["index"], batch["start"]])[..., None].expand(-1, -1, n_draws).numpy().copy()
+    if second is not None:
+        places[0, :, 1], places[1, :, 1] = second.places(batch, lengths)
+    return places
