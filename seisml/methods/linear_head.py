@@ -147,7 +147,7 @@ class LinearHead(Method):
     def train(self, mode: bool = True) -> LinearHead:
         """Set the mode, the encoder staying in eval mode where its statistics are frozen."""
         super().train(mode)
-        if self.freeze_encoders or self.freeze_bn_stat_train:
+        if self.freeze_bn_stat_train or self.freeze_encoders:
             self.encoder.eval()
         return self
 
