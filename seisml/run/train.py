@@ -45,6 +45,7 @@ EXPECTED = (  # what Lightning warns of though it is as it should be
     ".*exists and is not empty.*",  # the run's folder holds its configuration before training starts
     ".*`val_dataloader` but have no `validation_step`.*",
     ".*Total length of .* across ranks is zero.*",
+    ".*`LightningModule.configure_optimizers` returned `None`.*",  # a method that is fitted, not trained
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
 )
 

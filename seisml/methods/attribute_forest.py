@@ -1,0 +1,96 @@
+"""Seismic attributes and a random forest or boosting: how observatories classify events (Provost et al. 2017)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from torch import Tensor
+
+from seisml.data.sampling import Batch
+from seisml.methods.classifier import Classifier, ensemble
+from seisml.networks.attributes import AttributesEncoder
+from seisml.networks.forest import Forest
+
+
+class AttributeForest(Classifier):
+    """Attributes of each trace, classified by scikit-learn's trees; an event's answer is the mean over its traces.
+
+    The trees are fitted once, to all traces of the labelled training events, before the first step; the one epoch that
+    follows measures them. Their numbers travel in the checkpoint as tensors, and predict there without scikit-learn.
+    Source: Provost, Hibert and Malet (2017), doi 10.1002/2016GL070709.
+
+    Args:
+        in_channels: Traces described at once; 3 adds the polarisation, the vertical first.
+        model: ``forest`` (random forest) or ``boosting`` (gradient boosting).
+        n_estimators: Trees of the forest, rounds of the boosting.
+        max_leaf_nodes: Leaves of a tree at the most.
+        amplitudes: Keep the attributes that depend on the waveform's unit.
+        **kwargs: See :class:`seisml.methods.classifier.Classifier`.
+    """
+
+    encoder: AttributesEncoder
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        model: Literal["forest", "boosting"] = "forest",
+        n_estimators: int = 300,
+        max_leaf_nodes: int = 128,
+        amplitudes: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.in_channels, self.model = in_channels, model
+        self.n_estimators, self.max_leaf_nodes = n_estimators, max_leaf_nodes
+        self.encoder = AttributesEncoder(in_channels, amplitudes)
+        rounds = self.n_classes if model == "boosting" and self.n_classes > 2 else 1
+        self.forest = Forest(n_estimators * rounds, max_leaf_nodes, self.n_classes)
+        self.automatic_optimization = False  # nothing here has a gradient
+
+    def configure_optimizers(self) -> None:  # type: ignore[override]
+        """None: the trees are fitted at once."""
+
+    def embed(self, picture: Tensor) -> Tensor:
+        """Attributes of waveforms: (N, in_channels, T) -> (N, D)."""
+        return self.encoder(picture)
+
+    def on_train_start(self) -> None:
+        """Fit the trees to all traces of the labelled training events."""
+        x, label = self.training_attributes()
+        options = {"n_estimators": self.n_estimators, "max_leaf_nodes": self.max_leaf_nodes, "random_state": self.seed}
+        model = RandomForestClassifier(**options) if self.model == "forest" else GradientBoostingClassifier(**options)
+        weight = self.class_weight.cpu().numpy()[label]
+        used = weight > 0
+        self.forest.take(model.fit(x[used], label[used], sample_weight=weight[used]))
+
+    @torch.no_grad()
+    def training_attributes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Attributes (N, D) and class numbers (N,) of all traces of the labelled training events."""
+        data = self.trainer.datamodule
+        self.eval()
+        x, label = [], []
+        for batch in data.evaluation_loader(data.labelled(data.split.train), single=False):
+            batch = {name: value.to(self.device) for name, value in batch.items()}
+            features, mask = self.encode_traces(batch)
+            x.append(features[mask].cpu().numpy())
+            label.append(batch["label"][:, None].expand_as(mask)[mask].cpu().numpy())
+        return np.concatenate(x), np.concatenate(label)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measure loss and accuracy on the training events."""
+        super().training_step(batch, batch_idx)
+
+    def on_train_epoch_end(self) -> None:
+        """Stop: another epoch would measure the same trees again."""
+        self.trainer.should_stop = True
+
+    def predict_log_probability(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the events, the mean over their traces, and their mean attributes."""
+        features, mask = self.encode_traces(batch)  # (B, K, D), (B, K)
+        log_probability = features.new_zeros(*mask.shape, self.n_classes)
+        log_probability[mask] = self.forest(features[mask])
+        mean = (features * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
+        return ensemble(log_probability, mask), mean
