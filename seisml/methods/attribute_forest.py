@@ -13,6 +13,7 @@ from seisml.data.sampling import Batch
 from seisml.methods.classifier import Classifier, ensemble
 from seisml.networks.attributes import AttributesEncoder
 from seisml.networks.forest import Forest
+from seisml.ranges import Count, Period
 
 
 class AttributeForest(Classifier):
@@ -28,6 +29,7 @@ class AttributeForest(Classifier):
         n_estimators: Trees of the forest, rounds of the boosting.
         max_leaf_nodes: Leaves of a tree at the most.
         amplitudes: Keep the attributes that depend on the waveform's unit.
+        model_save_ep_period: Never by default: there is no encoder worth saving.
         **kwargs: See :class:`seisml.methods.classifier.Classifier`.
     """
 
@@ -37,12 +39,13 @@ class AttributeForest(Classifier):
         self,
         in_channels: int = 1,
         model: Literal["forest", "boosting"] = "forest",
-        n_estimators: int = 300,
-        max_leaf_nodes: int = 128,
+        n_estimators: Count = 300,
+        max_leaf_nodes: Count = 128,
         amplitudes: bool = True,
+        model_save_ep_period: Period = -1,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(model_save_ep_period=model_save_ep_period, **kwargs)
         self.in_channels, self.model = in_channels, model
         self.n_estimators, self.max_leaf_nodes = n_estimators, max_leaf_nodes
         self.encoder = AttributesEncoder(in_channels, amplitudes)
