@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,11 @@ from seisml.progress import follow
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.writer import StoreWriter
 from seisml.waveforms.isolated import time_limit
-from seisml.waveforms.pool import in_order
+from seisml.waveforms.pool import Failed, Worker, in_order
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.read import Bounds
 from seisml.waveforms.record import Record, try_record
-
-# Rough cost of steps, and the time from which a further process (which imports ObsPy first) pays off.
-SECONDS_PER_FILE, SECONDS_PER_BYTE, WORTH_A_PROCESS = 3e-3, 6e-8, 3.0
-CRASHED = "the reader crashed on it (damaged file, or not enough memory)"
+from seisml.waveforms.sac_header import DepthUnit
 
 
 @dataclass(frozen=True)
@@ -35,12 +32,14 @@ class SourceFile:
         name: Its path relative to the source folder, with forward slashes; kept as ``trace_source_file``.
         label: Class name.
         event: Event it belongs to; kept as ``source_id``.
+        group: Files of one label, event and group make one record; None for a record of its own.
     """
 
     path: Path
     name: str
     label: str
     event: str
+    group: str | None = None
 
 
 @dataclass
@@ -73,6 +72,7 @@ class PrepareOptions:
         measurement: What is measured.
         keeps_dead: Store records of dead traces alone, too.
         bounds: What is too much to be read.
+        sac_depth: Unit of the source depth in SAC headers.
     """
 
     out: Path
@@ -81,6 +81,7 @@ class PrepareOptions:
     measurement: str = "velocity"
     keeps_dead: bool = False
     bounds: Bounds = Bounds()
+    sac_depth: DepthUnit = "km"
 
     def reason_against(self, waveform: np.ndarray, n_dead: int = 0) -> str | None:
         """Say why a record is not stored: all its traces are dead, and nobody asked to keep such ones.
@@ -119,42 +120,101 @@ def prepare_files(listing: Listing, how: PrepareOptions, steps: Preprocessing, o
     check_writable(recover_interrupted(how.out), how.overwrite)  # before the work, not after it
     began = time.monotonic()
     report = PrepareReport(sorted({file.label for file in files} | set(listing.classes)))
+    groups = grouped(files)
     n_records = 0
     with StoreWriter(how.out, options, sources, how.overwrite, steps.unit, how.measurement) as writer:
-        for label, name, reason in listing.skipped:
+
+        def skip(label: str, name: str, reason: str) -> None:
             writer.skip(name, reason)
             report.skip(label, name, reason)
-        results = read_all(files, steps, how.workers, how.bounds)
-        for file, result in follow(results, "reading", "file", len(files)):
-            reason = result if isinstance(result, str) else how.reason_against(result.waveform, result.n_dead)
-            if isinstance(result, str) or reason is not None:
-                writer.skip(file.name, reason)
-                report.skip(file.label, file.name, reason)
-                continue
-            place = {"trace_category": file.label, "source_id": file.event, "trace_source_file": file.name}
-            writer.add(result.waveform, {**place, **result.metadata})
-            report.add(file.label, result)
-            n_records += 1
+
+        for label, name, reason in listing.skipped:
+            skip(label, name, reason)
+        results = read_all(groups, steps, how.workers, how.bounds, how.sac_depth)
+        unit = "file" if len(groups) == len(files) else "record"
+        for group, result in follow(results, "reading", unit, len(groups)):
+            reasons = _reasons(group, result, how)
+            used = [file for file in group if file.path not in reasons]
+            rest = "; the rest of its record is stored" if used else ""
+            for file in group:
+                if file.path in reasons:
+                    skip(file.label, file.name, reasons[file.path] + rest)
+            if used and isinstance(result, Record):
+                label, event, name = used[0].label, used[0].event, used[0].name
+                place = {"trace_category": label, "source_id": event, "trace_source_file": name}
+                writer.add(result.waveform, {**place, **result.metadata})
+                report.add(label, result)
+                n_records += 1
         report.notes += listing.notes
         print(report.text(detrended=bool(steps.detrend or steps.bandpass)), flush=True)
     print(f"{n_records} records in {how.out} ({_size(how.out)}, {time.monotonic() - began:.1f} s)")
     return 0
 
 
+def grouped(files: Sequence[SourceFile]) -> list[tuple[SourceFile, ...]]:
+    """The files of each record, in order of their first files."""
+    records: dict[tuple, list[SourceFile]] = {}
+    for number, file in enumerate(files):
+        key = (number,) if file.group is None else (file.label, file.event, file.group)
+        records.setdefault(key, []).append(file)
+    return [tuple(record) for record in records.values()]
+
+
+def paths_of(group: Sequence[SourceFile]) -> tuple[Path, ...]:
+    """Where the files of a record are."""
+    return tuple(file.path for file in group)
+
+
 def read_all(
-    files: Sequence[SourceFile],
+    groups: Sequence[tuple[SourceFile, ...]],
     steps: Preprocessing,
     workers: int,
     bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
-) -> Iterator[tuple[SourceFile, Record | str]]:
+    sac_depth: DepthUnit = "km",
+) -> Iterator[tuple[tuple[SourceFile, ...], Record | dict[Path, str]]]:
     """Read files in processes, in order; what is in flight is bounded, and so is the memory.
 
     Yields:
-        Each file with its record, or with the reason why it has none.
+        The files of each record with the record, or with the reason why each of them is in none.
     """
-    paths = [file.path for file in files]
-    read = partial(try_record, preprocessing=steps, bounds=bounds)
-    return zip(files, in_order(read, paths, workers, lambda _, reason: reason, time_limit), strict=True)
+    read = partial(try_record, preprocessing=steps, bounds=bounds, sac_depth=sac_depth)
+
+    def failed(paths: tuple[Path, ...], reason: str) -> Record | dict[Path, str]:
+        return {paths[0]: reason} if len(paths) == 1 else _without_bad_files(read, paths, reason)
+
+    paths = [paths_of(group) for group in groups]
+    return zip(groups, in_order(read, paths, workers, failed, lambda group: time_limit(*group)), strict=True)
+
+
+def _reasons(group: Sequence[SourceFile], result: Record | dict[Path, str], how: PrepareOptions) -> Mapping[Path, str]:
+    """Why files of a record are not stored."""
+    if not isinstance(result, Record):
+        return result
+    against = how.reason_against(result.waveform, result.n_dead)
+    return result.left_out if against is None else {**dict.fromkeys(paths_of(group), against), **result.left_out}
+
+
+def _without_bad_files(
+    read: Callable[..., Record | dict[Path, str]], paths: tuple[Path, ...], reason: str
+) -> Record | dict[Path, str]:
+    """Read a record again of which a process died: first each file, to see which one it was, then what is left."""
+    worker, bad = Worker(), {}
+    try:
+        for path in paths:
+            try:
+                worker.call(read, (path,), limit=time_limit(path))
+            except Failed as why:
+                bad[path] = str(why)
+        left = tuple(path for path in paths if path not in bad)
+        result = worker.call(read, left, limit=time_limit(*left)) if left else {}
+    except Failed:
+        return dict.fromkeys(paths, reason)
+    finally:
+        worker.stop()
+    if isinstance(result, Record):
+        result.left_out.update(bad)
+        return result
+    return {**result, **bad}
 
 
 def _size(out: Path) -> str:

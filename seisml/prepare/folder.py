@@ -1,21 +1,26 @@
-"""``seisml prepare folder``: a folder of classes, one waveform file per event, becomes a store."""
+"""``seisml prepare folder``: a folder of classes, one waveform file per event or several, becomes a store."""
 
 from __future__ import annotations
 
 import os
 import re
 from argparse import ArgumentParser, Namespace
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from seisml.errors import UserError
-from seisml.prepare.files import Listing, PrepareOptions, SourceFile, prepare_files
+from seisml.prepare.files import Listing, PrepareOptions, SourceFile, grouped, prepare_files
 from seisml.waveforms.listing import is_store, walk
 from seisml.waveforms.preprocessing import GAPS, TRENDS, Preprocessing, WrongStep
 from seisml.waveforms.read import Bounds
+from seisml.waveforms.sac_header import DepthUnit
 
 # a date, or a year with the day of the year
 TIME = re.compile(r"(19|20)\d\d[-_.]?(0\d|1[0-2])[-_.]?[0-3]\d|(19|20)\d\d[-_.][0-3]\d\d(?!\d)")
 MANY_CLASSES = 10  # so many folders with times for names are events
+FEW_RECORDS = 2  # in each of so many folders, which then may be events, too
 EXAMPLE = "seisml prepare folder recordings --out data/mine --sampling-rate 100 --length 30 --detrend constant"
 
 
@@ -27,7 +32,20 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--event",
         metavar="REGEX",
         help="pattern searched in the file name whose group 'event' names the event, e.g. '(?P<event>.+)_OL\\d+' where "
-        "many sensors recorded one event (default: every file is an event of its own)",
+        "many sensors recorded one event (default: every record is an event of its own)",
+    )
+    parser.add_argument(
+        "--group",
+        metavar="REGEX",
+        help="join files into one record of several traces: those of one class (and --event) for which this pattern, "
+        "searched in the path below the class folder, finds the same in its named groups, or as a whole where it has "
+        "none; '^[^/]+' for a folder per event, '(?P<event>.+)_(?P<station>.+)_HH.\\.sac' for a file per component",
+    )
+    parser.add_argument(
+        "--sac-depth",
+        choices=get_args(DepthUnit),
+        default="km",
+        help="unit of evdp in SAC headers; many older files give m (default: km)",
     )
     add_preprocessing_arguments(parser)
     add_store_arguments(parser)
@@ -106,9 +124,10 @@ def run(arguments: Namespace) -> int:
     Raises:
         UserError: The folder or an option is wrong, or no file could be used.
     """
-    steps, how = preprocessing_options(arguments), store_options(arguments)
+    steps = preprocessing_options(arguments)
+    how = replace(store_options(arguments), sac_depth=arguments.sac_depth)
     classes = class_folders(arguments.source, arguments.out)
-    pattern = _event_pattern(arguments.event)
+    event, group = _event_pattern(arguments.event), _pattern("--group", arguments.group)
     listing = Listing(classes=list(classes))
     for entry in sorted(arguments.source.iterdir()):
         if entry.is_file() and not entry.name.startswith("."):
@@ -118,16 +137,54 @@ def run(arguments: Namespace) -> int:
         if not paths:
             listing.skipped.append((label, f"{label}/", "empty class folder"))
         for path in paths:
-            name = path.relative_to(arguments.source).as_posix()
-            event = os.path.splitext(name)[0]
-            if pattern is not None:
-                match = pattern.search(path.name)
-                if match is None or not match["event"]:
-                    listing.skipped.append((label, name, f"its name does not match --event {arguments.event}"))
-                    continue
-                event = match["event"]
-            listing.files.append(SourceFile(path, name, label, event))
-    return prepare_files(listing, how, steps, {"command": "folder", "event": arguments.event})
+            place = path.relative_to(folder).as_posix()
+            try:
+                listing.files.append(_source_file(path, label, place, event, group))
+            except _NoMatch as reason:
+                listing.skipped.append((label, f"{label}/{place}", str(reason)))
+    listing.notes += _few_per_class(arguments.source, listing)
+    options = {"command": "folder", "event": arguments.event, "group": arguments.group}
+    return prepare_files(listing, how, steps, {**options, "sac_depth": arguments.sac_depth})
+
+
+class _NoMatch(Exception):
+    """A pattern of the user's does not match a file; the message says which."""
+
+
+def _source_file(
+    path: Path, label: str, place: str, event: re.Pattern[str] | None, group: re.Pattern[str] | None
+) -> SourceFile:
+    """Find out a file's event and record from its name and its ``place`` below the class folder.
+
+    Raises:
+        _NoMatch: A pattern does not match.
+    """
+    name, shared = f"{label}/{place}", None
+    source_id = os.path.splitext(name)[0]
+    if group is not None:
+        match = group.search(place)
+        if match is None or not match[0]:
+            raise _NoMatch(f"its path does not match --group {group.pattern}")
+        shared = "/".join(part or "" for part in match.groupdict().values()) or match[0]
+        source_id = f"{label}/{shared}"
+    if event is not None:
+        match = event.search(path.name)
+        if match is None or not match["event"]:
+            raise _NoMatch(f"its name does not match --event {event.pattern}")
+        source_id = match["event"]
+    return SourceFile(path, name, label, source_id, shared)
+
+
+def _few_per_class(source: Path, listing: Listing) -> list[str]:
+    """Say where folders look like events, whatever their names: many of them, with a record or two each."""
+    counts = Counter(group[0].label for group in grouped(listing.files))
+    if len(counts) < MANY_CLASSES or max(counts.values()) > FEW_RECORDS:
+        return []
+    return [
+        f"{len(counts)} classes have at most {FEW_RECORDS} records each: if the folders are events and not classes, "
+        f"put them into a folder for each class, {source}/<class>/{min(counts)}/..., and join the files of each with "
+        "--group '^[^/]+'"
+    ]
 
 
 def preprocessing_options(arguments: Namespace) -> Preprocessing:
@@ -196,18 +253,21 @@ def class_folders(source: Path, out: Path) -> dict[str, Path]:
     if len(times) >= MANY_CLASSES and len(times) > 0.9 * len(found):
         raise UserError(
             f"{source}: its {len(found)} folders are named after times, like {times[0]}, so they are events, not "
-            f"classes; put them into a folder for each class: {source}/<class>/{times[0]}/..."
+            f"classes; put them into a folder for each class, {source}/<class>/{times[0]}/..., and join the files of "
+            "each with --group '^[^/]+'"
         )
     return found
 
 
-def _event_pattern(text: str | None) -> re.Pattern[str] | None:
-    if text is None:
-        return None
+def _pattern(option: str, text: str | None) -> re.Pattern[str] | None:
     try:
-        pattern = re.compile(text)
+        return None if text is None else re.compile(text)
     except re.error as error:
-        raise UserError(f"--event {text!r}: not a regular expression ({error})") from error
-    if "event" not in pattern.groupindex:
+        raise UserError(f"{option} {text!r}: not a regular expression ({error})") from error
+
+
+def _event_pattern(text: str | None) -> re.Pattern[str] | None:
+    pattern = _pattern("--event", text)
+    if pattern is not None and "event" not in pattern.groupindex:
         raise UserError(f"--event {text!r}: has no group named event; write it like '(?P<event>.+)_OL\\d+'")
     return pattern

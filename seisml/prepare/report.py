@@ -78,7 +78,7 @@ class PrepareReport:
             cure = "" if detrended else " (--detrend constant keeps the zeros from making a step)"
             longest = f"{max(self._padded):.6g}"
             lines.append(f"{len(self._padded)} records padded with zeros at the end, by up to {longest} s{cure}")
-        lines += [f"{count} files: {note}" for note, count in self._remarks.most_common()]
+        lines += [f"{count} records: {note}" for note, count in self._remarks.most_common()]
         lines += self.notes
         if len(self.rates) > 1:
             rates = ", ".join(f"{rate:.10g}" for rate in self.rates)

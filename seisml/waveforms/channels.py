@@ -9,6 +9,7 @@ import numpy as np
 
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import RATE_TOLERANCE, Unusable
+from seisml.waveforms.sac_header import SacHeader
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Channel:
         sampling_rate: In Hz.
         samples: (T,) float64.
         is_dead: All samples are the same.
+        headers: Of the SAC files that it was read from.
     """
 
     identity: str
@@ -28,6 +30,7 @@ class Channel:
     sampling_rate: float
     samples: np.ndarray
     is_dead: bool = False
+    headers: tuple[SacHeader, ...] = ()
 
     @property
     def component(self) -> str:

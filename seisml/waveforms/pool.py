@@ -35,6 +35,10 @@ class Failed(Exception):
     """A call that its process did not survive; the message is a short reason."""
 
 
+class Closed(Exception):
+    """A call to a worker that was ended for good; nobody waits for its result."""
+
+
 class Worker:
     """A process that calls functions for this one, one at a time; where it has died, the next call starts another.
 
@@ -54,11 +58,11 @@ class Worker:
         """Start the process where there is none, without waiting until it is ready.
 
         Raises:
-            Failed: The worker was closed.
+            Closed: The worker was closed.
         """
         with self._lock:
             if self._closed:
-                raise Failed("interrupted")
+                raise Closed
             if self._process is None or self._started_by != os.getpid():  # a fork may not use that of its parent
                 code = f"import sys; sys.path[:] = {sys.path!r}; from seisml.waveforms.pool import serve; serve()"
                 self._process, self._ready, self._started_by = _start([sys.executable, "-c", code]), False, os.getpid()
@@ -78,6 +82,7 @@ class Worker:
 
         Raises:
             Failed: The process died, or took too long.
+            Closed: The worker was closed.
             RuntimeError: The process could not be started.
         """
         process = self.start()
@@ -117,7 +122,7 @@ class Worker:
         was_ready = self._ready
         self.stop()
         if self._closed:
-            return Failed("interrupted")
+            return Closed()
         if not was_ready:
             return RuntimeError("a process that reads files could not be started; what it says stands above")
         if sys.platform != "win32" and process.returncode == -signal.SIGALRM:

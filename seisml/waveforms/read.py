@@ -20,6 +20,7 @@ import numpy as np
 
 from seisml.waveforms.intact import check_places, lost_content, seg2_is_whole
 from seisml.waveforms.process import Unusable
+from seisml.waveforms.sac_header import SacHeader, sac_header
 
 if TYPE_CHECKING:
     from obspy import Stream, Trace
@@ -93,9 +94,10 @@ class TraceHeader:
 
 @dataclass(frozen=True)
 class RawTrace(TraceHeader):
-    """A trace as recorded; ``samples`` (T,) in the file's own type of number."""
+    """A trace as recorded; ``samples`` (T,) in the file's own type of number, ``sac`` where the file is one of SAC."""
 
     samples: np.ndarray = field(repr=False, compare=False)
+    sac: SacHeader | None = None
 
 
 @dataclass
@@ -293,7 +295,12 @@ def _traces(stream: Stream, size: int) -> list[RawTrace]:
             if largest >= LARGEST_AMPLITUDE:
                 raise Unusable(f"a sample of {largest:.3g} in {trace.id} is not believable (damaged samples)")
     headers = _headers(numeric, size)
-    return [RawTrace(**vars(header), samples=trace.data) for header, trace in zip(headers, numeric, strict=True)]
+    return [_raw_trace(header, trace) for header, trace in zip(headers, numeric, strict=True)]
+
+
+def _raw_trace(header: TraceHeader, trace: Trace) -> RawTrace:
+    sac = sac_header(trace.stats.sac, header.start, header.end) if trace.stats._format == "SAC" else None
+    return RawTrace(**vars(header), samples=trace.data, sac=sac)
 
 
 def _check_promise(promised: Sequence[TraceHeader], traces: Sequence[RawTrace]) -> None:

@@ -1,4 +1,4 @@
-"""One file that ObsPy reads -> one record (C, T) for the store, or the reason why not."""
+"""One file that ObsPy reads, or several -> one record (C, T) for the store, or the reason why not."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from seisml.waveforms.channels import Channel, common_rate, common_window, finish
+from seisml.waveforms.channels import Channel, CommonWindow, common_rate, common_window, finish
 from seisml.waveforms.components import component_letters
 from seisml.waveforms.joining import Fill, join_pieces
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import RATE_TOLERANCE, Unusable, plain_rate
-from seisml.waveforms.read import Bounds, RawTrace, first_line, read_waveforms
+from seisml.waveforms.read import Bounds, first_line, read_waveforms
+from seisml.waveforms.sac_header import DepthUnit, shared_facts
+
+_COMPONENTS = ("Z", "N", "E", "1", "2", "3")  # in this order
 
 
 @dataclass
@@ -23,10 +26,11 @@ class Record:
 
     Attributes:
         waveform: (C, T) float32.
-        metadata: SeisBench columns that the file tells.
+        metadata: SeisBench columns that the files tell.
         n_dead: Traces that are constant.
         padded: Seconds of zeros appended, 0 for none.
         notes: Further things done to it, for the closing table.
+        left_out: Its files that could not be used, with the reason.
     """
 
     waveform: np.ndarray
@@ -34,36 +38,40 @@ class Record:
     n_dead: int = 0
     padded: float = 0.0
     notes: list[str] = field(default_factory=list)
+    left_out: dict[Path, str] = field(default_factory=dict)
 
 
 def read_record(
-    path: str | Path,
+    path: str | Path | Sequence[Path],
     preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
     bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
+    sac_depth: DepthUnit = "km",
 ) -> Record:
-    """Read one file and make it a record.
+    """Read one file, or several of one event or station, and make them a record.
 
     Traces are joined where they continue each other, and after preprocessing are one window that starts at the latest
-    start of a trace.
+    start of a trace. Of several files, one that cannot be used is left out.
 
     Args:
-        path: A waveform file of any format ObsPy reads.
+        path: A waveform file of any format ObsPy reads, or several.
         preprocessing: What to do to it.
-        bounds: What is too much to be meant.
+        bounds: What is too much to be meant, of all files together.
+        sac_depth: Unit of the source depth in SAC headers.
 
     Returns:
-        The record; all traces of the file in the file's order, or the chosen components.
+        The record; all traces of the file in the file's order, of several files by station and component (Z, N, E, 1,
+        2, 3, others), or the chosen components.
 
     Raises:
-        Unusable: With a short reason, where the file is no waveform file, damaged, has gaps, NaN or mixed rates...
+        Unusable: With a short reason, where the file is no waveform file, damaged, has gaps, NaN or mixed rates...; of
+            several files, where none can be used, or they do not fit together.
     """
     from obspy import UTCDateTime  # slow to import, and not needed by who only reads the help
 
-    file = read_waveforms(path, bounds=bounds)
-    if file.lost:
-        raise Unusable(file.lost)
-    traces, filled = _continuous_traces(file.traces, preprocessing.gaps, bounds)
-    notes = file.remarks + (["gaps filled"] if filled else [])
+    paths = [Path(path)] if isinstance(path, str | Path) else list(path)
+    files = _read_files(paths, preprocessing, bounds)
+    traces = files.traces
+    notes = files.notes + (["gaps filled"] if files.filled else [])
     if preprocessing.components:
         traces = _choose_components(traces, preprocessing.components)
     _check_samples(traces)
@@ -74,18 +82,23 @@ def read_record(
     notes += ["traces of unequal start or length trimmed to their common window"] if window.trimmed else []
     begin = str(UTCDateTime(ns=window.start))
     metadata = {"trace_start_time": begin, "trace_sampling_rate_hz": rate, **describe_traces(traces)}
+    notes += _add_facts(metadata, traces, window, rate, sac_depth)
     waveform = finish(window.rows, window.n_samples, preprocessing, dead)
-    return Record(waveform, metadata, sum(dead), window.padded, notes)
+    return Record(waveform, metadata, sum(dead), window.padded, notes, files.left_out)
 
 
-def try_record(path: Path, preprocessing: Preprocessing, bounds: Bounds) -> Record | str:
-    """:func:`read_record`, or the reason why there is no record, whatever the file made it stumble over."""
+def try_record(
+    paths: Sequence[Path], preprocessing: Preprocessing, bounds: Bounds, sac_depth: DepthUnit = "km"
+) -> Record | dict[Path, str]:
+    """:func:`read_record`, or the reason why each file is in no record, whatever one made it stumble over."""
     try:
-        return read_record(path, preprocessing, bounds)
+        return read_record(paths, preprocessing, bounds, sac_depth)
+    except _NoneUsable as error:
+        return error.reasons
     except Unusable as reason:
-        return str(reason)
+        return dict.fromkeys(paths, str(reason))
     except Exception as error:  # of a header or samples that nobody thought of; it must not end the run
-        return f"could not be processed ({type(error).__name__}: {first_line(error)})"
+        return dict.fromkeys(paths, _stumbled(error))
 
 
 def describe_traces(traces: Sequence[Channel]) -> dict[str, str]:
@@ -111,30 +124,114 @@ def describe_traces(traces: Sequence[Channel]) -> dict[str, str]:
     return columns
 
 
-def _continuous_traces(raw: Sequence[RawTrace], fill: Fill | None, bounds: Bounds) -> tuple[list[Channel], bool]:
-    """Join the pieces of each id; traces without an id (SEG-2) each stand for themselves."""
-    groups: dict[Any, list[RawTrace]] = {}
-    for number, trace in enumerate(raw):
-        groups.setdefault(trace.id if trace.id.strip(".") else number, []).append(trace)
+@dataclass
+class _Files:
+    """Unbroken channels of a record's files, and what happened on the way to them."""
+
+    traces: list[Channel]
+    notes: list[str]
+    filled: bool = False
+    left_out: dict[Path, str] = field(default_factory=dict)
+
+
+class _NoneUsable(Unusable):
+    """Of several files none could be used; ``reasons`` says why."""
+
+    def __init__(self, reasons: dict[Path, str]) -> None:
+        super().__init__("; ".join(f"{path.name}: {reason}" for path, reason in reasons.items()))
+        self.reasons = reasons
+
+
+def _read_files(paths: Sequence[Path], preprocessing: Preprocessing, bounds: Bounds) -> _Files:
+    if len(paths) == 1:
+        return _read_file(paths[0], preprocessing, bounds)
+    together = _Files([], [])
+    for path in paths:
+        try:
+            file = _read_file(path, preprocessing, bounds)
+            wanted = preprocessing.components
+            _check_samples([trace for trace in file.traces if not wanted or trace.component in wanted])
+        except Unusable as reason:
+            together.left_out[path] = str(reason)
+        except Exception as error:  # as in try_record, but it costs the one file
+            together.left_out[path] = _stumbled(error)
+        else:
+            together.traces += file.traces
+            together.notes += [note for note in file.notes if note not in together.notes]
+            together.filled |= file.filled
+            bounds.check(sum(len(trace.samples) for trace in together.traces), f"the record of {paths[0].name}")
+    if not together.traces:
+        raise _NoneUsable(together.left_out)
+    traces, filled = _continuous(together.traces, preprocessing.gaps, bounds)
+    together.traces, together.filled = sorted(traces, key=_place), together.filled or filled
+    return together
+
+
+def _read_file(path: Path, preprocessing: Preprocessing, bounds: Bounds) -> _Files:
+    file = read_waveforms(path, bounds=bounds)
+    if file.lost:
+        raise Unusable(file.lost)
+    pieces = [
+        Channel(
+            raw.id, raw.start, plain_rate(raw.sampling_rate), np.asarray(raw.samples, dtype=float),
+            headers=() if raw.sac is None else (raw.sac,),
+        )
+        for raw in file.traces
+    ]  # fmt: skip
+    traces, filled = _continuous(pieces, preprocessing.gaps, bounds)
+    return _Files(traces, list(file.remarks), filled)
+
+
+def _continuous(pieces: Sequence[Channel], fill: Fill | None, bounds: Bounds) -> tuple[list[Channel], bool]:
+    """Join the pieces of each id; those without an id (SEG-2) each stand for themselves."""
+    groups: dict[Any, list[Channel]] = {}
+    for number, piece in enumerate(pieces):
+        groups.setdefault(piece.identity if piece.identity.strip(".") else number, []).append(piece)
     traces, filled = [], False
-    for pieces in groups.values():
-        identity = pieces[0].id
-        rate = plain_rate(pieces[0].sampling_rate)
-        spans = {(piece.start, piece.n_samples) for piece in pieces}
-        if len(spans) == 1 and len(pieces) > 1:  # several sensors under one id
-            samples = [piece.samples for piece in pieces]
-            distinct = [x for i, x in enumerate(samples) if not any(np.array_equal(x, y) for y in samples[:i])]
-            traces += [Channel(identity, pieces[0].start, rate, np.asarray(x, dtype=float)) for x in distinct]
+    for own in groups.values():
+        first = own[0]
+        spans = {(piece.start, len(piece.samples)) for piece in own}
+        if len(spans) == 1 and len(own) > 1:  # several sensors under one id
+            traces += [
+                piece
+                for i, piece in enumerate(own)
+                if not any(np.array_equal(piece.samples, other.samples) for other in own[:i])
+            ]
             continue
-        if any(abs(piece.sampling_rate / rate - 1) > RATE_TOLERANCE for piece in pieces):
-            raise Unusable(f"the sampling rate of {identity} changes within the file")
-        parts = [(piece.start, np.asarray(piece.samples, dtype=float)) for piece in pieces]
-        start, samples, here = join_pieces(parts, rate, fill, identity, bounds.longest_gap)
-        traces.append(Channel(identity, start, rate, samples))
+        if any(abs(piece.sampling_rate / first.sampling_rate - 1) > RATE_TOLERANCE for piece in own):
+            raise Unusable(f"the sampling rate of {first.identity} changes within the record")
+        parts = [(piece.start, piece.samples) for piece in own]
+        start, samples, here = join_pieces(parts, first.sampling_rate, fill, first.identity, bounds.longest_gap)
+        headers = tuple(header for piece in own for header in piece.headers)
+        traces.append(Channel(first.identity, start, first.sampling_rate, samples, headers=headers))
         filled |= here
     if not traces:
         raise Unusable("no samples in the file")
     return traces, filled
+
+
+def _place(trace: Channel) -> tuple[str, int, str]:
+    """Sorts traces by station and component."""
+    place = _COMPONENTS.index(trace.component) if trace.component in _COMPONENTS else len(_COMPONENTS)
+    return trace.identity.removesuffix(trace.component), place, trace.component
+
+
+def _add_facts(
+    metadata: dict[str, Any], traces: Sequence[Channel], window: CommonWindow, rate: float, sac_depth: DepthUnit
+) -> list[str]:
+    """Add the columns that SAC headers tell; returns remarks."""
+    facts = shared_facts([(trace.identity.rsplit(".", 2)[0], trace.headers) for trace in traces], sac_depth)
+    metadata.update(facts.columns)
+    for phase, (time, kind) in facts.arrivals.items():
+        sample = (time - window.start) * 1e-9 * rate
+        if 0 <= sample <= window.n_samples - 1:
+            metadata[f"trace_{phase}_arrival_sample"] = round(sample, 3)
+            metadata[f"trace_{phase}_phase_hint"] = kind or None
+    return facts.remarks
+
+
+def _stumbled(error: Exception) -> str:
+    return f"could not be processed ({type(error).__name__}: {first_line(error)})"
 
 
 def _choose_components(traces: list[Channel], components: str) -> list[Channel]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy as np
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.read import Bounds
 from seisml.waveforms.record import Record
+from seisml.waveforms.sac_header import DepthUnit
 
 
-def read(path: Path, preprocessing: Preprocessing, bounds: Bounds) -> Record | str:
-    if path.name == "0003.mseed":
+def read(paths: Sequence[Path], preprocessing: Preprocessing, bounds: Bounds, sac_depth: DepthUnit) -> Record:
+    if any(path.name == "0003.mseed" for path in paths):
         os._exit(1)
     return Record(np.zeros((1, 1), np.float32), {})

@@ -222,7 +222,7 @@ def test_a_full_disk_is_one_line(source, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(preparing.StoreWriter, "_write_data_format", full)
     assert run(source, "--out", tmp_path / "store", "--overwrite") == 2
     error = capsys.readouterr().err
-    assert "No space left on device" in error
+    assert "the disk is full" in error
     assert error.count("\n") == 1
     assert len(Store(tmp_path / "store")) == 7
     assert sorted(os.listdir(tmp_path)) == ["recordings", "store"]
@@ -296,10 +296,10 @@ def test_a_reader_that_crashes_costs_one_file(tmp_path, monkeypatch):
         (tmp_path / f"{i:04}.mseed").touch()
         files.append(preparing.SourceFile(tmp_path / f"{i:04}.mseed", f"{i:04}", "A", str(i)))
     monkeypatch.setattr(preparing, "try_record", crashing_reader.read)
-    results = list(preparing.read_all(files, Preprocessing(), 2))
-    assert [file for file, _ in results] == files
-    assert [file.name for file, result in results if isinstance(result, str)] == ["0003"]
-    assert "crashed" in results[3][1]
+    results = list(preparing.read_all(preparing.grouped(files), Preprocessing(), 2))
+    assert [file for (file,), _ in results] == files
+    assert [file.name for (file,), result in results if isinstance(result, dict)] == ["0003"]
+    assert "crashed" in results[3][1][files[3].path]
 
 
 def test_the_real_aknes_event(tmp_path, shared_data, capsys):
@@ -340,4 +340,5 @@ def test_folders_named_after_times_are_events_not_classes(tmp_path, capsys):
     assert main(["prepare", "folder", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert "12 folders are named after times" in said and "in/<class>/20130901T040015/" in said
+    assert "--group '^[^/]+'" in said
     assert not (tmp_path / "out").exists()

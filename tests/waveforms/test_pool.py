@@ -63,6 +63,15 @@ def test_results_come_in_order_and_few_are_in_flight(monkeypatch):
     assert list(in_order(abs, [], 2, lambda *_: 0)) == []
 
 
+def test_items_that_were_given_up_have_not_failed():
+    told = []
+    results = in_order(time.sleep, [0, 60], 1, lambda *item: told.append(item))
+    assert next(results) is None
+    time.sleep(0.2)  # the second call is under way
+    results.close()
+    assert told == []
+
+
 def test_nothing_runs_here_however_few():
     (pid,) = in_order(_pid, [None], 1, lambda *_: os.getpid())
     assert pid != os.getpid()

@@ -141,7 +141,7 @@ def test_mixed_rates(tmp_path):
     assert record.waveform.shape == (2, 250)
     assert record.metadata["trace_sampling_rate_hz"] == 50.0
     changing = save(tmp_path / "b.mseed", trace(), trace(rate=200.0, start=5.0))
-    with pytest.raises(Unusable, match="changes within the file"):
+    with pytest.raises(Unusable, match="changes within the record"):
         read_record(changing, Preprocessing(sampling_rate=50.0))
 
 
