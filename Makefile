@@ -2,6 +2,7 @@
 # make test: sets up and runs the tests
 PYTHON ?= python3
 VENV ?= .venv
+JOBS ?= 2
 RUN := $(VENV)/bin
 
 .PHONY: demo test setup lint clean
@@ -11,7 +12,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(RUN)/ruff check .
-	$(RUN)/python -m pytest
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n $(JOBS)
 
 setup: $(VENV)/installed
 

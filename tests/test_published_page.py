@@ -66,6 +66,14 @@ def penalises_convolutions_only(cfg: DictConfig, root: Path) -> bool:
     return build_method(cfg, FACTS).l2_convolutions_only
 
 
+def normalizes_by(cfg: DictConfig, root: Path) -> str:
+    return build_method(cfg, FACTS).front_end.normalize
+
+
+def dead_traces(cfg: DictConfig, root: Path) -> str:
+    return data_module(cfg, root, 8).dead_traces
+
+
 def value(key: str) -> Callable[[DictConfig, Path], object]:
     return lambda cfg, root: OmegaConf.select(cfg, key)
 
@@ -75,6 +83,7 @@ ROWS: dict[tuple[str, str], tuple[Callable[[DictConfig, Path], object], object, 
     ("sslearn.py", "dataset.split_procedure=published"): (unlabelled, 10, 8),
     ("lab_ae", "dataset.split_by=record"): (value("dataset.split_by"), "event", "record"),
     ("finetune.py", "dataset.drop_last=true"): (steps, 3, 2),
+    ("finetune.py", "dataset.dead_traces=keep"): (dead_traces, "skip", "keep"),
     ("finetune.py", "load_encoder.backbone_type=ResNet18Encoder"): (encoder, "ResNet34Encoder", "ResNet18Encoder"),
     ("sslearn.py", "front_end.floor=1.0"): (value("front_end.floor"), "auto", 1.0),
     ("finetune.py", "exp_params.use_class_weight=false"): (class_weights, [1.0, 3.0], [1.0, 1.0]),
@@ -84,7 +93,7 @@ ROWS: dict[tuple[str, str], tuple[Callable[[DictConfig, Path], object], object, 
     ("original", "backbone_with_clf_type=ResNet18"): (encoder, "ResNet34Encoder", "ResNet18Encoder"),
     ("tremor", "dataset.split_by=record"): (value("dataset.split_by"), "event", "record"),
     ("tremor", "dataset.dev_data_ratio=0.0"): (value("dataset.dev_data_ratio"), 0.2, 0.0),
-    ("convnetquake", "front_end.normalize=peak"): (value("front_end.normalize"), "std", "peak"),
+    ("convnetquake", "front_end.normalize=peak"): (normalizes_by, "std", "peak"),
     ("convnetquake", "exp_params.l2_convolutions_only=false"): (penalises_convolutions_only, True, False),
     ("convnetquake", "dataset.split_by=time"): (value("dataset.split_by"), "event", "time"),
 }

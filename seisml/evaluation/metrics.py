@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from scipy.stats import binomtest
 from torch import Tensor
 from torchmetrics.functional.classification import (
     multiclass_accuracy,
@@ -79,21 +80,19 @@ def classification_metrics(log_probability: Tensor, label: Tensor, classes: Sequ
     }
 
 
-def accuracy_interval(n_correct: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Return the Wilson score interval of an accuracy (95 % by default), which holds for a handful of events too.
+def accuracy_interval(n_correct: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson score interval of an accuracy, which holds for a handful of events too.
 
     Args:
         n_correct: Samples classified correctly.
         n: Samples classified (independent ones: traces of one event are not), at least 1.
-        z: Normal quantile of the confidence level.
+        confidence: Share of such intervals that hold the true accuracy.
 
     Returns:
         Lower and upper bound, within [0, 1]. Wilson, E. B. (1927), JASA 22, 209-212.
     """
-    p = n_correct / n
-    center = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
-    return max(0.0, center - half), min(1.0, center + half)
+    interval = binomtest(n_correct, n).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def _check(score: Tensor, label: Tensor, n_classes: int) -> None:
