@@ -52,6 +52,7 @@ PREPARE = {
         "seisml.datasets.tremor.prepare", "triggered tremor: continuous waveforms and a list of large earthquakes"
     ),
     "lanl": Command("seisml.datasets.lanl.prepare", "LANL laboratory earthquakes: train.csv and test/seg_*.csv"),
+    "lanl_demo": Command("seisml.datasets.lanl.demo", "a synthetic LANL experiment: 17 stick-slip cycles, in seconds"),
     "demo": Command(
         "seisml.datasets.demo.data_module",
         "the embedded data set: synthetic events of the eight Åknes classes, 6 traces, 8 s",

@@ -11,6 +11,7 @@ from hydra.utils import get_class
 
 from seisml.config.compose import compose
 from seisml.data.datamodule import StoreDataModule
+from seisml.datasets.lanl.demo import prepare_lanl_demo
 from seisml.methods.base import Method
 from seisml.run.train import train
 from tests.settings_read import record_reads, unread
@@ -45,7 +46,7 @@ def entry_points() -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory) -> dict[str, Path]:
-    """A store, and a tremor file, that every experiment can take a step on."""
+    """A store, a tremor file and a LANL file: every experiment can take a step on one of them."""
     folder = tmp_path_factory.mktemp("experiments")
     generator = np.random.default_rng(0)
     with h5py.File(folder / "tremor.h5", "w") as file:
@@ -53,10 +54,12 @@ def stores(tmp_path_factory) -> dict[str, Path]:
         file["y"] = np.arange(120) // 2 % 2
         file["source"] = np.array([f"event{number // 2:03d}_{number % 2}".encode() for number in range(120)])
         file.attrs["sampling_rate"] = 20.0
+    prepare_lanl_demo(folder / "lanl.h5", scale=500)
     classes = ("noise", "cluster_1", "cluster_2")
     return {
         "store": write_store(folder / "store", n_events=150, n_samples=2000, classes=classes, unlabelled=80),
         "tremor": folder / "tremor.h5",
+        "lanl": folder / "lanl.h5",
     }
 
 
@@ -64,12 +67,13 @@ def stores(tmp_path_factory) -> dict[str, Path]:
 def test_one_step_in_which_every_setting_is_read(
     experiment: str, config: str, stores: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reads_tremor = "tremor" in compose(config, [f"+experiment={experiment}"]).dataset["_target_"]
+    target = compose(config, [f"+experiment={experiment}"]).dataset["_target_"]
+    kind = next((name for name in ("tremor", "lanl") if name in target), "store")
     cfg = compose(
         config,
         [
             f"+experiment={experiment}",
-            f"dataset.root={stores['tremor' if reads_tremor else 'store']}",
+            f"dataset.root={stores[kind]}",
             "trainer_params.max_steps=1",
             "trainer_params.max_epochs=-1",
             "trainer_params.limit_train_batches=1",

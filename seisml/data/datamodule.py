@@ -275,6 +275,20 @@ class StoreDataModule(pl.LightningDataModule):
         """
         return rows, np.zeros(len(rows), np.int64), self.ready_store.n_samples[rows]
 
+    def event_names(self, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Name what each window belongs to; intervals of test metrics come from drawing these anew.
+
+        Here it is the record's event. A data set of few long records says otherwise: its records are too few to draw.
+
+        Args:
+            rows: Rows of the store, (N,).
+            starts: First sample of each window, (N,).
+
+        Returns:
+            (N,) names.
+        """
+        return event_ids(self.ready_store.metadata)[rows]
+
     def write_split(self, path: str | Path) -> None:
         """Write the records of each part as a CSV file; where they are cut, a line for each stretch of windows."""
         frame = self.split.to_frame(self.ready_store.metadata)

@@ -11,6 +11,7 @@ from seisml.networks.alexnet import AlexNetEncoder
 from seisml.networks.convnet import ConvNetEncoder
 from seisml.networks.convnetquake import ConvNetQuakeEncoder
 from seisml.networks.convnext import ConvNeXtSmallEncoder, ConvNeXtTinyEncoder
+from seisml.networks.dilated_convnet import DilatedConvNetEncoder
 from seisml.networks.embedding_convnet import EmbeddingConvNetEncoder
 from seisml.networks.encoder import Encoder
 from seisml.networks.resnet import (
@@ -26,6 +27,7 @@ ENCODERS: dict[str, type[Encoder]] = {
     for cls in (
         ResNet18Encoder, ResNet34Encoder, ResNet50Encoder, ResNet152Encoder, SmallResNetEncoder, AlexNetEncoder,
         ConvNeXtTinyEncoder, ConvNeXtSmallEncoder, ConvNetEncoder, ConvNetQuakeEncoder, EmbeddingConvNetEncoder,
+        DilatedConvNetEncoder,
     )
 }  # fmt: skip
 ENCODERS |= {"convnext_tiny": ConvNeXtTinyEncoder, "convnext_small": ConvNeXtSmallEncoder}  # as published files say

@@ -15,8 +15,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from seisml.store.identity import event_ids
-
 if TYPE_CHECKING:
     import pytorch_lightning as pl
     from matplotlib.figure import Figure
@@ -77,7 +75,7 @@ class Predictions:
         label: (N,) true labels.
         row: (N,) rows of the store.
         start: (N,) first sample of each window in its record.
-        event: (N,) names of the events that they belong to.
+        event: (N,) names of the events that they belong to; see StoreDataModule.event_names.
         embedding: (N, D).
         made_by: What made them.
     """
@@ -178,7 +176,7 @@ class Task(ABC):
             return None
         batches = trainer.predict(method, data.test_dataloader())
         joined = {name: torch.cat([batch[name].cpu() for batch in batches]) for name in batches[0]}
-        event = event_ids(data.ready_store.metadata)[joined["index"].numpy()]
+        event = data.event_names(joined["index"].numpy(), joined["start"].numpy())
         return Predictions(
             joined["output"], joined["label"], joined["index"], joined["start"], event, joined["embedding"]
         )

@@ -21,8 +21,8 @@ class Quantity:
         mean: Mean.
         std: Standard deviation, above 0.
         median: Median, the best constant answer by absolute error.
-        low: Least value.
-        high: Largest value.
+        low: Least value, or the lower end of the range that the data set states.
+        high: Largest value, or the upper end of that range.
     """
 
     name: Annotated[str, Field(max_length=1000)]

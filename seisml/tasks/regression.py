@@ -100,6 +100,10 @@ class Regression(Task):
         """The number in its unit, (N,)."""
         return output[:, 0] * quantity(facts).std + quantity(facts).mean
 
+    def answers(self, output: Tensor, facts: DataFacts) -> dict[str, Tensor]:
+        """All that outputs (N, n_outputs) can be read as, by what it is called in figures, (N,) each."""
+        return {"prediction": self.predicted(output, facts)}
+
     def batch_metrics(self, output: Tensor, label: Tensor, facts: DataFacts) -> dict[str, Tensor]:
         """``mae``, in the label's unit."""
         return {"mae": (self.predicted(output, facts) - label).abs().mean()}
@@ -116,11 +120,16 @@ class Regression(Task):
         return self.loss_target(known.median(), facts)[None] if len(known) else None
 
     def figures(self, predictions: Predictions, method: Method, data: StoreDataModule) -> dict[str, Figure]:
-        """Predicted against true values, and their differences."""
+        """Predicted against true values, and their differences; along the records where they are cut into windows."""
         of = quantity(data.facts)
         name = of.name.removesuffix(f"_{of.unit}")
         predicted = self.predicted(predictions.output, data.facts)
-        return {"residuals": figures.residuals(predicted, predictions.label, name, of.unit, of.median)}
+        made = {"residuals": figures.residuals(predicted, predictions.label, name, of.unit, of.median)}
+        if data.window_length is not None:
+            time = _time_along(predictions, data)
+            answers = self.answers(predictions.output, data.facts)
+            made["course"] = figures.course(time, predictions.label, answers, name, of.unit, of.median)
+        return made
 
 
 @dataclass(frozen=True)
@@ -152,9 +161,14 @@ class BinnedRegression(Regression):
         """Centre of the most likely bin, (N,)."""
         return self.centres(facts).to(output.device)[output.argmax(-1)]
 
+    def answers(self, output: Tensor, facts: DataFacts) -> dict[str, Tensor]:
+        """The most likely bin's centre, and the mean over the bins."""
+        expected = output.exp() @ self.centres(facts).to(output.device)
+        return {"most likely bin": self.predicted(output, facts), "expectation over bins": expected}
+
     def metrics(self, predictions: Predictions, facts: DataFacts) -> dict[str, Any]:
         """Errors of the most likely bin's centre, and (``expectation_mae``) of the mean over the bins."""
-        expected = predictions.output.exp() @ self.centres(facts)
+        expected = self.answers(predictions.output, facts)["expectation over bins"]
         scores = regression_metrics(expected, predictions.label, predictions.event)
         return {
             **super().metrics(predictions, facts),
@@ -169,6 +183,15 @@ class BinnedRegression(Regression):
             return None
         chosen = torch.nn.functional.one_hot(self.loss_target(known.median(), facts), self.n_bins).float()
         return chosen.clamp_min(torch.finfo(chosen.dtype).tiny).log()
+
+
+def _time_along(predictions: Predictions, data: StoreDataModule) -> np.ndarray:
+    """Ends of windows, (N,) in s, as if the records that were predicted followed each other."""
+    row = predictions.row.numpy()
+    rows = np.unique(row)
+    length = data.ready_store.n_samples[rows]
+    before = (np.cumsum(length) - length)[np.searchsorted(rows, row)]
+    return (before + predictions.start.numpy() + data.facts.n_samples) / data.facts.sampling_rate
 
 
 def quantity(facts: DataFacts) -> Quantity:

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from seisml.errors import UserError
 from seisml.transforms.amplitude import check_normalize, normalized
 from seisml.transforms.picture import WaveformPicture
 
@@ -68,3 +69,36 @@ class WaveformFrontEnd(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised waveforms, (B, C, T)."""
         return self.picture(x).full()
+
+
+class ScaledWaveformFrontEnd(WaveformFrontEnd):
+    """Waveforms without one mean, divided by one standard deviation for all: for where the amplitude itself tells.
+
+    Args:
+        mean: What is taken off, in the data's unit.
+        std: What the rest is divided by, in the same unit, above 0.
+        compress: Then take the inverse hyperbolic sine: as it is below 1, the logarithm far above. Nothing is clipped.
+        sampling_rate: Of the waveforms, in Hz. Nothing depends on it.
+
+    Raises:
+        UserError: ``std`` is not above 0.
+
+    Shapes:
+        ``forward``: (B, C, T) -> (B, C, T). A trace that holds a non-finite sample gives zeros.
+    """
+
+    def __init__(self, mean: float, std: float, compress: bool = False, sampling_rate: float = 1.0):
+        if not std > 0:
+            raise UserError(f"front_end.std: {std:g} does not fit; give a standard deviation above 0")
+        super().__init__(normalize=None, demean=False, sampling_rate=sampling_rate)
+        self.mean, self.std, self.compress = float(mean), float(std), bool(compress)
+
+    def extra_repr(self) -> str:
+        """Say the parameters, for ``print``."""
+        return f"mean={self.mean:g}, std={self.std:g}, compress={self.compress}"
+
+    def picture(self, x: Tensor) -> WaveformPicture:
+        """Return the scaled waveforms of (B, C, T), to be cropped."""
+        finite = torch.isfinite(x).all(dim=-1, keepdim=True)
+        scaled = torch.where(finite, (super().picture(x).full() - self.mean) / self.std, 0.0)
+        return WaveformPicture(scaled.asinh() if self.compress else scaled)

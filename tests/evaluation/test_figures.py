@@ -19,6 +19,7 @@ from seisml.errors import UserError
 from seisml.evaluation.figures import (
     accuracy_bars,
     confusion_matrix,
+    course,
     embedding_map,
     gallery,
     gallery_rows,
@@ -284,6 +285,17 @@ def test_no_pyplot_and_no_changed_settings() -> None:
     assert all(save_nothing) and dict(matplotlib.rcParams) == before
     code = "import sys, seisml.evaluation.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_course_shows_all_answers_in_the_order_of_time():
+    time, true = np.array([0.2, 0.1, 0.3]), np.array([2.0, 3.0, 1.0])
+    figure = course(time, true, {"bin": true + 1, "mean": true}, "time_to_failure", "s", 2.0)
+    (axes,) = figure.axes
+    assert figure.get_suptitle() == "Mean absolute errors (s): bin 1, mean 0, constant 0.667"
+    assert axes.get_lines()[0].get_ydata().tolist() == [3, 2, 1] and axes.get_xlabel() == "time (ms)"
+    course([1.0], [1.0], {"prediction": [1.0]}, "magnitude", "", 1.0)
+    with pytest.raises(ValueError, match=r"true \(1,\)"):
+        course([1.0, 2.0], [1.0], {}, "magnitude", "", 1.0)
 
 
 def test_residuals_show_the_constant_beside_the_prediction():

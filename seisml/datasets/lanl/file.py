@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from seisml.errors import UserError
+from seisml.waveforms.preprocessing import Preprocessing
 
 SAMPLING_RATE = 4e6  # Hz
 SIGNAL, TIME, STRETCHES = "signal", "time_to_failure", "stretches"
@@ -34,6 +35,9 @@ class LanlFile:
         n_samples: (S,) int, tens of millions each.
         sampling_rate: (S,) float, in Hz.
         stretches: (S, 2) int64, first and behind-last sample of each stretch.
+        scale: What the times of the real experiment are divided by: 1 for the contest's record, more for a synthetic
+            one.
+        preprocessing: Nothing was done to the sensor's counts.
 
     Raises:
         UserError: The file is missing, damaged or holds something else.
@@ -46,9 +50,10 @@ class LanlFile:
             if signal.ndim != 1 or signal.shape != time.shape or signal.dtype.kind not in "iu":
                 raise UserError(f"{self.root}: {SIGNAL} {signal.shape} and {TIME} {time.shape} do not fit each other")
             self.stretches = checked_stretches(file[STRETCHES][()], len(signal), str(self.root))
-            rate = float(file.attrs.get("sampling_rate", SAMPLING_RATE))
-        if not 0 < rate < 1e12:
-            raise UserError(f"{self.root}: its sampling rate is {rate} Hz; prepare it again")
+            rate, self.scale = (
+                _positive(file, name, usual) for name, usual in (("sampling_rate", SAMPLING_RATE), ("scale", 1.0))
+            )
+        self.preprocessing = Preprocessing(unit="counts")
         count = len(self.stretches)
         self.n_traces = np.ones(count, np.int64)
         self.n_samples = np.diff(self.stretches, axis=1)[:, 0]
@@ -163,6 +168,18 @@ def checked_stretches(stretches: np.ndarray, n_samples: int, place: str) -> np.n
     if not fits:
         raise UserError(f"{place}: its stretches do not lie in order within {n_samples} samples; prepare it again")
     return stretches
+
+
+def _positive(file: h5py.File, name: str, usual: float) -> float:
+    """Read an attribute that is a positive number; the usual one where the file does not say it."""
+    said = file.attrs.get(name, usual)
+    try:
+        value = float(said)
+    except (TypeError, ValueError):
+        value = 0.0
+    if not 0 < value < 1e12:
+        raise UserError(f"{file.filename}: its {name} is {str(said)[:40]!r}, not a positive number; prepare it again")
+    return value
 
 
 class StretchFinder:

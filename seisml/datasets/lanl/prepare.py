@@ -77,7 +77,7 @@ def run(arguments: Namespace) -> int:
         return 0
     write_atomically(out, lambda part: _fill(part, (train, index, segments), arguments, made_from))
     with open_lanl(out) as file:
-        print(_report(file))
+        print(describe(file))
     if not arguments.no_figures:
         for name, figure in pictures.overview(out).items():
             print(f"figure  {save(figure, out.with_name(f'{out.stem}_{name}.png'))}")
@@ -202,7 +202,8 @@ def read_segment(path: Path, length: int = SEGMENT, workers: int = 1) -> np.ndar
     return x
 
 
-def _report(file: h5py.File) -> str:
+def describe(file: h5py.File) -> str:
+    """Say what a prepared file holds: its stretches, and which segments were left out."""
     stretches, time, skipped = file[STRETCHES][()], file[TIME], json.loads(file[PREPARED][()])["skipped"]
     rate = file.attrs["sampling_rate"]
     lines = [f"{len(file[SIGNAL]):,} samples in {len(stretches)} stretches; {len(file[TEST_IDS])} test segments"]

@@ -16,7 +16,7 @@ from scipy import signal
 SAMPLING_RATE = 4e6  # Hz
 MEAN = 4.5  # counts: the sensor's offset
 CENTERS = (200e3, 250e3, 300e3)  # Hz, of the damped oscillations that an emission is made of
-DECAY = 40e-6  # s
+DECAY = 60e-6  # s
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class StickSlip:
         growth: By what the floor has grown at failure.
         rate: Emissions per 150,000 samples long before failure.
         rush: Time before failure in which their rate doubles again and again, in s.
+        amplitude: Typical amplitude of an emission long before failure, in counts.
         tail: Exponent of the distribution of amplitudes.
         largest: Largest amplitude, in counts.
     """
@@ -40,11 +41,12 @@ class StickSlip:
     shortest: float = 8.0
     longest: float = 16.0
     white: float = 2.1
-    floor: float = 1.9
+    floor: float = 1.65
     growth: float = 2.2
-    rate: float = 14.0
+    rate: float = 90.0
     rush: float = 1.2
-    tail: float = 1.6
+    amplitude: float = 20.0
+    tail: float = 3.0
     largest: float = 3000.0
 
 
@@ -84,7 +86,7 @@ def _cycle(to_failure: np.ndarray, generator: np.random.Generator, options: Stic
     # the rate grows like 1 / (time to failure), the largest event is the failure itself, 0.3 s before the time is over
     expected = options.rate / 150_000 * (1 + options.rush / np.maximum(to_failure, 0.05))
     shocks = np.flatnonzero(generator.random(n_samples) < expected)
-    amplitude = 12 * (1 + 3 * readiness[shocks]) * generator.pareto(options.tail, len(shocks))
+    amplitude = options.amplitude * (1 + 3 * readiness[shocks]) * generator.pareto(options.tail, len(shocks))
     pulses = np.zeros(n_samples)
     pulses[shocks] = np.minimum(amplitude, options.largest) * generator.choice((-1, 1), len(shocks))
     slip = int(np.argmin(np.abs(to_failure - 0.3)))

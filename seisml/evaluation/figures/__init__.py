@@ -4,12 +4,13 @@ from seisml.evaluation.figures.classification import confusion_matrix, embedding
 from seisml.evaluation.figures.comparison import accuracy_bars, method_comparison
 from seisml.evaluation.figures.curves import loss_curves
 from seisml.evaluation.figures.gallery import gallery, gallery_rows
-from seisml.evaluation.figures.regression import residuals
+from seisml.evaluation.figures.regression import course, residuals
 from seisml.evaluation.figures.style import save
 
 __all__ = [
     "accuracy_bars",
     "confusion_matrix",
+    "course",
     "embedding_map",
     "gallery",
     "gallery_rows",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from seisml.evaluation.figures.style import (
     ORANGE,
     add_legend,
     add_title,
+    color,
     new_figure,
     plain,
     tidy,
+    time_unit,
     to_numpy,
 )
 
@@ -73,4 +76,47 @@ def residuals(predicted: Any, true: Any, name: str, unit: str, constant: float, 
         + f", of the constant {np.abs(blind).mean():.3g} {unit}".rstrip()
         + f" ({len(x)} records)",
     )
+    return figure
+
+
+def course(
+    time: Any, true: Any, answers: Mapping[str, Any], name: str, unit: str, constant: float, title: str | None = None
+) -> Figure:
+    """Draw true and predicted values against time.
+
+    Args:
+        time: (N,) in s, in any order.
+        true: (N,).
+        answers: Predictions by what they are called, (N,) each, in the same unit.
+        name: What is predicted.
+        unit: Its unit; may be empty.
+        constant: The answer of the predictor that ignores its input.
+        title: Figure title; by default the mean absolute errors.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: The arrays are empty or not of one shape (N,).
+    """
+    x, y = to_numpy(time).astype(float), to_numpy(true).astype(float)
+    said = {key: to_numpy(values).astype(float) for key, values in answers.items()}
+    if x.ndim != 1 or not len(x) or any(values.shape != x.shape for values in (y, *said.values())):
+        raise ValueError(f"time {x.shape}, true {y.shape} and all answers should be (N,), N >= 1")
+    order = np.argsort(x, kind="stable")
+    factor, time_name = time_unit(float(x.max()))
+    figure = new_figure(10.0, 4.2)
+    axes = figure.subplots()
+    size = float(np.clip(3000 / len(x), 2, 20))
+    for number, (key, values) in enumerate(said.items()):
+        axes.scatter(x * factor, values, s=size, color=color(2 * number), alpha=0.6, linewidth=0, label=key)
+    axes.plot(x[order] * factor, y[order], color=INK, linewidth=1.4, label="true")
+    axes.axhline(constant, color=ORANGE, linewidth=1.4, linestyle="--", label=f"constant, {constant:.3g}")
+    axes.set_xlabel(f"time ({time_name})", fontsize=LABEL)
+    axes.set_ylabel(f"{plain(name, 40)} ({unit})" if unit else plain(name, 40), fontsize=LABEL)
+    tidy(axes)
+    add_legend(axes, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=len(said) + 2, borderpad=0.1)
+    errors = {**said, "constant": np.full(len(x), constant)}
+    listed = ", ".join(f"{key} {np.abs(values - y).mean():.3g}" for key, values in errors.items())
+    add_title(figure, title or f"Mean absolute errors{f' ({unit})' if unit else ''}: {listed}")
     return figure
