@@ -115,6 +115,8 @@ def shared_facts(traces: Sequence[tuple[str, Sequence[SacHeader]]], unit: DepthU
         is_everywhere = all(name in here for here in told.values())
         if len(found) == 1 and (is_everywhere or name.startswith("source_")):
             shared[name] = found.pop()
+    if unbelieved:  # what is left may be in the wrong unit as well
+        shared.pop("source_depth_km", None)
     for which in ("station", "source"):
         pair = (f"{which}_latitude_deg", f"{which}_longitude_deg")
         if not shared.keys() >= set(pair):

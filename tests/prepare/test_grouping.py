@@ -238,6 +238,15 @@ def test_a_record_has_the_sac_values_that_its_traces_share(tmp_path):
     np.testing.assert_array_equal(events["source_depth_km"], [np.nan, np.nan, 3.0])
 
 
+def test_a_depth_beside_one_that_is_not_believed_is_left_out(tmp_path):
+    (tmp_path / "in" / "VT").mkdir(parents=True)
+    for number, depth in enumerate((500.0, 2000.0)):
+        sac(tmp_path / "in" / "VT" / f"ev1_{number}.sac", f"XX.{number}..HHZ", seed=number, evdp=depth, mag=1.0)
+    store = prepared(tmp_path / "in", tmp_path / "store", "--group", EVENT)
+    assert "source_depth_km" not in store.metadata
+    assert store.metadata["source_magnitude"].tolist() == [1.0]
+
+
 def test_telica_2010(tmp_path, shared_data):
     """Four events at four stations each; where stations tell different depths of an event, none is taken."""
     (tmp_path / "in" / "LP").mkdir(parents=True)
