@@ -1,6 +1,7 @@
 """Losses: functions of tensors, no state."""
 
 from seisml.losses.barlow_twins import barlow_twins_loss
+from seisml.losses.infonce import infonce_accuracy, infonce_loss, infonce_scores
 from seisml.losses.simclr import simclr_loss
 from seisml.losses.tnc import diag_loss, tnc_loss
 from seisml.losses.vibcreg import (
@@ -19,6 +20,9 @@ __all__ = [
     "covariance_full",
     "covariance_gram",
     "diag_loss",
+    "infonce_accuracy",
+    "infonce_loss",
+    "infonce_scores",
     "invariance",
     "simclr_loss",
     "tnc_loss",
