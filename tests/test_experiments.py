@@ -15,7 +15,7 @@ from seisml.datasets.lanl.demo import prepare_lanl_demo
 from seisml.methods.base import Method
 from seisml.run.train import train
 from tests.settings_read import record_reads, unread
-from tests.stores import write_store
+from tests.stores import write_network, write_store
 
 REPO = Path(__file__).resolve().parents[1]
 ENTRIES = {
@@ -46,7 +46,7 @@ def entry_points() -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory) -> dict[str, Path]:
-    """A store, a tremor file and a LANL file: every experiment can take a step on one of them."""
+    """A store, a tremor file, a LANL file and records of a network: every experiment can take a step on one of them."""
     folder = tmp_path_factory.mktemp("experiments")
     generator = np.random.default_rng(0)
     with h5py.File(folder / "tremor.h5", "w") as file:
@@ -60,6 +60,7 @@ def stores(tmp_path_factory) -> dict[str, Path]:
         "store": write_store(folder / "store", n_events=150, n_samples=2000, classes=classes, unlabelled=80),
         "tremor": folder / "tremor.h5",
         "lanl": folder / "lanl.h5",
+        "mixture": write_network(folder / "network"),
     }
 
 
@@ -68,12 +69,12 @@ def test_one_step_in_which_every_setting_is_read(
     experiment: str, config: str, stores: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = compose(config, [f"+experiment={experiment}"]).dataset["_target_"]
-    kind = next((name for name in ("tremor", "lanl") if name in target), "store")
+    kind = next((name for name in ("tremor", "lanl", "mixture") if name in target), "store")
     cfg = compose(
         config,
         [
             f"+experiment={experiment}",
-            f"dataset.root={stores[kind]}",
+            f"dataset.stores=[{stores[kind]}]" if kind == "mixture" else f"dataset.root={stores[kind]}",
             "trainer_params.max_steps=1",
             "trainer_params.max_epochs=-1",
             "trainer_params.limit_train_batches=1",

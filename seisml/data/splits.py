@@ -26,6 +26,7 @@ only, the others go unused. ``time`` tests on the last events and tunes on those
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -152,6 +153,26 @@ def make_split(
         held = np.concatenate([parts["dev"], parts["test"]])
         parts["train"] = np.concatenate([parts["train"], _apart(metadata, free, held, by)])
     return _hashed(parts, metadata)
+
+
+def join_splits(splits: Sequence[Split], first: np.ndarray, metadata: pd.DataFrame) -> Split:
+    """Put the splits of several stores together.
+
+    An event that stands in several stores, in one to test or to choose models, trains in none of them.
+
+    Args:
+        splits: Of each store.
+        first: First row of each store in the whole, (S,) or longer.
+        metadata: Of the whole.
+    """
+    test, dev, train = (
+        np.concatenate([getattr(split, part) + at for split, at in zip(splits, first, strict=False)])
+        for part in reversed(PARTS)
+    )
+    events = event_ids(metadata)
+    dev = dev[~np.isin(events[dev], events[test])]
+    train = train[~np.isin(events[train], np.concatenate([events[dev], events[test]]))]
+    return _hashed({"train": train, "dev": dev, "test": test}, metadata)
 
 
 def _hashed(parts: dict[str, np.ndarray], metadata: pd.DataFrame) -> Split:

@@ -59,6 +59,11 @@ def probe_rows(data: StoreDataModule, seed: int, share: float = 0.2) -> tuple[np
     return rows[~scored], rows[scored]
 
 
+def is_last_epoch(trainer: pl.Trainer) -> bool:
+    """Tell, at its end, whether no epoch follows: by ``max_epochs``, or as ``max_steps`` are done."""
+    return trainer.current_epoch + 1 == trainer.max_epochs or 0 < trainer.max_steps <= trainer.global_step
+
+
 class FiniteLoss(Callback):
     """Stops a run at the first loss that is not finite: what follows would be trained on nothing."""
 
@@ -100,8 +105,7 @@ class KNNProbe(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
         """Fit, score and log ``probe/knn_acc``."""
-        last = trainer.current_epoch + 1 == trainer.max_epochs
-        if (trainer.current_epoch + 1) % self.period and not last:
+        if (trainer.current_epoch + 1) % self.period and not is_last_epoch(trainer):
             return
         data = trainer.datamodule
         fit, score = probe_rows(data, pl_module.seed)
@@ -167,7 +171,7 @@ class SaveEncoder(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
         """Write the file where this epoch is one of the chosen."""
         epoch = trainer.current_epoch + 1
-        if trainer.is_global_zero and (epoch % self.period == 0 or epoch == trainer.max_epochs):
+        if trainer.is_global_zero and (epoch % self.period == 0 or is_last_epoch(trainer)):
             self.saved = self.folder / f"{pl_module.name}-{self.run}-ep{epoch}.ckpt"
             save_encoder(pl_module, self.saved, epoch)
 

@@ -72,9 +72,10 @@ def test_a_methods_file_shows_its_classs_defaults(method: str) -> None:
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_a_data_sets_file_shows_its_classs_defaults(dataset: str) -> None:
-    cfg = OmegaConf.to_container(compose(FINETUNE, [f"dataset={dataset}", "dataset.root=STORE"]), resolve=True)
+    place = "dataset.stores=[STORE]" if dataset == "mixture" else "dataset.root=STORE"
+    cfg = OmegaConf.to_container(compose(FINETUNE, [f"dataset={dataset}", place]), resolve=True)
     known = defaults(get_class(cfg["dataset"]["_target_"]))
-    for key in written(REPO / "configs" / "dataset" / f"{dataset}.yaml", "dataset") - {"root"}:
+    for key in written(REPO / "configs" / "dataset" / f"{dataset}.yaml", "dataset") - {"root", "stores"}:
         assert cfg["dataset"][key] == plain(known[key]), key
 
 

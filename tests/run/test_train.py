@@ -15,7 +15,7 @@ from seisml.run.checkpoints import read_checkpoint
 from seisml.run.results import RunResult
 from seisml.run.train import train
 from seisml.waveforms.preprocessing import Preprocessing
-from tests.stores import write_store
+from tests.stores import write_network, write_store
 
 SMALL = [
     "dataset=store",
@@ -237,3 +237,26 @@ def test_a_checkpoint_may_build_networks_only(pretrained, tmp_path):
         load_method(tmp_path / "foreign.ckpt")
     with pytest.raises(UserError, match="not that of a whole run"):
         load_method(pretrained[2][-1])
+
+
+def test_a_mixture_is_pretrained_in_steps_and_the_events_it_saw_are_counted(tmp_path):
+    network, others = write_network(tmp_path / "network", n_events=8), write_store(tmp_path / "others", n_events=10)
+    passed_over = ("dataset=", "trainer_params.max_epochs", "exp_params")
+    overrides = [text for text in PRETRAIN if not text.startswith(passed_over)]
+    folder = tmp_path / "encoders"
+    cfg = compose(
+        "configs/ssl.yaml",
+        [*overrides, "dataset=mixture", f"dataset.stores=[{network},{others}]", "dataset.split_by=event",
+         "dataset.window_length=5", "dataset.views_from=event", "trainer_params.max_epochs=-1",
+         "trainer_params.max_steps=2", "figures=false", f"encoder_folder={folder}"],
+    )  # fmt: skip
+    result = train(cfg, tmp_path / "run")
+    assert [result.encoder] == list(folder.iterdir())  # saved as the steps end, far from the 50th epoch
+    metrics = finetune(
+        network, tmp_path / "tuned", f"load_encoder.ckpt_fname={result.encoder}", "dataset.split_by=event",
+        "dataset.n_samples=1000", "trainer_params.max_epochs=1", "dataset.train_test_split_rand_seed=1",
+        "figures=false",
+    )  # fmt: skip
+    tested = set(pd.read_csv(tmp_path / "tuned" / "split.csv").query("part == 'test'")["source_id"])
+    trained = set(pd.read_csv(tmp_path / "run" / "split.csv").query("part == 'train'")["source_id"])
+    assert metrics["pretrained"]["test_events_seen"]["seen"] == len(tested & trained) > 0
