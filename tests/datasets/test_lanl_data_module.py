@@ -92,6 +92,14 @@ def test_a_stated_window_and_a_plain_number(root: Path) -> None:
     assert data.task.loss_target(data.training_labels(), data.facts).mean().abs() < 1e-4
 
 
+def test_pretraining_takes_times_for_no_classes(root: Path) -> None:
+    data = LanlDataModule(str(root), is_ssl=True, batch_size=8)
+    data.setup()
+    assert data.split.train.tolist() == list(range(13)) and not len(data.labelled(data.split.train))
+    assert data.facts.classes == () and data.facts.quantity is None
+    assert next(iter(data.train_dataloader()))["waveform"].shape == (8, 2, 300)
+
+
 def test_missing_files_are_made_or_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="seisml prepare lanl SRC --out"):
         opened(tmp_path / "none.h5")

@@ -44,6 +44,7 @@ class LanlDataModule(StoreDataModule):
         split_procedure: Always ``column``: the parts are stretches, in their order.
         window_length: Seconds of a window; null takes 150,000 samples of the real experiment.
         window_overlap: Share of a window that the next one repeats.
+        is_ssl: Pretraining: the training stretches without their times to failure, which are no classes to probe by.
         **kwargs: See :class:`StoreDataModule`.
     """
 
@@ -57,6 +58,7 @@ class LanlDataModule(StoreDataModule):
         split_procedure: Literal["column"] = "column",
         window_length: float | None = None,
         window_overlap: float = 0.5,
+        is_ssl: bool = False,
         **kwargs: Any,
     ) -> None:
         if split_procedure != "column":
@@ -69,7 +71,8 @@ class LanlDataModule(StoreDataModule):
             split_procedure=split_procedure,
             window_length=window_length,
             window_overlap=window_overlap,
-            **{"label_column": TARGET, **kwargs},
+            is_ssl=is_ssl,
+            **({} if is_ssl else {"label_column": TARGET}) | kwargs,
         )
         self.n_test_stretches, self.n_dev_stretches = n_test_stretches, n_dev_stretches
 
