@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import re
 import warnings
@@ -267,7 +268,8 @@ def _read_file(path: Path, content: bytes) -> list[tuple[Event, list[str]]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            events = list(read_events(str(path)))
+            # escaped and absolute, because ObsPy takes a name for a pattern or an address where it looks like one
+            events = list(read_events(glob.escape(str(path.absolute()))))
         except TypeError:  # no format recognised: a Nordic file with an unusual head is still worth a try
             if b"\0" in content or not content.strip():
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 import warnings
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def read_stations(path: Path) -> StationTable:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            inventory = read_inventory(str(path))
+            inventory = read_inventory(glob.escape(str(path.absolute())))  # a name is no pattern and no address
     except Exception:  # ObsPy's readers raise whatever they meet; a SEISAN file has no reader there
         places = _seisan_places(path.read_text(encoding="latin-1"))
     else:
