@@ -28,7 +28,7 @@ class RecordPlan:
         start: First sample wanted (ns since 1970).
         end: Time by which the record must end, exclusive for a window cut from continuous data (ns).
         is_window: Whether it is cut from continuous data (all of [start, end) must be there) or a whole event file.
-        source_id: Event, or the file's own identity where the catalogue knows none.
+        source_id: Event, or the file's identity where the catalogue knows none.
         event: The event; None where the catalogue knows none.
         p: First P arrival.
         s: First S arrival.
@@ -256,7 +256,7 @@ def _best_parts(
 
 def _add_plan(result: Association, plan: RecordPlan, components: list[str], order: str, missing: str) -> None:
     unused = [letter for letter in components if letter not in plan.channels.values()]
-    result.unused_channels.update(f"{plan.instrument}"[:-1] + letter for letter in unused)
+    result.unused_channels.update(plan.instrument.channel_id(letter) for letter in unused)
     lacking = "".join(letter for letter in order if letter not in plan.channels)
     if lacking == order:
         result.skipped.append((plan.name, f"none of the components {order}, only {''.join(sorted(components))}"))

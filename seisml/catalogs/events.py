@@ -20,7 +20,7 @@ from seisml.errors import UserError
 
 # Hints that mean the first P or the first S; pP, PP, PcP, IAML, AMB... are other things.
 _FIRST_ARRIVAL = re.compile(r"(P|S)(g|n|b|\*|\d|diff|KP.*|KIKP.*|KS.*|KIKS.*)?", re.IGNORECASE)
-_RANDOM_ID = re.compile(r"smi:local/(event/)?[0-9a-f]{8}-[0-9a-f-]{27}")  # ObsPy's own, another on each reading
+_RANDOM_ID = re.compile(r"smi:local/(event/)?[0-9a-f]{8}-[0-9a-f-]{27}")  # what ObsPy makes up, another on each reading
 _WAVEFORM_NAME = re.compile(r"^waveform[- ]?(?:file)?name\s*:\s*(\S+)", re.IGNORECASE)
 
 
@@ -215,7 +215,7 @@ def unite_events(events: Sequence[CatalogEvent], seconds: float, kilometres: flo
         for earlier in reversed(united):
             if event.time - earlier.time > seconds:
                 break
-            if epicentre_distance(event, earlier) <= kilometres:
+            if distance_between(event, earlier) <= kilometres:
                 identity = earlier.source_id
                 break
         united.append(_replace_id(event, identity))
@@ -238,7 +238,7 @@ def first_pick(picks: Iterable[Pick], phase: str, network: str, station: str, lo
     return min(found, key=lambda pick: (pick.status == "automatic", pick.time.ns), default=None)
 
 
-def epicentre_distance(a: CatalogEvent, b: CatalogEvent) -> float:
+def distance_between(a: CatalogEvent, b: CatalogEvent) -> float:
     """Distance of two epicentres in km; 0 where one of them is unknown."""
     if None in (a.latitude, a.longitude, b.latitude, b.longitude):
         return 0.0

@@ -41,9 +41,9 @@ class GroupDraw:
         if len(shared):
             both = rows[np.isin(self.names[rows], shared)]
             chosen, _ = self._take(both, self.names[both], ratio, STATION_EVENTS + stream, "event", strict=False)
-            own = np.isin(self.names, self.names[chosen])
-            taken = taken[~np.isin(self.names[taken], shared) | own[taken]]
-            left = left[~own[left]]
+            moved = np.isin(self.names, self.names[chosen])
+            taken = taken[~np.isin(self.names[taken], shared) | moved[taken]]
+            left = left[~moved[left]]
         if missing := set(self.labels[rows]) - set(self.labels[left]):
             raise UserError(f"class {min(missing)!r} is left with no training station: use dataset.split_by=event")
         return taken, left

@@ -45,20 +45,20 @@ def busy_remarks(
     for task in tasks:
         hours[task.instrument] += reports[task.name].recorded / 3600
         counts[task.instrument] += len(spans[task.instrument, task.day])
-    rates = {own: max(counts[own], 1) / hours[own] for own in hours if hours[own] > 0}
+    rates = {instrument: max(counts[instrument], 1) / time for instrument, time in hours.items() if time > 0}
     remarks = {}
     for task in tasks:
-        own, recorded = spans[task.instrument, task.day], reports[task.name].recorded
-        if not own or recorded <= 0:
+        detected, recorded = spans[task.instrument, task.day], reports[task.name].recorded
+        if not detected or recorded <= 0:
             continue
         words = []
-        share = sum(end - start for start, end in own) * 1e-9 / recorded
+        share = sum(end - start for start, end in detected) * 1e-9 / recorded
         if share >= MOST_SHARE and recorded >= LEAST_RECORD:
             words.append(f"detections cover {min(share, 1.0):.0%} of what was recorded")
         others = [rate for instrument, rate in rates.items() if instrument != task.instrument]
         usual = float(np.median(others)) if others else np.inf
-        rate = len(own) / (recorded / 3600)
-        if len(own) > FEW and rate >= TIMES_THE_OTHERS * usual:
+        rate = len(detected) / (recorded / 3600)
+        if len(detected) > FEW and rate >= TIMES_THE_OTHERS * usual:
             words.append(f"{rate:.3g} detections an hour, where the other instruments have {usual:.3g} in the median")
         if words:
             remarks[task.name] = f"detects all day ({'; '.join(words)}): is the sensor in order?"

@@ -72,10 +72,10 @@ def _report_rows(
     counts = Counter((instrument, detection.start // DAY_NS) for instrument, detection in found)
     rows: list[tuple[Any, ...]] = []
     for task in tasks:
-        own, report = task.instrument, reports[task.name]
-        names = (own.network, own.station, own.location, own.band, task.date)
+        instrument, report = task.instrument, reports[task.name]
+        names = (instrument.network, instrument.station, instrument.location, instrument.band, task.date)
         notes = [*([busy[task.name]] if task.name in busy else ()), *report.notes]
-        numbers = (report.n_windows, f"{report.recorded:.3f}", counts[own, task.day // DAY_NS])
+        numbers = (report.n_windows, f"{report.recorded:.3f}", counts[instrument, task.day // DAY_NS])
         rows.append((*names, report.status, *numbers, "; ".join(notes)))
     empty = ("",) * 5
     rows += [(*empty, "skipped", 0, 0, 0, f"{name}: {reason}") for name, reason in (*refused, *index.skipped)]
@@ -96,9 +96,9 @@ def summary(result: dict[str, Any], out: str | Path, seconds: float) -> str:
     text = [text_table(rows)] if rows else []
     text += [f"{name}: {remark}" for name, remark in result["busy"].items()]
     for status, words in (("empty", "without a window to predict"), ("failed", "failed")):
-        own = [report for report in reports.values() if report.status == status]
-        text += [f"{words}: {report.name}: {'; '.join(report.notes)}" for report in own[:10]]
-        text += [f"... and {len(own) - 10} more, see report.csv"] * (len(own) > 10)
+        such = [report for report in reports.values() if report.status == status]
+        text += [f"{words}: {report.name}: {'; '.join(report.notes)}" for report in such[:10]]
+        text += [f"... and {len(such) - 10} more, see report.csv"] * (len(such) > 10)
     skipped = result["skipped"]
     text += [f"skipped: {name}: {reason}" for name, reason in skipped[:10]]
     text += [f"... and {len(skipped) - 10} more, see report.csv"] * (len(skipped) > 10)

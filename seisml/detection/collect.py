@@ -38,8 +38,8 @@ def collect(
     """
     found: list[tuple[Instrument, Detection]] = []
     with Progress("picking onsets", "station-day", len(tasks), shown=progress) as shown:
-        for instrument, own in groupby(tasks, key=lambda task: task.instrument):
-            days = list(own)
+        for instrument, of_instrument in groupby(tasks, key=lambda task: task.instrument):
+            days = list(of_instrument)
             detector, detections = Detector(rule, settings.grid.step, settings.grid.length), []
             done = [task for task in days if reports[task.name].status == "done"]
             for task in done:

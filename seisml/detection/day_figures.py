@@ -43,8 +43,8 @@ def draw(
         files, path = day_files(out, task), out / "figures" / f"{task.name}.png"
         if reports[task.name].status == "failed" or not files["envelope"].exists():
             continue
-        own = [d for d in by_instrument.get(task.instrument, ()) if d.start < task.day + DAY_NS and d.end > task.day]
-        state = [repr(own), repr(rule), files["report"].stat().st_mtime_ns]
+        of_day = [d for d in by_instrument.get(task.instrument, ()) if d.start < task.day + DAY_NS and d.end > task.day]
+        state = [repr(of_day), repr(rule), files["report"].stat().st_mtime_ns]
         key = hashlib.sha256(json.dumps(state).encode()).hexdigest()
         if drawn.get(task.name) == key and path.exists():
             continue
@@ -52,6 +52,6 @@ def draw(
             envelope = dict(arrays)
         times, probability = read_probabilities(files["probability"], len(rule.classes), settings.grid.step)
         title = f"{task.instrument}, {task.date}"
-        save(day_plot(title, task.day, envelope, times, probability, own, rule, settings.grid.length), path)
+        save(day_plot(title, task.day, envelope, times, probability, of_day, rule, settings.grid.length), path)
         drawn[task.name] = key
         write_text(ledger, json.dumps(drawn))

@@ -84,8 +84,8 @@ def day_plot(
         axes.fill_between(x, floor, floor + 0.3 * height, color=GREY, alpha=0.55, linewidth=0, zorder=3)
         axes.axhline(floor + 0.3 * rule.threshold, color=PALE, linewidth=0.6, linestyle=(0, (4, 4)), zorder=1)
     for number, shade in colors.items():
-        own = [detection for detection in detections if detection.label == rule.classes[number]]
-        _detections(axes, own, shade, day, first * line, line, n_lines, factor)
+        of_class = [detection for detection in detections if detection.label == rule.classes[number]]
+        _detections(axes, of_class, shade, day, first * line, line, n_lines, factor)
     _clock_axes(axes, [(first + row) * line for row in range(n_lines)], line / factor, unit)
     _legend(axes, detections, rule, colors)
     add_title(figure, f"{plain(title, 60)}: {len(detections)} detection{'s' * (len(detections) != 1)}")

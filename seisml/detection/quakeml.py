@@ -57,21 +57,22 @@ def _event(root: str, picks: Sequence[tuple[Instrument, Detection]], words: Sequ
 
 
 def _pick(root: str, instrument: Instrument, detection: Detection, method: str) -> Pick:
-    own = instrument
     finder = "seisml" if detection.picked else "seisml/probability"  # without a rise in the waveform there is no more
     return Pick(
         resource_id=ResourceIdentifier(f"{root}/pick/{_plain(str(instrument))}"),
         time=UTCDateTime(ns=detection.onset),
         time_errors=QuantityError(uncertainty=detection.onset_uncertainty),
-        waveform_id=WaveformStreamID(own.network, own.station, own.location or None, own.band or None),
+        waveform_id=WaveformStreamID(
+            instrument.network, instrument.station, instrument.location or None, instrument.band or None
+        ),
         evaluation_mode="automatic",
         method_id=ResourceIdentifier(f"smi:local/{finder}/{_plain(method)}"),
     )
 
 
 def _root(instrument: Instrument, detection: Detection) -> str:
-    own = instrument
-    return f"smi:local/seisml/{_plain(f'{own.network}.{own.station}.{own.location}.{own.band}/{detection.start}')}"
+    name = instrument.channel_id("")
+    return f"smi:local/seisml/{_plain(f'{name}/{detection.start}')}"
 
 
 def _plain(text: str) -> str:

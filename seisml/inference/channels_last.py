@@ -97,8 +97,8 @@ class _Convolution:
     def __init__(self, layer: nn.Conv1d, zeros: tuple[int, int], dtype: torch.dtype) -> None:
         if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
             raise Unconvertible(f"Conv1d with padding {layer.padding} ({layer.padding_mode})")
-        own = layer.padding[0]
-        self.zeros = (zeros[0] + own, zeros[1] + own)
+        padding = layer.padding[0]
+        self.zeros = (zeros[0] + padding, zeros[1] + padding)
         self.weight = layer.weight.detach()[:, :, None].to(dtype).contiguous(memory_format=LAST)
         self.bias = None if layer.bias is None else layer.bias.detach().to(dtype)
         self.others = ((1, layer.stride[0]), 0, (1, layer.dilation[0]), layer.groups)

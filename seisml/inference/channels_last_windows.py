@@ -88,7 +88,7 @@ class ChannelsLastWindows:
         return out
 
     def _network(self, dtype: torch.dtype, worker: int) -> ChannelsLastNetwork:
-        """A worker's own network: it shares the weights' values, not the buffers."""
+        """The network of one worker: it shares the weights' values, not the buffers."""
         if (dtype, worker) not in self._networks:
             encoder, classifier = self.method.encoder.model, self.method.classifier
             size = (self.method.in_channels, self.grid.n_samples, self.batch_size)
@@ -199,15 +199,15 @@ def window_factors(
 
     if not demean and not front_end.demean and not front_end.normalize:
         return np.zeros((n_windows, len(waveform))), np.ones((n_windows, len(waveform)))
-    own = blocks.mean(axis=2)
-    mean = slide(own).mean(axis=2)
+    means = blocks.mean(axis=2)
+    mean = slide(means).mean(axis=2)
     low, high = slide(blocks.min(axis=2)).min(axis=2), slide(blocks.max(axis=2)).max(axis=2)
     size = np.ones_like(mean)
     if front_end.normalize == "peak":
         size = np.maximum(high - mean, mean - low)
-    elif front_end.normalize == "std":  # squares about each block's own mean, so that nothing cancels
-        within = ((blocks - own[..., None]) ** 2).sum(axis=2)
-        between = block * ((slide(own) - mean[..., None]) ** 2).sum(axis=2)
+    elif front_end.normalize == "std":  # squares about each block's mean, so that nothing cancels
+        within = ((blocks - means[..., None]) ** 2).sum(axis=2)
+        between = block * ((slide(means) - mean[..., None]) ** 2).sum(axis=2)
         size = np.sqrt((slide(within).sum(axis=2) + between) / (grid.n_samples - 1))
     moving = (high > low) & (size > 0)
     factor = np.divide(1.0, size, out=np.zeros_like(size), where=moving)

@@ -31,13 +31,13 @@ def write_probabilities(
         probability: (N, K), NaN where a window was not predicted.
         step: Time between windows in s.
     """
-    own = instrument
     stream = Stream()
     for number, code in enumerate(probability_channels(probability.shape[1])):
         values = np.ascontiguousarray(probability[:, number], dtype=np.float32)
         for first, last in runs(np.isfinite(values)):
             header = {
-                "network": own.network, "station": own.station, "location": own.location, "channel": code,
+                "network": instrument.network, "station": instrument.station,
+                "location": instrument.location, "channel": code,
                 "starttime": UTCDateTime(ns=int(times[first])), "sampling_rate": 1.0 / step,
             }  # fmt: skip
             stream.append(Trace(values[first:last], header))
@@ -57,8 +57,9 @@ def read_probabilities(path: Path, n_classes: int, step: float) -> tuple[np.ndar
     for trace in read(io.BytesIO(path.read_bytes()), format="MSEED", check_compression=False):
         parts[trace.stats.channel].append((trace.stats.starttime.ns, trace.data))
     columns = []
-    for own in parts.values():
-        own.sort(key=lambda part: part[0])
-        columns.append(np.concatenate([data for _, data in own]))
-    times = [start + np.rint(np.arange(len(data)) * (step * 1e9)).astype(np.int64) for start, data in own]
+    for traces in parts.values():
+        traces.sort(key=lambda trace: trace[0])
+        columns.append(np.concatenate([data for _, data in traces]))
+    first = parts[probability_channels(n_classes)[0]]  # windows are the same for all classes
+    times = [start + np.rint(np.arange(len(data)) * (step * 1e9)).astype(np.int64) for start, data in first]
     return np.concatenate(times), np.stack(columns, axis=1)

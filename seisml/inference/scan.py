@@ -64,8 +64,8 @@ class Scanner:
         numbers = grid.n_samples * max(1, self.in_channels)
         self.batch_size = batch_size or max(1, min(64, CACHED_NUMBERS // numbers) if device == "cpu" else 1024)
         self.waveforms: ChannelsLastWindows | None = None
-        own = type(method).predict_log_probability is Supervised.predict_log_probability
-        if device == "cpu" and own and isinstance(method.front_end, WaveformFrontEnd):
+        plain = type(method).predict_log_probability is Supervised.predict_log_probability
+        if device == "cpu" and plain and isinstance(method.front_end, WaveformFrontEnd):
             self._convert()
 
     @property
@@ -120,7 +120,7 @@ class Scanner:
         return torch.cat(parts)
 
     def _predict(self, x: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:
-        """Log-probabilities as the method's own testing gives them, (B, C, T) -> (B, n_classes)."""
+        """Log-probabilities as testing the method gives them, (B, C, T) -> (B, n_classes)."""
         zeros = torch.zeros(len(x), dtype=torch.long, device=x.device)
         batch = {"waveform": x, "epoch": zeros, "index": zeros, "label": zeros - 1}
         if self.in_channels == 1:  # with several channels a missing one is zeros, and the window stays
@@ -129,7 +129,7 @@ class Scanner:
             return self.method.predict_log_probability(batch)[0].float()
 
     def _convert(self) -> None:
-        """Take the channels-last path where it exists and gives the method's own numbers."""
+        """Take the channels-last path where it exists and gives the method's numbers."""
         generator = torch.Generator().manual_seed(0)
         size = (self.in_channels, self.grid.span(3))
         probe = torch.randn(size, generator=generator).numpy()

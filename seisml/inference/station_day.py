@@ -93,17 +93,20 @@ def day_files(out: Path, task: StationDay) -> dict[str, Path]:
     return {kind: folder / f"{task.date}.{suffix}" for kind, suffix in suffixes.items()}
 
 
-def fingerprint(task: StationDay, settings: ScanSettings) -> str:
+def inputs_hash(task: StationDay, settings: ScanSettings) -> str:
     """Hash of the settings and of the files' names, sizes and times: the same one gives the same probabilities."""
-    own = asdict(settings)
+    values = asdict(settings)
     for key in ("checkpoint", "trust"):  # neither changes a number
-        own.pop(key)
+        values.pop(key)
     files = []
     for path in task.files():
         state = path.stat() if path.exists() else None
         files.append((str(path), state and state.st_size, state and state.st_mtime_ns))
-    pieces = {name: [(p.path.name, p.code, p.start, p.n_samples) for p in own] for name, own in task.components.items()}
-    text = json.dumps([__version__, own, files, pieces, task.day], sort_keys=True, default=str)
+    pieces = {
+        component: [(piece.path.name, piece.code, piece.start, piece.n_samples) for piece in held]
+        for component, held in task.components.items()
+    }
+    text = json.dumps([__version__, values, files, pieces, task.day], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -114,7 +117,7 @@ def finished(task: StationDay, settings: ScanSettings, out: Path) -> DayReport |
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if values.get("fingerprint") != fingerprint(task, settings):
+    if values.get("inputs_hash") != inputs_hash(task, settings):
         return None
     return DayReport(**{**values["report"], "fresh": False})
 
@@ -122,9 +125,15 @@ def finished(task: StationDay, settings: ScanSettings, out: Path) -> DayReport |
 @lru_cache(maxsize=2)
 def _scanner(settings: ScanSettings) -> Scanner:
     """The checkpoint's classifier; loaded once per process."""
-    own = settings
-    method = load_method(own.checkpoint, own.trust)
-    return Scanner(method, own.grid, own.precision, own.events, device=own.device, preprocessing=own.preprocessing)
+    method = load_method(settings.checkpoint, settings.trust)
+    return Scanner(
+        method,
+        settings.grid,
+        settings.precision,
+        settings.events,
+        device=settings.device,
+        preprocessing=settings.preprocessing,
+    )
 
 
 @lru_cache(maxsize=1)
@@ -152,12 +161,12 @@ def run_day(task: StationDay, settings: ScanSettings, out: Path, threads: int | 
         return done
     files = day_files(out, task)
     files["report"].unlink(missing_ok=True)
-    print_of_files = fingerprint(task, settings)
+    made_from = inputs_hash(task, settings)
     scanner = _scanner(settings)
     report, times, probability, envelope = scan_day(task, settings, scanner, _cache(settings.largest_record))
     write_probabilities(files["probability"], task.instrument, times, probability, settings.grid.step)
     write_atomically(files["envelope"], lambda part: _save_arrays(part, envelope))
-    values = {"fingerprint": print_of_files, "report": asdict(report)}
+    values = {"inputs_hash": made_from, "report": asdict(report)}
     write_text(files["report"], json.dumps(values, indent=1))
     return report
 
@@ -187,11 +196,11 @@ def scan_day(
             usable &= usable.all(axis=1, keepdims=True)
         parts.append(scanner(waveform, usable))
         # what begins here, without what the next piece reads again; the last piece has no next
-        own = slice(0, waveform.shape[1] if stop == last else (stop - start) * grid.step_samples)
+        begun = slice(0, waveform.shape[1] if stop == last else (stop - start) * grid.step_samples)
         for row, component in enumerate(task.components):
-            samples[component] += int(present[row, own].sum())
-        n_recorded += own.stop
-        envelope.add(start * grid.step_samples, waveform[0, own], present[0, own])
+            samples[component] += int(present[row, begun].sum())
+        n_recorded += begun.stop
+        envelope.add(start * grid.step_samples, waveform[0, begun], present[0, begun])
     probability = np.concatenate(parts) if parts else np.zeros((0, scanner.n_classes), dtype=np.float32)
     predicted = np.isfinite(probability).all(axis=1)
     report = DayReport(
@@ -210,7 +219,7 @@ def day_reader(
 
 def _spans(task: StationDay, grid: WindowGrid) -> tuple[tuple[float, float], int, int]:
     """Seconds of the day between the first and the last sample, and the range of windows that lie in the record."""
-    pieces = [piece for own in task.components.values() for piece in own]
+    pieces = [piece for held in task.components.values() for piece in held]
     begin = min(piece.start for piece in pieces)
     end = max(piece.end + round(1e9 / piece.sampling_rate) for piece in pieces)
     recorded = (max(begin - task.day, 0) * 1e-9, min(end - task.day, DAY_NS) * 1e-9)

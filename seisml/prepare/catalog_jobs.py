@@ -1,4 +1,4 @@
-"""From files to jobs for worker processes: headers are scanned, and records that share files are read together."""
+"""From files to jobs for worker processes: headers are indexed, and records that share files are read together."""
 
 from __future__ import annotations
 

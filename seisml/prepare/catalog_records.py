@@ -171,8 +171,7 @@ def _channel(
     plan: RecordPlan, letter: str, streams: Mapping[Path, list[RawTrace] | str], options: RecordOptions
 ) -> Channel:
     """Join the pieces of one channel; of a window those in it, and what goes on beside it for filters to settle."""
-    own, steps = plan.instrument, options.preprocessing
-    identity = f"{own.network}.{own.station}.{own.location}.{own.band}{letter}"
+    steps, identity = options.preprocessing, plan.instrument.channel_id(letter)
     pieces, rates = [], set()
     for path in (*plan.paths, *plan.beside):
         stream = streams[path]
@@ -242,16 +241,16 @@ def _columns(
     root: Path,
 ) -> dict[str, Any]:
     """Columns of the record, but for times and picks."""
-    path, event, own = plan.paths[0], plan.event, plan.instrument
+    path, event, instrument = plan.paths[0], plan.event, plan.instrument
     row: dict[str, Any] = {
         "trace_category": UNLABELED if event is None else options.label or event.event_type or "earthquake",
         "trace_source_file": path.relative_to(root).as_posix() if root.is_dir() else path.name,
         "trace_sampling_rate_hz": rate,
         "trace_component_order": "".join(names),
         "trace_channels": ";".join(names.values()),
-        "station_network_code": own.network,
-        "station_code": own.station,
-        "station_location_code": own.location,
+        "station_network_code": instrument.network,
+        "station_code": instrument.station,
+        "station_location_code": instrument.location,
         **(event.metadata() if event else {}),
         "source_id": plan.source_id,
     }

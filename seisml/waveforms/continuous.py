@@ -194,7 +194,7 @@ class DayReader:
         for piece in pieces:
             stretches[piece.stretch, piece.sampling_rate].append(piece)
         target = self.options.sampling_rate
-        for (start, rate), own in sorted(stretches.items()):
+        for (start, rate), parts in sorted(stretches.items()):
             origin = floor((start - self.task.day) * 1e-9 * target + 0.5) - first  # grid place of the stretch's start
             try:
                 ratio = rate_ratio(rate, target)
@@ -204,7 +204,7 @@ class DayReader:
             if ratio != 1:
                 lacking = f", which has nothing above {rate / 2:.10g} Hz" if rate < target else ""
                 self.tally[component].say(f"resampled from {rate:.10g} Hz{lacking}")
-            for place, samples in self._stretch(component, own, rate, ratio, -origin, size - origin):
+            for place, samples in self._stretch(component, parts, rate, ratio, -origin, size - origin):
                 place += origin
                 lo, hi = max(place, 0), min(place + len(samples), size)
                 if lo < hi:
@@ -242,12 +242,11 @@ class DayReader:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Samples begin..end-1 of a stretch as recorded, and where there are any that can be used."""
         x, have = np.zeros(end - begin), np.zeros(end - begin, dtype=bool)
-        tally = self.tally[component]
-        own = self.task.instrument
+        tally, instrument = self.tally[component], self.task.instrument
         for piece in pieces:
             if piece.offset >= end or piece.offset + piece.n_samples <= begin:
                 continue
-            channel_id = f"{own.network}.{own.station}.{own.location}.{piece.code}"
+            channel_id = f"{instrument.network}.{instrument.station}.{instrument.location}.{piece.code}"
             times = [piece.stretch + round(place * 1e9 / rate) for place in (begin - 2, end + 2)]
             try:
                 traces = self.cache.samples(piece, channel_id, *times)

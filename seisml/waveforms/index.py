@@ -26,7 +26,11 @@ class Instrument:
     band: str
 
     def __str__(self) -> str:
-        return f"{self.network}.{self.station}.{self.location}.{self.band}*"
+        return self.channel_id("*")
+
+    def channel_id(self, component: str) -> str:
+        """SEED identity of one of its channels: network, station, location and channel code, joined by dots."""
+        return f"{self.network}.{self.station}.{self.location}.{self.band}{component}"
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,13 @@ class Segment:
 
     @property
     def n_samples(self) -> int:
-        """Number of samples, by the header's own rate, whose digits tell it."""
+        """Number of samples, by the header's rate, whose digits tell it."""
         return round((self.end - self.start) * 1e-9 * self.sampling_rate) + 1
 
 
 @dataclass
 class EventPart:
-    """One instrument's traces over one event file, or over several where each component has its own file."""
+    """One instrument's traces over one event file, or over several where each component has a file."""
 
     instrument: Instrument
     paths: tuple[Path, ...]
@@ -134,16 +138,16 @@ def drop_repeated(paths: Sequence[Path]) -> tuple[list[Path], int]:
     return kept, len(paths) - len(kept)
 
 
-def build_index(scans: Iterable[tuple[Path, list[Segment] | str]], longest_event_file: float) -> WaveformIndex:
-    """Sort scanned files into event files and continuous ones.
+def build_index(read: Iterable[tuple[Path, list[Segment] | str]], longest_event_file: float) -> WaveformIndex:
+    """Sort files by their headers into event files and continuous ones.
 
     Args:
-        scans: Each file with what :func:`read_segments` returned.
+        read: Each file with what :func:`read_segments` returned.
         longest_event_file: Files up to this many seconds are one event each, longer ones continuous; 0 for none.
     """
     index = WaveformIndex()
     parts: dict[Instrument, list[EventPart]] = defaultdict(list)
-    for path, segments in scans:
+    for path, segments in read:
         if isinstance(segments, str):
             index.skipped.append((path, segments))
             continue
@@ -152,12 +156,12 @@ def build_index(scans: Iterable[tuple[Path, list[Segment] | str]], longest_event
         by_instrument: dict[Instrument, list[Segment]] = defaultdict(list)
         for segment in segments:
             by_instrument[segment.instrument].append(segment)
-        for instrument, own in by_instrument.items():
+        for instrument, held in by_instrument.items():
             if not longest_event_file or end - start > longest_event_file * 1e9:
-                index.segments.setdefault(instrument, []).extend(own)
+                index.segments.setdefault(instrument, []).extend(held)
             else:
-                components = tuple(dict.fromkeys(segment.component for segment in own))
-                times = (min(segment.start for segment in own), max(segment.end for segment in own))
+                components = tuple(dict.fromkeys(segment.component for segment in held))
+                times = (min(segment.start for segment in held), max(segment.end for segment in held))
                 parts[instrument].append(EventPart(instrument, (path,), components, *times))
     for instrument in parts:
         index.event_parts.extend(_join_parts(parts[instrument]))

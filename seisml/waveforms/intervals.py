@@ -20,13 +20,13 @@ def spans(segments: list[Segment], components: list[str], longest_gap: float = 0
     """
     common: list[tuple[int, int]] | None = None
     for component in components:
-        own: dict[tuple[int, float], int] = {}
+        ends: dict[tuple[int, float], int] = {}
         pieces = sorted((s for s in segments if s.component == component), key=lambda segment: segment.start)
         for segment, place in zip(pieces, place_segments(pieces, longest_gap), strict=True):
             end = segment.end + round(1e9 / segment.sampling_rate)  # the last sample counts whole
             stretch = place.stretch, place.sampling_rate
-            own[stretch] = max(own.get(stretch, end), end)
-        found = [(start, end) for (start, _), end in own.items()]
+            ends[stretch] = max(ends.get(stretch, end), end)
+        found = [(start, end) for (start, _), end in ends.items()]
         common = found if common is None else _intersection(common, found)
     return common or []
 

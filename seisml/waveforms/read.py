@@ -304,6 +304,6 @@ def _raw_trace(header: TraceHeader, trace: Trace) -> RawTrace:
 
 
 def _check_promise(promised: Sequence[TraceHeader], traces: Sequence[RawTrace]) -> None:
-    wanted, here = (sum(trace.n_samples for trace in own) for own in (promised, traces))
+    wanted, here = (sum(trace.n_samples for trace in some) for some in (promised, traces))
     if wanted != here:
         raise Unusable(f"its header promises {wanted} samples, the file holds {here}")

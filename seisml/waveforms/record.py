@@ -188,21 +188,21 @@ def _continuous(pieces: Sequence[Channel], fill: Fill | None, bounds: Bounds) ->
     for number, piece in enumerate(pieces):
         groups.setdefault(piece.identity if piece.identity.strip(".") else number, []).append(piece)
     traces, filled = [], False
-    for own in groups.values():
-        first = own[0]
-        spans = {(piece.start, len(piece.samples)) for piece in own}
-        if len(spans) == 1 and len(own) > 1:  # several sensors under one id
+    for group in groups.values():
+        first = group[0]
+        spans = {(piece.start, len(piece.samples)) for piece in group}
+        if len(spans) == 1 and len(group) > 1:  # several sensors under one id
             traces += [
                 piece
-                for i, piece in enumerate(own)
-                if not any(np.array_equal(piece.samples, other.samples) for other in own[:i])
+                for i, piece in enumerate(group)
+                if not any(np.array_equal(piece.samples, other.samples) for other in group[:i])
             ]
             continue
-        if any(abs(piece.sampling_rate / first.sampling_rate - 1) > RATE_TOLERANCE for piece in own):
+        if any(abs(piece.sampling_rate / first.sampling_rate - 1) > RATE_TOLERANCE for piece in group):
             raise Unusable(f"the sampling rate of {first.identity} changes within the record")
-        parts = [(piece.start, piece.samples) for piece in own]
+        parts = [(piece.start, piece.samples) for piece in group]
         start, samples, here = join_pieces(parts, first.sampling_rate, fill, first.identity, bounds.longest_gap)
-        headers = tuple(header for piece in own for header in piece.headers)
+        headers = tuple(header for piece in group for header in piece.headers)
         traces.append(Channel(first.identity, start, first.sampling_rate, samples, headers=headers))
         filled |= here
     if not traces:

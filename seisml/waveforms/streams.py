@@ -120,7 +120,7 @@ def station_days(
         for day in sorted(by_day):
             asked_for = chosen if components is None or single else components
             pieces = {asked: tuple(by_day[day].get(asked, ())) for asked in asked_for}
-            if any(p.start < day + DAY_NS and p.end >= day for own in pieces.values() for p in own):
+            if any(p.start < day + DAY_NS and p.end >= day for held in pieces.values() for p in held):
                 tasks.append(StationDay(instrument, day, pieces, notes))
     return tasks, refused
 
@@ -145,8 +145,8 @@ def index_streams(
     paths = list_files(streams)
     if leave_out is not None:
         paths = [path for path in paths if not path.is_relative_to(leave_out.resolve())]
-    scans = follow(read_all_segments(paths, workers), "reading headers", "file", len(paths), shown=progress)
-    index = build_index(zip(paths, scans, strict=True), longest_event_file=0.0)
+    read = follow(read_all_segments(paths, workers), "reading headers", "file", len(paths), shown=progress)
+    index = build_index(zip(paths, read, strict=True), longest_event_file=0.0)
     if not index.spans:
         path, reason = index.skipped[0] if index.skipped else (None, "")
         what = f"{path}: {reason}" if path else f"no file in {', '.join(map(str, streams))}"

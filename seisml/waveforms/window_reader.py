@@ -55,7 +55,7 @@ class WindowReader:
         Raises:
             Unusable: With the reason: no data, a gap, other samples than numbers, no signal.
         """
-        steps, name = self.preprocessing, f"{instrument}"[:-1] + component
+        steps, name = self.preprocessing, instrument.channel_id(component)
         window = (start, start + round(steps.length * 1e9))
         pieces, rate = self._pieces(instrument, component, window)
         begin, samples = join_around(pieces, rate, window, steps.gaps, name)
@@ -81,7 +81,7 @@ class WindowReader:
         margin = round(max((self.preprocessing.margin(rate) for rate in rates), default=0.0) * 1e9)
         paths = {segment.path for segment in held}
         beside = {segment.path for segment in self._beside(instrument, component, held, margin)} - paths
-        name = f"{instrument}"[:-1] + component
+        name = instrument.channel_id(component)
         pieces, found = [], set()
         for path in sorted(paths | beside):
             traces = self._traces(path)
@@ -112,8 +112,8 @@ class WindowReader:
 
     def _held(self, instrument: Instrument, component: str, start: int, end: int) -> list[Segment]:
         """Segments that share time with [start, end); one alone where it covers all (two files may show one event)."""
-        own = self._segments.get((instrument, component), ())
-        held = [segment for segment in own if segment.end >= start and segment.start < end]
+        known = self._segments.get((instrument, component), ())
+        held = [segment for segment in known if segment.end >= start and segment.start < end]
         whole = [s for s in held if s.start <= start and s.end + 1e9 / s.sampling_rate >= end]
         return whole[:1] or held
 
@@ -122,8 +122,8 @@ class WindowReader:
         if not held or not margin:
             return []
         begin, end = min(segment.start for segment in held), max(segment.end for segment in held)
-        own = self._segments[instrument, component]
-        return [s for s in own if begin - margin <= s.end < begin or end < s.start <= end + margin]
+        known = self._segments[instrument, component]
+        return [s for s in known if begin - margin <= s.end < begin or end < s.start <= end + margin]
 
     def _traces(self, path: Path) -> list[RawTrace] | str:
         if path not in self._files:

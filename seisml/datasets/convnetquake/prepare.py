@@ -186,8 +186,8 @@ def _write(
 
 
 def _metadata(window: ClusterWindow, rate: float, reader: WindowReader, root: Path) -> dict[str, Any]:
-    own = window.instrument
-    path = reader.path(own, next(iter(window.channels.values())), window.start)
+    instrument = window.instrument
+    path = reader.path(instrument, next(iter(window.channels.values())), window.start)
     row: dict[str, Any] = {
         **(window.event.metadata() if window.event and window.label != NOISE else {}),
         "trace_category": window.label,
@@ -196,10 +196,10 @@ def _metadata(window: ClusterWindow, rate: float, reader: WindowReader, root: Pa
         "trace_start_time": str(UTCDateTime(ns=window.start)),
         "trace_sampling_rate_hz": rate,
         "trace_component_order": "".join(window.channels),
-        "trace_channels": ";".join(f"{own}"[:-1] + letter for letter in window.channels.values()),
-        "station_network_code": own.network,
-        "station_code": own.station,
-        "station_location_code": own.location,
+        "trace_channels": ";".join(instrument.channel_id(letter) for letter in window.channels.values()),
+        "station_network_code": instrument.network,
+        "station_code": instrument.station,
+        "station_location_code": instrument.location,
     }
     if window.place is not None:
         row |= {"station_latitude_deg": window.place.latitude, "station_longitude_deg": window.place.longitude}
@@ -214,13 +214,13 @@ def _metadata(window: ClusterWindow, rate: float, reader: WindowReader, root: Pa
 def _report(kept: list[ClusterWindow], skipped: list[tuple[str, str]]) -> str:
     rows = []
     for label in sorted({window.label for window in kept}, key=lambda name: (name != NOISE, len(name), name)):
-        own = [window for window in kept if window.label == label]
+        of_class = [window for window in kept if window.label == label]
         row = {
             "class": label,
-            "windows": len(own),
-            "events": None if label == NOISE else len({window.source_id for window in own}),
-            "stations": len({window.instrument.station for window in own}),
-            "by P picks": None if label == NOISE else sum(window.is_picked for window in own),
+            "windows": len(of_class),
+            "events": None if label == NOISE else len({window.source_id for window in of_class}),
+            "stations": len({window.instrument.station for window in of_class}),
+            "by P picks": None if label == NOISE else sum(window.is_picked for window in of_class),
         }
         rows.append(row)
     lines = [text_table(rows)]

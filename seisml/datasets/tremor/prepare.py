@@ -150,7 +150,7 @@ def plan(
                     label = int(table.tremor.get(event_id, True))
                     positives.append(TremorWindow(start, instrument, component, event_id, label))
                 elif any(s < start + length and start < e for s, e in held):
-                    name = f"{event_id} {instrument}"[:-1] + component
+                    name = f"{event_id} {instrument.channel_id(component)}"
                     skipped.append((name, "data cover only a part of the window"))
             for start, name in _quiet_windows(held, loud, length, random):
                 quiet.append(TremorWindow(start, instrument, component, name, 0))
@@ -240,7 +240,7 @@ def _fill(
 
 
 def _station(window: TremorWindow) -> str:
-    return f"{window.instrument}"[:-1] + window.component
+    return window.instrument.channel_id(window.component)
 
 
 def _report(kept: list[TremorWindow], skipped: list[tuple[str, str]]) -> str:

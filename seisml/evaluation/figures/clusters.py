@@ -25,10 +25,11 @@ def cluster_map(metadata: pd.DataFrame, noise_class: str = "noise") -> Figure:
     axes = figure.add_subplot()
     names = sorted(events["trace_category"].unique(), key=lambda name: (len(name), name))
     for number, name in enumerate(names):
-        own = events[events["trace_category"] == name]
+        of_class = events[events["trace_category"] == name]
         axes.scatter(
-            own["source_longitude_deg"], own["source_latitude_deg"], s=26, color=color(number), marker=marker(number),
-            alpha=0.8, linewidths=0, label=f"{name.replace('_', ' ')} ({len(own)} events)",
+            of_class["source_longitude_deg"], of_class["source_latitude_deg"], s=26,
+            color=color(number), marker=marker(number),
+            alpha=0.8, linewidths=0, label=f"{name.replace('_', ' ')} ({len(of_class)} events)",
         )  # fmt: skip
     if {"station_latitude_deg", "station_longitude_deg"} <= set(metadata):
         stations = metadata.dropna(subset=["station_latitude_deg"]).drop_duplicates("station_code")
