@@ -1,6 +1,6 @@
 """A method and a data set of the user's own: one Python file and one YAML file each, nothing else is touched.
 
-(An augmentation of one's own: tests/transforms/test_toy.py.)
+(An augmentation of one's own: tests/transforms/augmentations/test_toy.py.)
 """
 
 from __future__ import annotations

@@ -126,14 +126,8 @@ def finished(task: StationDay, settings: ScanSettings, out: Path) -> DayReport |
 def _scanner(settings: ScanSettings) -> Scanner:
     """The checkpoint's classifier; loaded once per process."""
     method = load_method(settings.checkpoint, settings.trust)
-    return Scanner(
-        method,
-        settings.grid,
-        settings.precision,
-        settings.events,
-        device=settings.device,
-        preprocessing=settings.preprocessing,
-    )
+    chosen = {"device": settings.device, "preprocessing": settings.preprocessing}
+    return Scanner(method, settings.grid, settings.precision, settings.events, **chosen)
 
 
 @lru_cache(maxsize=1)
