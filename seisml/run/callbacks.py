@@ -85,7 +85,7 @@ class FiniteLoss(Callback):
         names = record_ids(trainer.datamodule.ready_store.metadata)[np.unique(np.asarray(self.rows.cpu()))]
         some = ", ".join(str(name).strip("|") for name in names[:3]) + (", ..." if len(names) > 3 else "")
         raise UserError(
-            f"the loss is {float(loss):g} at step {trainer.global_step} (epoch {trainer.current_epoch}, batch of "
+            f"the loss is {loss.item():g} at step {trainer.global_step} (epoch {trainer.current_epoch}, batch of "
             f"{some}); lower exp_params.LR ({pl_module.LR}) or look at these records"
         )
 

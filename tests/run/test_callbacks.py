@@ -5,12 +5,13 @@ import pytorch_lightning as pl
 import torch
 
 from seisml.data.datamodule import StoreDataModule
+from seisml.errors import UserError
 from seisml.evaluation.collapse import collapse_monitors
 from seisml.methods.barlow_twins import BarlowTwins
 from seisml.methods.base import Method
 from seisml.methods.langet import StackedTraceClassifier
 from seisml.methods.supervised import Supervised
-from seisml.run.callbacks import CollapseMonitor, monitors, probe_rows
+from seisml.run.callbacks import CollapseMonitor, FiniteLoss, monitors, probe_rows
 from seisml.transforms.spectrogram import SpectrogramFrontEnd
 from tests.stores import SAMPLING_RATE, write_store
 
@@ -85,3 +86,15 @@ def test_probe_never_scores_on_what_it_was_fitted_on_nor_on_the_test_part(root):
     fit, score = probe_rows(data, seed=0)
     assert len(fit) and len(score) and not set(fit) & set(score)
     assert not (set(fit) | set(score)) & set(data.split.test)
+
+
+@pytest.mark.filterwarnings("error:Converting a tensor")
+def test_a_loss_that_is_not_finite_stops_the_run_and_warns_of_nothing_else(root):
+    data = StoreDataModule(root, batch_size=16)
+    method = build(Supervised, data, LR={"encoder": 1e30, "clf": 1e30}, **SMALL)
+    torch.set_warn_always(True)  # PyTorch says it once per process, and an earlier test may have heard it
+    try:
+        with pytest.raises(UserError, match="the loss is nan at step"):
+            logged(method, data, callbacks=[FiniteLoss()])
+    finally:
+        torch.set_warn_always(False)
