@@ -10,6 +10,7 @@ import pandas as pd
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.errors import UserError
+from seisml.waveforms.preprocessing import Preprocessing
 
 
 class UCRSet:
@@ -28,6 +29,7 @@ class UCRSet:
         n_traces: (N,) int, all 1.
         n_samples: (N,) int, the length of the longest series.
         sampling_rate: (N,) float, 1: the archive gives none.
+        preprocessing: Unknown: the archive does not say what was done to its series.
 
     Raises:
         UserError: The tables are missing, or a row of one is no series.
@@ -60,6 +62,7 @@ class UCRSet:
         count, _, length = self._waveform.shape
         self.n_traces, self.n_samples = np.ones(count, np.int64), np.full(count, length, np.int64)
         self.sampling_rate = np.ones(count)
+        self.preprocessing = Preprocessing(known=False)
 
     def __len__(self) -> int:
         return len(self.metadata)
