@@ -61,7 +61,19 @@ def stores(tmp_path_factory) -> dict[str, Path]:
         "tremor": folder / "tremor.h5",
         "lanl": folder / "lanl.h5",
         "mixture": write_network(folder / "network"),
+        "ucr": write_ucr(folder / "Tones"),
     }
+
+
+def write_ucr(folder: Path) -> Path:
+    """Two tables of tones, in the manner of the UCR archive."""
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for part, n in (("TRAIN", 300), ("TEST", 100)):
+        label = np.arange(n) % 2
+        series = np.sin(np.arange(64) * (0.3 + 0.4 * label[:, None])) + 0.1 * generator.standard_normal((n, 64))
+        np.savetxt(folder / f"{folder.name}_{part}.tsv", np.column_stack([label, series]), delimiter="\t", fmt="%.5f")
+    return folder
 
 
 @pytest.mark.parametrize(("experiment", "config"), entry_points())
@@ -69,7 +81,7 @@ def test_one_step_in_which_every_setting_is_read(
     experiment: str, config: str, stores: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = compose(config, [f"+experiment={experiment}"]).dataset["_target_"]
-    kind = next((name for name in ("tremor", "lanl", "mixture") if name in target), "store")
+    kind = next((name for name in ("tremor", "lanl", "mixture", "ucr") if name in target), "store")
     cfg = compose(
         config,
         [

@@ -97,7 +97,7 @@ def _events_of_csv(path: Path) -> EventTable:
         try:
             time = UTCDateTime(row.time)
         except Exception as error:  # ObsPy raises many kinds
-            raise UserError(f"{path}: line {number}: {row.time!r} is no time; write 2012-04-11T08:38:36") from error
+            raise UserError(f"{path}: line {number}: {row.time!r} is not a time; write 2012-04-11T08:38:36") from error
         magnitude = getattr(row, "magnitude", "")
         event = CatalogEvent(
             source_id=getattr(row, "id", "") or time.strftime("%Y%m%dT%H%M%S"),
