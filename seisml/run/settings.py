@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
 from seisml.errors import SettingError
@@ -14,6 +15,9 @@ GIVEN_TO_METHODS = ("facts", "front_end", "seed", "task")  # arguments of a meth
 
 
 OPTIONAL = frozenset(("floor", "augmentations", "needs"))  # may stand at the top level though no file has them
+
+
+Folder = Annotated[str, Field(min_length=1)]  # an empty name would be the root of the file system
 
 
 class LoadEncoder(TypedDict, total=False):
@@ -28,8 +32,8 @@ class Settings(TypedDict, total=False):
     """The top level; every other key of it is a section that names the class it builds."""
 
     seed: Seed
-    out: str
-    encoder_folder: str
+    out: Folder
+    encoder_folder: Folder
     figures: bool
     floor: float | Literal["auto"]
     augmentations: list[str | dict[str, Any]] | None

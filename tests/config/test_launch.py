@@ -171,6 +171,7 @@ def test_flat_yaml_takes_overrides_and_multirun(tmp_path: Path) -> None:
         ("trainer_params.devices=2", "trainer_params.gpus says where to run"),
         ("logger=false", "~logger"),
         ("out=" + "a" * 300, "cannot be made"),
+        ("out=''", "out: "),
         ("exp_params.LR=" + "[" * 5000 + "]" * 5000, "nested too deeply"),
         ("exp_params=5", "exp_params: 5 is not a section"),
         ("dataset=akness", "there is no configs/dataset/akness.yaml; did you mean 'aknes'?"),
