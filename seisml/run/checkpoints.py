@@ -102,6 +102,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         UserError: Where the file is missing, truncated or not a checkpoint of tensors.
     """
     path = Path(path)
+    if path.is_dir():
+        inside = sorted(str(file.relative_to(path)) for file in path.glob("**/*.ckpt"))[:5]
+        found = ", ".join(inside) or "it holds no .ckpt"
+        raise UserError(f"checkpoint {path} is a folder; name a file in it ({found})")
     if not path.is_file():
         beside = [file.name for file in path.parent.glob("*.ckpt")] if path.parent.is_dir() else []
         hint = nearest(path.name, beside) if beside else f"there is no checkpoint in {path.parent}"

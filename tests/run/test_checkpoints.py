@@ -30,6 +30,8 @@ def test_encoders_are_found_in_other_layouts():
 
 def test_missing_file_names_the_nearest(tmp_path):
     torch.save({}, tmp_path / "VNIbCReg-ep300.ckpt")
+    with pytest.raises(UserError, match="is a folder; name a file in it .VNIbCReg-ep300.ckpt"):
+        read_checkpoint(tmp_path)
     with pytest.raises(UserError, match="VNIbCReg-ep30.ckpt does not exist; did you mean 'VNIbCReg-ep300.ckpt'"):
         read_checkpoint(tmp_path / "VNIbCReg-ep30.ckpt")
 
