@@ -77,7 +77,7 @@ def build_trainer(
         "plugins": [AtomicCheckpointIO()],
         **device_arguments(gpus),
         **({"accelerator": accelerator} if accelerator else {}),
-        **others,
+        **_checked(others),
     }
     arguments["precision"] = _precision(precision, arguments["accelerator"])
     callbacks = [*callbacks, *([training_progress()] if arguments.get("enable_progress_bar", True) else [])]
@@ -94,6 +94,14 @@ def build_trainer(
         )
     except Exception as error:  # right types, but values that Lightning or its plugins do not know, in many classes
         raise UserError(f"trainer_params: {str(error).strip().splitlines()[0]}") from error
+
+
+def _checked(others: dict[str, Any]) -> dict[str, Any]:
+    """Refuse an interval of 0 between two looks at the dev part: Lightning divides by it once training runs."""
+    interval = others.get("val_check_interval")
+    if isinstance(interval, int | float) and interval <= 0:
+        raise UserError(f"trainer_params.val_check_interval: {interval} must be above 0, or null")
+    return others
 
 
 def _precision(asked: str | int | None, accelerator: str) -> str | int | None:

@@ -74,3 +74,11 @@ def test_values_that_lightning_refuses_are_one_line(tmp_path: Path, setting: dic
     with pytest.raises(UserError, match="^trainer_params: .+") as caught:
         build_trainer(tmp_path, False, [], gpus=[], **setting)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("interval", [0, 0.0, -1])
+def test_an_interval_of_zero_is_one_line(tmp_path: Path, interval: float) -> None:
+    """Lightning takes it, and divides by it in the first epoch."""
+    with pytest.raises(UserError, match="^trainer_params.val_check_interval: "):
+        build_trainer(tmp_path, False, [], gpus=[], val_check_interval=interval)
+    build_trainer(tmp_path, False, [], gpus=[], val_check_interval=0.5)
