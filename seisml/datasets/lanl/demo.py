@@ -31,13 +31,10 @@ from seisml.datasets.lanl.file import (
     TEST_SIGNAL,
     TIME,
     StretchFinder,
-    open_lanl,
 )
-from seisml.datasets.lanl.prepare import SEGMENT, describe
+from seisml.datasets.lanl.prepare import SEGMENT, show
 from seisml.datasets.lanl.synthesis import StickSlip, synthesize
 from seisml.errors import UserError
-from seisml.evaluation.figures import lanl as pictures
-from seisml.evaluation.figures.style import save
 from seisml.files import write_atomically
 from seisml.prepare.hdf5_file import PREPARED, is_current_file
 from seisml.store.folder import fingerprint
@@ -67,11 +64,7 @@ def run(arguments: Namespace) -> int:
     if not prepare_lanl_demo(out, arguments.n_cycles, arguments.scale, arguments.seed, arguments.overwrite):
         print(f"{arguments.out} is up to date (same options); nothing to do. --overwrite makes it again.")
         return 0
-    with open_lanl(out) as file:
-        print(describe(file))
-    if not arguments.no_figures:
-        for name, figure in pictures.overview(out).items():
-            print(f"figure  {save(figure, out.with_name(f'{out.stem}_{name}.png'))}")
+    show(out, not arguments.no_figures)
     print(f"Use it: dataset=lanl_demo dataset.root={arguments.out}")
     return 0
 

@@ -76,13 +76,17 @@ def run(arguments: Namespace) -> int:
         print(f"{arguments.out} is up to date (same files, same options); nothing to do. --overwrite rebuilds it.")
         return 0
     write_atomically(out, lambda part: _fill(part, (train, index, segments), arguments, made_from))
-    with open_lanl(out) as file:
-        print(describe(file))
-    if not arguments.no_figures:
-        for name, figure in pictures.overview(out).items():
-            print(f"figure  {save(figure, out.with_name(f'{out.stem}_{name}.png'))}")
+    show(out, not arguments.no_figures)
     print(f"{out.stat().st_size / 2**20:.0f} MiB in {arguments.out}")
     return 0
+
+
+def show(out: Path, figures: bool) -> None:
+    """Say what a finished file holds, and draw the overview beside it where it is asked for."""
+    with open_lanl(out) as file:
+        print(describe(file))
+    for name, figure in (pictures.overview(out) if figures else {}).items():
+        print(f"figure  {save(figure, out.with_name(f'{out.stem}_{name}.png'))}")
 
 
 def _fill(
