@@ -32,6 +32,7 @@ from seisml.run.effective import effective
 from seisml.run.folder import write_config
 from seisml.run.loggers import close_logger, log_figures, log_results, open_logger
 from seisml.run.messages import say_data, say_rates, say_results
+from seisml.run.predictions import PREDICTIONS_FILE, places_of, write_predictions
 from seisml.run.record import versions, write_metrics
 from seisml.run.results import RunResult, draw, gather_metrics, stored_paths
 from seisml.run.trainer import build_trainer
@@ -93,6 +94,9 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
         metrics = gather_metrics(method, data, predictions, history.values, pretrained)
         metrics |= {"seconds": seconds, "paths": stored_paths(folder, checkpoint=checkpoint, encoder=encoder)}
         write_metrics(folder, metrics)  # before anything is drawn: pictures may fail, numbers stay
+        if predictions is not None:
+            answers = method.task.table(predictions, data.facts)
+            write_predictions(folder / PREDICTIONS_FILE, places_of(predictions, data), answers)
         log_results(logger, metrics, trainer.global_step)
         drawn = cfg.get("figures", True)
         figures = draw(folder / "figures", predictions, history.frame(), method, data) if drawn else {}

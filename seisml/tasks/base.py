@@ -186,6 +186,10 @@ class Task(ABC):
         """Score predictions: plain values, with intervals."""
 
     @abstractmethod
+    def table(self, predictions: Predictions, facts: DataFacts) -> pd.DataFrame:
+        """Lay out what is predicted of each window beside what is true: columns of ``predictions.csv``, (N rows)."""
+
+    @abstractmethod
     def constant_output(self, label: Tensor, facts: DataFacts) -> Tensor | None:
         """The one output (n_outputs,) that scores best on training labels (N,) whatever the input; None without any."""
 

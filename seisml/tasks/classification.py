@@ -118,6 +118,14 @@ class Classification(Task):
             values |= detection_and_location(predicted, predictions.label, facts.classes, self.noise_class)
         return values
 
+    def table(self, predictions: Predictions, facts: DataFacts) -> pd.DataFrame:
+        """``true`` (empty where there is no label), ``predicted``, and the probability of each class."""
+        names = np.array([*facts.classes, ""], dtype=object)  # the label -1 takes the last
+        predicted = self.predicted(predictions.output, facts).numpy()
+        probability = predictions.output.exp().numpy()
+        columns = {f"probability_{name}": probability[:, k] for k, name in enumerate(facts.classes)}
+        return pd.DataFrame({"true": names[predictions.label.numpy()], "predicted": names[predicted], **columns})
+
     def constant_output(self, label: Tensor, facts: DataFacts) -> Tensor | None:
         """Logarithm of the classes' shares: its largest is the most common class."""
         count = torch.bincount(label[label != NO_CLASS], minlength=len(facts.classes)).float()

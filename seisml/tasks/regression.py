@@ -114,6 +114,12 @@ class Regression(Task):
         predicted = self.predicted(predictions.output, facts)
         return {**regression_metrics(predicted, predictions.label, predictions.event), "unit": quantity(facts).unit}
 
+    def table(self, predictions: Predictions, facts: DataFacts) -> pd.DataFrame:
+        """``true`` (empty where there is no label), ``predicted``, and their ``unit``."""
+        answers = {"true": predictions.label, "predicted": self.predicted(predictions.output, facts)}
+        columns = {name: values.float().numpy() for name, values in answers.items()}
+        return pd.DataFrame({**columns, "unit": quantity(facts).unit})
+
     def constant_output(self, label: Tensor, facts: DataFacts) -> Tensor | None:
         """The median, the best constant by absolute error."""
         known = label[label.isfinite()]

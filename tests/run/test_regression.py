@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 
 from seisml.commands.predict import predict
@@ -52,6 +53,9 @@ def test_it_beats_the_constant_predictor(store, tmp_path, capsys):
     assert set(result.figures) == {"loss_curves", "residuals"}
     assert "delay_s from 1" in said and "test/constant_mae" in said
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test/mae"] == metrics["test/mae"]
+    table = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    assert (table["true"] - table["predicted"]).abs().mean() == pytest.approx(metrics["test/mae"])
+    assert set(table["unit"]) == {"s"} and len(table) == metrics["test/n"]
     method = load_method(result.checkpoint)
     assert method.facts.quantity.unit == "s"
     with pytest.raises(UserError, match="best.ckpt gives a number.*continuous records want class probabilities"):

@@ -131,6 +131,21 @@ def test_fine_tuning_learns_and_its_checkpoint_predicts_alone(pretrained, store,
     assert log_probability.argmax(-1).tolist() == [1] * 4
 
 
+def test_predictions_are_written_as_they_were_scored(store, tmp_path):
+    """Cells that a spreadsheet would compute are text; the file gives the metrics again."""
+    formula = write_store(tmp_path / "store", classes=("=1+1", "b"))
+    metrics = finetune(formula, tmp_path / "run", "figures=false", "trainer_params.max_epochs=2")
+    table = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    assert list(table) == [
+        "record", "file", "event", "start_s", "true", "predicted", "probability_=1+1", "probability_b"
+    ]  # fmt: skip
+    assert len(table) == 8 and set(table["true"]) == {"'=1+1", "b"} and set(table["start_s"]) == {0.0}
+    assert (table["true"] == table["predicted"]).mean() == metrics["test/acc"]
+    assert table.filter(like="probability_").sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+    split = pd.read_csv(tmp_path / "run" / "split.csv").query("part == 'test'")
+    assert table["record"].tolist() == split["trace_name"].tolist() and set(table["event"]) == set(split["source_id"])
+
+
 def test_the_same_seed_gives_the_same_run(store, tmp_path):
     runs = [finetune(store, tmp_path / name, "figures=false", "trainer_params.max_epochs=2") for name in ("a", "b")]
     first, second = (
