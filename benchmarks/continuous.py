@@ -24,7 +24,7 @@ from obspy import Stream, Trace, UTCDateTime
 from seisml.inference.scan import CERTAIN, Scanner
 from seisml.inference.window_grid import WindowGrid
 from seisml.methods.convnetquake import ConvNetQuake
-from seisml.precision import device_name
+from seisml.run.precision import device_name
 from seisml.tasks.facts import DataFacts
 from seisml.transforms.waveform import WaveformFrontEnd
 from seisml.waveforms.continuous import DayReader, GridOptions

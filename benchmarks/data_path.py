@@ -25,7 +25,7 @@ import torch.nn.functional as F
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.store.writer import StoreWriter
-from seisml.text_table import text_table
+from seisml.terminal.text_table import text_table
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.spectrogram import SpectrogramFrontEnd

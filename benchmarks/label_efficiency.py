@@ -21,7 +21,7 @@ from seisml.evaluation import figures
 from seisml.run.record import METRICS_FILE
 from seisml.run.results import RunResult
 from seisml.run.train import train
-from seisml.text_table import text_table
+from seisml.terminal.text_table import text_table
 
 METHODS = {  # name: is the encoder frozen, is it the pretrained one
     "linear, pretrained": (True, True),

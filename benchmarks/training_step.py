@@ -14,9 +14,9 @@ import time
 import torch
 
 from seisml.methods.vnibcreg import VNIbCReg
-from seisml.precision import device_name
+from seisml.run.precision import device_name
 from seisml.tasks.facts import DataFacts
-from seisml.text_table import text_table
+from seisml.terminal.text_table import text_table
 from seisml.transforms.spectrogram import SpectrogramFrontEnd
 
 FACTS = DataFacts(("a", "b"), 1000.0, 16000)

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from seisml.config.sources import config_dir
-from seisml.text_table import text_table
+from seisml.terminal.text_table import text_table
 
 EXAMPLE = "seisml datasets"
 

@@ -38,7 +38,7 @@ def demonstrate(out: Path, seed: int = 0, overrides: tuple[str, ...] = ()) -> di
     from seisml.run.record import write_metrics
     from seisml.run.results import RunResult
     from seisml.run.train import train
-    from seisml.text_table import text_table
+    from seisml.terminal.text_table import text_table
 
     started = time.perf_counter()
     folder = _new_folder(out)

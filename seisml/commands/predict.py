@@ -25,9 +25,9 @@ from seisml.inference.scan import PRECISIONS, Scanner
 from seisml.inference.station_day import DayReport, ScanSettings, finished
 from seisml.inference.window_grid import WindowGrid
 from seisml.methods.classifier import Classifier
-from seisml.precision import choose_precision
-from seisml.progress import Progress
 from seisml.run.build import load_method
+from seisml.run.precision import choose_precision
+from seisml.terminal.progress import Progress
 from seisml.waveforms.preprocessing import TRENDS, Preprocessing, WrongStep
 from seisml.waveforms.read import Bounds
 from seisml.waveforms.streams import StationDay, index_streams, station_days

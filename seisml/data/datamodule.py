@@ -21,7 +21,6 @@ from seisml.data.splits import Grouping, Procedure, Split, make_split
 from seisml.data.windows import Windows, window_samples
 from seisml.errors import UserError, nearest
 from seisml.files import write_frame
-from seisml.ranges import Count, Seed, Whole
 from seisml.store.folder import recover_interrupted
 from seisml.store.identity import event_ids
 from seisml.store.store import Store
@@ -29,6 +28,7 @@ from seisml.tasks.base import LabelSettings, Task
 from seisml.tasks.classification import Classification
 from seisml.tasks.facts import DataFacts
 from seisml.tasks.unlabelled import Unlabelled
+from seisml.values.ranges import Count, Seed, Whole
 from seisml.waveforms.preprocessing import Preprocessing
 
 

@@ -14,9 +14,9 @@ from seisml.data.sampling import BLOCK, EpochSampler, Key
 from seisml.data.splits import Split, join_splits
 from seisml.data.windows import Windows
 from seisml.errors import UserError
-from seisml.ranges import Rate
 from seisml.store.folder import recover_interrupted
 from seisml.store.store import Store
+from seisml.values.ranges import Rate
 
 
 class MixtureSampler(EpochSampler):

@@ -22,7 +22,7 @@ from seisml.detection.tables import (
 )
 from seisml.files import write_atomically, write_table
 from seisml.inference.station_day import DayReport
-from seisml.text_table import text_table
+from seisml.terminal.text_table import text_table
 from seisml.waveforms.index import Instrument, WaveformIndex
 from seisml.waveforms.streams import StationDay
 from seisml.waveforms.times import DAY_NS

@@ -10,7 +10,7 @@ from seisml.detection.detections import Detection, DetectionRule, Detector
 from seisml.detection.onsets import refine_onsets
 from seisml.inference.probabilities import read_probabilities
 from seisml.inference.station_day import DayReport, ScanSettings, day_files
-from seisml.progress import Progress
+from seisml.terminal.progress import Progress
 from seisml.waveforms.index import Instrument
 from seisml.waveforms.streams import StationDay
 

@@ -15,7 +15,7 @@ from seisml.evaluation.figures.style import save
 from seisml.files import write_text
 from seisml.inference.probabilities import read_probabilities
 from seisml.inference.station_day import DayReport, ScanSettings, day_files
-from seisml.progress import follow
+from seisml.terminal.progress import follow
 from seisml.waveforms.index import Instrument
 from seisml.waveforms.streams import StationDay
 from seisml.waveforms.times import DAY_NS

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seisml.progress import follow
+from seisml.terminal.progress import follow
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule

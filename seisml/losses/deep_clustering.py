@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seisml.losses.precision import in_float32
+from seisml.losses.autocast import in_float32
 
 
 @in_float32

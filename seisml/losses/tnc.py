@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from seisml.losses.autocast import in_float32
 from seisml.losses.checks import check_embeddings
-from seisml.losses.precision import in_float32
 
 
 @in_float32

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from seisml.losses.autocast import in_float32
 from seisml.losses.checks import check_embeddings
-from seisml.losses.precision import in_float32
 
 
 @in_float32

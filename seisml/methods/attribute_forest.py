@@ -13,7 +13,7 @@ from seisml.data.sampling import Batch
 from seisml.methods.classifier import Classifier, ensemble
 from seisml.networks.attributes import AttributesEncoder
 from seisml.networks.forest import Forest
-from seisml.ranges import Count, Period
+from seisml.values.ranges import Count, Period
 
 
 class AttributeForest(Classifier):

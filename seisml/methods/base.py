@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
-from seisml.ranges import Count, Period, Rate, Rates, Weight
 from seisml.tasks.base import Task
 from seisml.tasks.facts import DataFacts
 from seisml.tasks.unlabelled import Unlabelled
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.views import View
+from seisml.values.ranges import Count, Period, Rate, Rates, Weight
 
 
 class Method(pl.LightningModule):

@@ -13,8 +13,8 @@ from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.losses.cross_entropy import weighted_cross_entropy
 from seisml.methods.predictor import Predictor
-from seisml.ranges import Share
 from seisml.tasks.classification import Classification
+from seisml.values.ranges import Share
 
 
 class Classifier(Predictor):

@@ -7,8 +7,8 @@ from typing import Any
 
 from seisml.methods.waveform_classifier import WaveformClassifier
 from seisml.networks.convnetquake import scale_by_fan_in
-from seisml.ranges import Weight
 from seisml.tasks.classification import Classification
+from seisml.values.ranges import Weight
 
 
 class ConvNetQuake(WaveformClassifier):

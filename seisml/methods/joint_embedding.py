@@ -12,7 +12,7 @@ from seisml.errors import UserError
 from seisml.methods.base import Method
 from seisml.networks.build import build_encoder
 from seisml.networks.projector import Projector
-from seisml.ranges import Count, Period
+from seisml.values.ranges import Count, Period
 
 
 class JointEmbedding(Method):

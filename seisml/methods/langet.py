@@ -11,8 +11,8 @@ from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.methods.classifier import Classifier
 from seisml.networks.backbone_with_clf import build_backbone_with_clf
-from seisml.ranges import Rate, Weight
 from seisml.transforms.stacking import stack_traces
+from seisml.values.ranges import Rate, Weight
 
 
 class StackedTraceClassifier(Classifier):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seisml.data.sampling import Batch
 from seisml.methods.base import Method
 from seisml.networks.build import build_encoder
-from seisml.ranges import Rate, Rates
+from seisml.values.ranges import Rate, Rates
 
 
 class FeatureMemory:

@@ -15,7 +15,7 @@ from seisml.errors import UserError, nearest
 from seisml.evaluation.embedding import embed_rows
 from seisml.losses.deep_clustering import deep_clustering_loss, whitened_kmeans_loss
 from seisml.methods.waveform_classifier import WaveformClassifier
-from seisml.ranges import Rate, Rates
+from seisml.values.ranges import Rate, Rates
 
 ClusteringLoss = Literal["deep_clustering", "whitened_kmeans"]
 LOSSES = {"deep_clustering": deep_clustering_loss, "whitened_kmeans": whitened_kmeans_loss}

@@ -14,8 +14,8 @@ from seisml.data.sampling import Batch
 from seisml.losses.squared_weights import squared_weights
 from seisml.methods.supervised import Supervised
 from seisml.networks.build import find_encoder
-from seisml.ranges import Rate, Rates, Weight
 from seisml.tasks.facts import DataFacts
+from seisml.values.ranges import Rate, Rates, Weight
 
 
 class WaveformClassifier(Supervised):

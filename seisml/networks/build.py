@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from seisml.classes import find_class
 from seisml.errors import UserError, nearest
 from seisml.networks.alexnet import AlexNetEncoder
 from seisml.networks.convnet import ConvNetEncoder
@@ -21,6 +20,7 @@ from seisml.networks.resnet import (
     ResNet152Encoder,
     SmallResNetEncoder,
 )
+from seisml.values.classes import find_class
 
 ENCODERS: dict[str, type[Encoder]] = {
     cls.__name__: cls

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seisml.errors import UserError
-from seisml.losses.precision import in_float32
+from seisml.losses.autocast import in_float32
 
 
 class IterNorm(nn.Module):

@@ -25,9 +25,9 @@ from seisml.prepare.folder import (
     store_options,
 )
 from seisml.prepare.pick_windows import WindowOptions
-from seisml.progress import Progress
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.writer import StoreWriter
+from seisml.terminal.progress import Progress
 from seisml.waveforms.listing import walk
 from seisml.waveforms.preprocessing import Preprocessing
 

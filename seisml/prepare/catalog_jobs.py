@@ -14,7 +14,7 @@ from seisml.catalogs.events import CatalogEvent
 from seisml.catalogs.stations import StationPlace, StationTable
 from seisml.prepare.catalog_records import Job, Outcome, RecordOptions, read_job, try_file
 from seisml.prepare.pick_windows import WindowOptions
-from seisml.progress import follow
+from seisml.terminal.progress import follow
 from seisml.waveforms.index import WaveformIndex, build_index, drop_repeated
 from seisml.waveforms.isolated import read_all_segments, time_limit
 from seisml.waveforms.pool import Failed, Worker, in_order

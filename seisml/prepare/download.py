@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pooch.hashes import hash_matches
 
 from seisml.errors import UserError
-from seisml.progress import Progress, follow
+from seisml.terminal.progress import Progress, follow
 
 ATTEMPTS = 5  # in a row without a byte
 _TIMEOUT = (15, 60)  # seconds to connect, and between two packets

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from seisml.prepare.report import PrepareReport
-from seisml.progress import follow
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.writer import StoreWriter
+from seisml.terminal.progress import follow
 from seisml.waveforms.isolated import time_limit
 from seisml.waveforms.pool import Failed, Worker, in_order
 from seisml.waveforms.preprocessing import Preprocessing

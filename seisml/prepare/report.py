@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from seisml.text_table import text_table
+from seisml.terminal.text_table import text_table
 from seisml.waveforms.record import Record
 
 MAX_LINES = 200

@@ -15,7 +15,6 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import nn
 
-from seisml.classes import find_class, only_trusted
 from seisml.errors import UserError
 from seisml.methods.base import Method
 from seisml.networks.build import build_encoder
@@ -31,8 +30,9 @@ from seisml.run.checkpoints import (
 )
 from seisml.run.effective import ENCODER_KEYS
 from seisml.run.settings import method_arguments
-from seisml.stored import check_plain, read_stored
 from seisml.tasks.facts import DataFacts
+from seisml.values.classes import find_class, only_trusted
+from seisml.values.stored import check_plain, read_stored
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule

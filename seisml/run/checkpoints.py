@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from seisml.errors import UserError, nearest
 from seisml.files import write_atomically
-from seisml.stored import read_stored
+from seisml.values.stored import read_stored
 
 if TYPE_CHECKING:
     from seisml.methods.base import Method

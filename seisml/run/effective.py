@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seisml.run.messages import say_overruled
-from seisml.stored import check_plain
+from seisml.values.stored import check_plain
 
 ENCODER_KEYS = ("backbone_type", "backbone_params", "in_channels")
 

@@ -11,7 +11,7 @@ import numpy as np
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seisml.store.identity import event_ids, overlap
-from seisml.text_table import text_table
+from seisml.terminal.text_table import text_table
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule

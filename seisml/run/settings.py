@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
 from seisml.errors import SettingError
-from seisml.ranges import Seed
+from seisml.values.ranges import Seed
 
 GIVEN_TO_METHODS = ("facts", "front_end", "seed", "task")  # arguments of a method that the run gives, not its section
 

@@ -12,11 +12,11 @@ from pydantic import Field
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from seisml.errors import UserError
-from seisml.precision import choose_precision
-from seisml.ranges import Count
 from seisml.run.checkpoints import AtomicCheckpointIO
 from seisml.run.folder import rank
+from seisml.run.precision import choose_precision
 from seisml.run.training_progress import training_progress
+from seisml.values.ranges import Count
 
 Gpus = int | list[int] | Literal["auto"] | None
 Endless = Literal[-1]

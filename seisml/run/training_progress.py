@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar, TQDMProgressBar
 
-from seisml.progress import Lines, on_terminal
+from seisml.terminal.progress import Lines, on_terminal
 
 
 def training_progress() -> ProgressBar:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from seisml.errors import UserError
-from seisml.stored import read_stored
+from seisml.values.stored import read_stored
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from seisml.classes import find_class
 from seisml.errors import UserError
 from seisml.transforms import augmentations
 from seisml.transforms.augmentations.base import Augmentation, ViewAugmentation, WaveformAugmentation
 from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.views import View
+from seisml.values.classes import find_class
 
 
 def _known() -> dict[str, type[Augmentation]]:

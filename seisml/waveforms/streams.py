@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seisml.errors import UserError
 from seisml.files import safe_name
-from seisml.progress import follow
+from seisml.terminal.progress import follow
 from seisml.waveforms.components import choose_sensor
 from seisml.waveforms.index import Instrument, Segment, WaveformIndex, build_index, place_segments
 from seisml.waveforms.isolated import read_all_segments

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from seisml import progress
 from seisml.config.compose import compose
 from seisml.run.train import train
+from seisml.terminal import progress
 from tests.stores import write_store
 
 SMALL = (

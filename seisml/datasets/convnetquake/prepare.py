@@ -26,11 +26,11 @@ from seisml.prepare.folder import (
     preprocessing_options,
     store_options,
 )
-from seisml.progress import follow
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
-from seisml.text_table import text_table
+from seisml.terminal.progress import follow
+from seisml.terminal.text_table import text_table
 from seisml.waveforms.index import WaveformIndex
 from seisml.waveforms.listing import walk
 from seisml.waveforms.preprocessing import Preprocessing

@@ -12,8 +12,8 @@ import numpy as np
 from seisml.data.datamodule import StoreDataModule
 from seisml.datasets.demo.events import CHANNELS, CLASSES, N_SAMPLES, SAMPLING_RATE, synthesize
 from seisml.errors import UserError
-from seisml.progress import follow
 from seisml.store.store import UNLABELED, StoreWriter, is_current
+from seisml.terminal.progress import follow
 from seisml.waveforms.preprocessing import Preprocessing
 
 EXAMPLE = "seisml prepare demo --out data/demo"

@@ -13,8 +13,8 @@ from seisml.datasets.lanl.demo import prepare_lanl_demo
 from seisml.datasets.lanl.file import LanlFile
 from seisml.datasets.lanl.prepare import SEGMENT
 from seisml.errors import UserError
-from seisml.ranges import Whole
 from seisml.tasks.facts import Quantity
+from seisml.values.ranges import Whole
 
 LONGEST = 16.11  # s: upper end of the range of times to failure, that of the published bins
 BLOCK = 2.0  # s of the experiment: errors of windows that lie closer resemble each other

@@ -31,8 +31,8 @@ from seisml.evaluation.figures import lanl as pictures
 from seisml.evaluation.figures.style import save
 from seisml.files import write_atomically
 from seisml.prepare.hdf5_file import PREPARED, is_current_file
-from seisml.progress import Progress
 from seisml.store.folder import fingerprint
+from seisml.terminal.progress import Progress
 
 EXAMPLE = "seisml prepare lanl LANL-Earthquake-Prediction --out data/lanl.h5"
 CHUNK = 2**20  # samples that lie together in the file

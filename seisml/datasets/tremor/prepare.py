@@ -23,8 +23,8 @@ from seisml.files import write_atomically
 from seisml.prepare.catalog_jobs import index_waveforms
 from seisml.prepare.folder import add_preprocessing_arguments, bounds_options, preprocessing_options
 from seisml.prepare.hdf5_file import PREPARED, is_current_file
-from seisml.progress import follow
 from seisml.store.folder import fingerprint
+from seisml.terminal.progress import follow
 from seisml.waveforms.index import Instrument, WaveformIndex
 from seisml.waveforms.intervals import side_by_side, spans, without
 from seisml.waveforms.listing import walk

@@ -2,8 +2,8 @@
 
 import pytest
 
-from seisml import precision
-from seisml.precision import choose_precision
+from seisml.run import precision
+from seisml.run.precision import choose_precision
 
 EPYC = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_bf16 avx512_vnni\nbogomips : 1\n"
 XEON = "flags : avx512_bf16 amx_bf16 amx_tile\n"

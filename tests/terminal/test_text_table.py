@@ -1,6 +1,6 @@
 """Tables of text."""
 
-from seisml.text_table import text_table
+from seisml.terminal.text_table import text_table
 
 
 def test_numbers_stand_right_and_text_left():

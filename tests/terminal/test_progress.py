@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from seisml import progress
+from seisml.terminal import progress
 
 SLOW = """
 import time
-from seisml.progress import follow
+from seisml.terminal.progress import follow
 for _ in follow(range(30), "reading", "file"):
     time.sleep(0.01)
 """

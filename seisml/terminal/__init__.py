@@ -1,0 +1,1 @@
+"""What long tasks and results look like on a terminal and in log files."""
