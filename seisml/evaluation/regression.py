@@ -22,8 +22,9 @@ def regression_metrics(predicted: Tensor, true: Tensor, event: np.ndarray) -> di
         event: (N,) names of the events; records of one event are not independent, so the interval resamples events.
 
     Returns:
-        ``n``, ``mae`` (mean absolute error), ``mae_interval`` (95 %), ``rmse``, ``bias`` (mean of predicted - true) and
-        ``r2`` (share of the variance explained; None where the true values are all equal). Errors in the values' unit.
+        ``n``, ``mae`` (mean absolute error), ``mae_interval`` (95 %), ``rmse``, ``bias`` (mean of predicted - true),
+        ``r2`` (share of the variance explained) and ``spread`` (standard deviation of the predictions in units of that
+        of the true values), both None where the true values are all equal. Errors in the values' unit.
 
     Raises:
         UserError: Nothing is labelled, or predictions are not finite.
@@ -50,6 +51,7 @@ def regression_metrics(predicted: Tensor, true: Tensor, event: np.ndarray) -> di
         "rmse": float(np.sqrt((error**2).mean())),
         "bias": float(error.mean()),
         "r2": 1 - float((error**2).sum()) / spread if spread > 0 else None,
+        "spread": float(x.std() / y.std()) if spread > 0 else None,
     }
 
 

@@ -85,6 +85,12 @@ def say_unlearned(stuck: Mapping[str, tuple[float, float]]) -> None:
         )
 
 
+def say_remarks(remarks: Sequence[str]) -> None:
+    """Warn of what the test part shows."""
+    for remark in remarks:
+        say(f"Warning: {remark}")
+
+
 def say_results(
     folder: Path, metrics: Mapping[str, Any], headline: Sequence[str], checkpoint: Path, encoder: Path | None
 ) -> None:

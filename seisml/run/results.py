@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from seisml.evaluation import figures
-from seisml.run.messages import parts_of, say_unlearned, seen_report
+from seisml.run.messages import parts_of, say_remarks, say_unlearned, seen_report
 from seisml.run.record import METRICS_FILE, versions
 from seisml.store.identity import event_ids
 
@@ -88,6 +88,7 @@ def gather_metrics(
         scores = method.task.compare(predictions, known, data.facts)
         metrics["test/predicted_by"] = predictions.made_by
         metrics |= {f"test/{name}": value for name, value in scores.items()}
+        say_remarks(method.task.remarks(scores, data.facts))
     events = event_ids(data.ready_store.metadata)
     return metrics | {
         "classes": list(data.facts.classes),

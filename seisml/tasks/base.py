@@ -7,6 +7,7 @@ everything that depends on the kind of label asks the task. Nobody looks at whic
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -209,6 +210,10 @@ class Task(ABC):
             scores = self.metrics(blind, facts)
             metrics |= {f"constant_{name}": scores[name] for name in self.compared}
         return metrics
+
+    def remarks(self, scores: Mapping[str, Any], facts: DataFacts) -> list[str]:
+        """What :meth:`compare` shows that nobody should overlook, a line each."""
+        return []
 
     @abstractmethod
     def figures(self, predictions: Predictions, method: Method, data: StoreDataModule) -> dict[str, Figure]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 UNITS = ("s", "ms", "km", "m", "deg", "hz", "db", "sample", "mpa", "pa")  # what a column's name may end in
 MOST_STRATA, GROUPS_PER_STRATUM = 5, 10
+COLLAPSED = 0.1  # of the true values' standard deviation: the best predictions that spread so little explain 1 %
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Regression(Task):
     monitor: ClassVar[Monitor | None] = Monitor("dev/loss", "min")
     headline: ClassVar[tuple[str, ...]] = ("test/mae", "test/constant_mae", "test/r2", "dev/mae", "train/mae")
     compared: ClassVar[tuple[str, ...]] = ("mae", "rmse")
+    cure: ClassVar[str] = "learn it in bins (model_params=binned_regression)"  # for predictions that have collapsed
 
     # -- data ------------------------------------------------------------------------------------------------------
     def read(self, metadata: pd.DataFrame, settings: LabelSettings, place: str) -> Labels:
@@ -125,6 +128,17 @@ class Regression(Task):
         known = label[label.isfinite()]
         return self.loss_target(known.median(), facts)[None] if len(known) else None
 
+    def remarks(self, scores: Mapping[str, Any], facts: DataFacts) -> list[str]:
+        """Predictions that have collapsed to one number."""
+        if scores["spread"] is None or scores["spread"] >= COLLAPSED:
+            return []
+        of = quantity(facts)
+        return [
+            f"the predictions have collapsed to one number: they spread {100 * scores['spread']:.2g} % as much as the "
+            f"true values do (mean {of.mean:.4g}, median {of.median:.4g} {of.unit} in training); "
+            f"{self.cure}, or try another exp_params.LR or more epochs"
+        ]
+
     def figures(self, predictions: Predictions, method: Method, data: StoreDataModule) -> dict[str, Figure]:
         """Predicted against true values, and their differences; along the records where they are cut into windows."""
         of = quantity(data.facts)
@@ -149,6 +163,7 @@ class BinnedRegression(Regression):
     n_bins: int = 16
 
     gives: ClassVar[str] = "a number, in bins"
+    cure: ClassVar[str] = "look at the data and their labels"
 
     def n_outputs(self, facts: DataFacts) -> int:
         """One for each bin."""

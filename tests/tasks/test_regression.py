@@ -6,10 +6,12 @@ import pytest
 import torch
 from sklearn.metrics import r2_score
 
+from seisml.config.compose import compose
 from seisml.data.datamodule import StoreDataModule
 from seisml.errors import UserError
 from seisml.evaluation.regression import regression_metrics
 from seisml.methods.regression import BinnedRegressor, Regressor
+from seisml.run.train import train
 from seisml.store.writer import StoreWriter
 from seisml.tasks.base import LabelSettings, Predictions
 from seisml.tasks.facts import DataFacts, Quantity
@@ -104,6 +106,7 @@ def test_metrics_are_those_of_scikit_learn_and_the_constant_is_the_median():
     assert scores["mae"] == pytest.approx(2.5 / 4) and scores["bias"] == pytest.approx(-1.5 / 4)
     assert scores["r2"] == pytest.approx(r2_score(label, answers)) and scores["unit"] == "s"
     assert scores["constant_mae"] == pytest.approx(np.abs(label - 2.0).mean())
+    assert scores["spread"] == pytest.approx(answers.std() / label.std())
     assert scores["mae_interval"][0] <= scores["mae"] <= scores["mae_interval"][1]
 
 
@@ -153,3 +156,31 @@ def test_bins_answer_with_centres_and_expectation():
 def test_unknown_losses_are_refused(loss):
     with pytest.raises(UserError, match="exp_params.loss: 'cubed' is unknown"):
         regressor(loss=loss)
+
+
+@pytest.mark.parametrize(("front_end", "collapses"), [("waveform", True), ("standardized", False)])
+def test_predictions_that_collapse_to_one_number_are_remarked(tmp_path, capsys, front_end, collapses):
+    """The number is the amplitude of a tone: a front end that divides by it leaves nothing to learn but the mean."""
+    generator, time = np.random.default_rng(0), np.arange(200) / SAMPLING_RATE
+    with StoreWriter(tmp_path / "store", {"test": True}, None) as writer:
+        for event in range(80):
+            amplitude = generator.uniform(1, 9)
+            tone = amplitude * (np.sin(2 * np.pi * 10 * time) + 1e-2 * generator.standard_normal((1, 200)))
+            row = {"source_id": f"event{event:02d}", "trace_sampling_rate_hz": SAMPLING_RATE, "size_m": amplitude}
+            writer.add(tone.astype(np.float32), row)
+    changes = [
+        "dataset=store", f"dataset.root={tmp_path / 'store'}", "dataset.label_column=size_m", "dataset.batch_size=16",
+        "model_params=regression", "load_encoder.backbone_type=DilatedConvNetEncoder", "exp_params.LR=1e-2",
+        "+model_params.backbone_params={channels: 8, n_layers: 1, stem_stride: 4}", f"front_end={front_end}",
+        "exp_params.model_save_ep_period=-1", "trainer_params.max_epochs=15", "trainer_params.gpus=[]",
+        "trainer_params.enable_progress_bar=false", "figures=false",
+    ]  # fmt: skip
+    metrics = train(compose("configs/finetune.yaml", changes), tmp_path / "run").metrics
+    said = [line for line in capsys.readouterr().out.splitlines() if "collapsed" in line]
+    assert (metrics["test/spread"] < 0.1) is collapses and (metrics["test/r2"] < 0.1) is collapses
+    if collapses:
+        (line,) = said
+        assert line.startswith("Warning: the predictions have collapsed to one number: they spread ")
+        assert "model_params=binned_regression" in line
+    else:
+        assert not said
