@@ -1,14 +1,18 @@
 """``seisml prepare lanl_demo``: a synthetic experiment of the LANL kind, small enough for a laptop.
 
-How 150,000 samples 4 to 6 s before failure compare with the contest's segments ``seg_00030f`` and ``seg_0012b5``:
+How 150,000 samples 4 to 6 s before failure compare with the contest's segments ``seg_00030f`` and ``seg_0012b5``
+(a test measures it; the median of the 17 cycles here, in brackets their range):
 
-- quantiles 0.2, 0.5, 0.8 and 0.95 of the rolling standard deviation over 50 samples: 2.6, 3.0, 3.8 and 7.2 in the
-  median of the 17 cycles; 2.7, 3.2, 4.3 and 8.2-9.7 in the segments;
-- standard deviation: 4.9 in the median, 4.1-23 over the cycles; 4.9 and 5.9;
-- kurtosis: 150 in the median, 23-1600; 32 and 59. The largest emissions are larger than the real ones.
+- quantiles 0.2, 0.5, 0.8 and 0.95 of the rolling standard deviation over 50 samples: 2.7, 3.1, 4.1 and 9.3; 2.7, 3.2,
+  4.3 and 8.2-9.7 in the segments;
+- standard deviation: 5.8 (4.4-8.5); 4.9 and 5.9;
+- kurtosis: 50 (16-159); 32 and 59;
+- quantiles 0.99 and 0.999 of the absolute deviation from the median: 21 and 52 counts; 18-23 and 37-58;
+- shares of the power below 100, from 100 to 200, 200 to 300, 300 to 500 and above 500 kHz: 0.09, 0.20, 0.43, 0.12 and
+  0.17; 0.09-0.10, 0.24-0.25, 0.40-0.46, 0.08-0.09 and 0.12-0.17.
 
-It also differs in the spectrum between the resonances, which is white, and in that all cycles ripen alike, as no real
-ones need to: errors on this record say nothing about those on the contest's.
+It differs in that emissions come one by one and not in swarms, that their spectrum is the same for all of a cycle, and
+that all cycles ripen alike, as no real ones need to: errors on this record say nothing about those on the contest's.
 """
 
 from __future__ import annotations
@@ -44,7 +48,7 @@ COMMAND = "lanl_demo"
 OUT = Path("data/lanl_demo.h5")
 N_CYCLES = 17  # stretches, as in the contest's record
 LARGEST_SCALE = 5000  # a failure is known by a jump of more than a millisecond
-_RECIPE = 1  # raise it when the same options would give another record
+_RECIPE = 2  # raise it when the same options would give another record
 
 
 def add_arguments(parser: ArgumentParser) -> None:
