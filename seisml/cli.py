@@ -1,4 +1,4 @@
-"""The ``seisml`` command: ``seisml prepare ...``, ``seisml predict``, ``seisml datasets``, ``seisml demo``.
+"""The ``seisml`` command: ``seisml prepare ...``, ``seisml predict``, ``seisml export``, ``seisml datasets``...
 
 A subcommand is a row of :data:`COMMANDS` or :data:`PREPARE`. Its module defines ``add_arguments(parser)``,
 ``run(arguments) -> int`` and ``EXAMPLE``, and is imported only where the command line names it.
@@ -28,6 +28,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "predict": Command("seisml.commands.predict", "find events in continuous records with a trained classifier"),
+    "export": Command("seisml.commands.export", "write a trained model as a folder that can be handed on"),
     "datasets": Command("seisml.commands.datasets", "list the data sets that training knows by name"),
     "demo": Command(
         "seisml.commands.demo", "pretrain, evaluate linearly and fine-tune on embedded data, in minutes on a laptop"

@@ -61,6 +61,36 @@ def write_text(path: str | Path, text: str) -> Path:
     return write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """A folder to fill, which takes its place when the block ends: it is there whole or not at all.
+
+    Args:
+        path: The folder; nothing may be there yet but an empty one.
+
+    Yields:
+        The folder to write into.
+
+    Raises:
+        UserError: Something is there, or the disk is full or refuses otherwise.
+    """
+    path = Path(os.path.abspath(path))
+    if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
+        raise UserError(f"{path}: is there already; choose another --out, or remove it")
+    part = partial_path(path)
+    with naming_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_partials(path)
+        try:
+            part.mkdir()
+            yield part
+            for file in part.iterdir():
+                sync(file)
+            os.rename(part, path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
 def partial_path(path: Path) -> Path:
     """Where a writer of this process builds a file or folder before it takes its place."""
     return path.with_name(f"{_prefix(path)}{socket.gethostname()}-{os.getpid()}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from seisml.inference.station_day import DayReport, ScanSettings, finished
 from seisml.inference.window_grid import WindowGrid
 from seisml.methods.classifier import Classifier
 from seisml.run.build import load_method
+from seisml.run.bundle import model_hash
 from seisml.run.precision import choose_precision
 from seisml.terminal.progress import Progress
 from seisml.waveforms.preprocessing import TRENDS, Preprocessing, WrongStep
@@ -76,7 +76,7 @@ def predict(
     detections are merged anew from all of them, over midnight too.
 
     Args:
-        checkpoint: A run's checkpoint.
+        checkpoint: A run's checkpoint or a bundle.
         streams: Waveform files, folders, SDS archives.
         out: Output folder: ``detections.csv``, ``report.csv``, ``days/`` and ``figures/``.
         options: See there.
@@ -171,9 +171,8 @@ def _settings(method: Any, checkpoint: str | Path, options: PredictOptions, rule
             "raise it or use --precision float32"
         )
     grid = WindowGrid.every(options.step, facts.sampling_rate, facts.n_samples)
-    digest = hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest()
     settings = ScanSettings(
-        str(Path(checkpoint).resolve()), digest, grid, precision,
+        str(Path(checkpoint).resolve()), model_hash(checkpoint), grid, precision,
         rule.events if precision != "float32" else (), options.device, steps, options.missing, options.trust,
         options.largest_record,
     )  # fmt: skip
@@ -217,7 +216,7 @@ def _preprocessing(method: Any, checkpoint: str | Path, options: PredictOptions)
 # -- command line ------------------------------------------------------------------------------------------------------
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a run's checkpoints/best.ckpt or last.ckpt")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a run's checkpoints/best.ckpt, or a bundle's folder")
     parser.add_argument("streams", metavar="STREAM", nargs="+", help="miniSEED or SAC files, folders, an SDS archive")
     parser.add_argument("--out", required=True, help="output folder; finished station-days in it are not done again")
     parser.add_argument("--step", type=float, default=1.0, help="seconds between windows (default: 1)")

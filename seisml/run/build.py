@@ -18,13 +18,13 @@ from torch import nn
 from seisml.errors import UserError
 from seisml.methods.base import Method
 from seisml.networks.build import build_encoder
+from seisml.run.bundle import read_model
 from seisml.run.checkpoints import (
     NetworkSettings,
     check_weights,
     encoder_state,
     fits,
     load_weights,
-    read_checkpoint,
     read_record,
     split_classifier,
 )
@@ -58,7 +58,7 @@ def read_pretrained(cfg: DictConfig) -> dict[str, Any] | None:
     path = OmegaConf.select(cfg, "load_encoder.ckpt_fname")
     if path is None or str(path).lower() == "none":
         return None
-    values = read_checkpoint(path)
+    values = read_model(path)
     state = encoder_state(values, path)
     record = read_record(values, path)
     trust = OmegaConf.select(cfg, "load_encoder.trust") or ()
@@ -166,13 +166,13 @@ def load_pretrained(method: Method, pretrained: dict[str, Any]) -> None:
 
 
 def load_method(path: str | Path, trust: Sequence[str] = ()) -> Method:
-    """Load a trained model from a run's checkpoint; everything it needs is in there.
+    """Load a trained model from a run's checkpoint or a bundle; everything it needs is in there.
 
     The network is first built without memory and compared with the weights, so that a file can ask for no more than it
     holds. Its settings may name classes of seisml, and of the packages that the caller trusts.
 
     Args:
-        path: ``checkpoints/last.ckpt`` or ``best.ckpt`` of a run's folder.
+        path: ``checkpoints/last.ckpt`` or ``best.ckpt`` of a run's folder, or the folder that ``seisml export`` wrote.
         trust: Packages (``my_package``) whose classes the checkpoint may name.
 
     Returns:
@@ -182,7 +182,7 @@ def load_method(path: str | Path, trust: Sequence[str] = ()) -> Method:
     Raises:
         UserError: Where the file is missing, damaged, not a run's checkpoint, or asks for what is not trusted.
     """
-    values = read_checkpoint(path)
+    values = read_model(path)
     if "seisml" not in values or "state_dict" not in values:
         raise UserError(
             f"checkpoint {path} is not that of a whole run (it has {', '.join(map(str, list(values)[:4]))}); "

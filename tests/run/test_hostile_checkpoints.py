@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import sys
 import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from seisml.cli import main
@@ -65,6 +68,18 @@ def changed(values, path, **settings):
     return path
 
 
+def as_bundle(checkpoint, folder):
+    """The same as a bundle, without what writing one checks."""
+    values = torch.load(checkpoint, weights_only=True)
+    weights = safetensors.torch.save({name: x.contiguous() for name, x in values["state_dict"].items()})
+    folder.mkdir()
+    (folder / "weights.safetensors").write_bytes(weights)
+    digest = hashlib.sha256(weights).hexdigest()
+    about = {"format": "seisml model 1", "weights_sha256": digest, **values["seisml"]}
+    (folder / "model.json").write_text(json.dumps(about))
+    return folder
+
+
 ATTACKS = {
     "a function in the augmentations": {"config__augmentations": [{"os.system": {"command": "touch ran"}}]},
     "a class in the augmentations": {"config__augmentations": [{"subprocess.Popen": {"args": ["touch", "ran"]}}]},
@@ -92,9 +107,10 @@ def test_nothing_that_a_checkpoint_says_is_run(honest, package, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     make_stream(make_record(30, {})).write("a.mseed", format="MSEED")
     path = changed(honest, tmp_path / "evil.ckpt", **attack)
-    assert main(["predict", str(path), "a.mseed", "--out", "out"]) == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if line]
-    assert len(lines) == 1 and "evil.ckpt" in lines[0], lines
+    for evil in (path, as_bundle(path, tmp_path / "evil.ckpt.bundle")):
+        assert main(["predict", str(evil), "a.mseed", "--out", "out"]) == 2
+        lines = [line for line in capsys.readouterr().err.splitlines() if line]
+        assert len(lines) == 1 and "evil.ckpt" in lines[0], lines
     assert not (tmp_path / "ran").exists() and "tremor_lab" not in sys.modules
     assert {file.name for file in package.iterdir()} == {"__init__.py"}
 
