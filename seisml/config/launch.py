@@ -43,7 +43,8 @@ def main(default: str, train: Train | None = None) -> None:
 
     Args:
         default: Config of the entry point: it runs where no option names another, and flat files are laid over it.
-        train: Called with the composed and checked config and the folder of each job; :func:`seisml.run.train.train`.
+        train: Called with the composed and checked config and the folder of each job; by default a run, or one for
+            each fold (:mod:`seisml.run.folds`).
     """
     code = run(default, train, sys.argv[1:])
     if code:
@@ -148,7 +149,7 @@ def _precheck(
             folder = Path(OmegaConf.select(cfg, key))
         except OmegaConfBaseException as error:
             raise UserError(describe(error)) from error
-        refuse_used(folder, many)
+        refuse_used(folder, many, parts=OmegaConf.select(cfg, "evaluation.folds") is not None)
         folders[folder] = None
     for folder in folders:
         make_folder(folder)
@@ -176,9 +177,9 @@ def _jobs(overrides: Sequence[str]) -> Iterator[tuple[list[str], bool]]:
 
 def _training() -> Train:
     with interrupts_wait():
-        from seisml.run.train import train  # only now: it takes seconds, which a misspelt key need not wait for
+        from seisml.run.folds import train_or_cross_validate  # only now: it takes seconds; a misspelt key need not wait
 
-    return train
+    return train_or_cross_validate
 
 
 def _take_option(arguments: list[str], default: str) -> tuple[str, list[str]]:

@@ -13,6 +13,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from seisml.data.dataset import StoreDataset
+from seisml.data.folds import read_split
+from seisml.data.grouping import GroupDraw
 from seisml.data.loaders import make_loader
 from seisml.data.pairs import SecondViews, jitter_samples, partners_across_events
 from seisml.data.sampling import EpochSampler
@@ -45,6 +47,8 @@ class StoreDataModule(pl.LightningDataModule):
             ``fixed_test`` (one test part per seed, from which label fractions never take), ``column`` (the store's
             own ``split`` column) or ``published``; see :func:`seisml.data.splits.make_split`.
         split_by: What stays together: ``record``, ``event``, ``station`` or ``time``.
+        split_file: A run's ``split.csv``: these very parts, whatever the ratios and the procedure say. In pretraining
+            records that it does not name train too, but for those of its dev and test events.
         batch_size: Events per batch.
         num_workers: Worker processes that read batches.
         return_single_spectrogram_train: Train on one randomly drawn trace per event; all its traces where false.
@@ -85,6 +89,7 @@ class StoreDataModule(pl.LightningDataModule):
         train_test_split_rand_seed: Seed = 0,
         split_procedure: Procedure = "stratified",
         split_by: Grouping = "record",
+        split_file: str | None = None,
         batch_size: Count = 64,
         num_workers: Whole = 0,
         return_single_spectrogram_train: bool = True,
@@ -121,6 +126,7 @@ class StoreDataModule(pl.LightningDataModule):
             unlabeled=unlabeled,
         )
         self.split_procedure, self.split_by, self.is_ssl = split_procedure, split_by, is_ssl
+        self.split_file, self.split_seed = split_file, train_test_split_rand_seed
         self.drop_last = is_ssl if drop_last is None else drop_last
         self.batch_size, self.num_workers = batch_size, num_workers
         self.single_train, self.single_test = return_single_spectrogram_train, return_single_spectrogram_test
@@ -145,9 +151,7 @@ class StoreDataModule(pl.LightningDataModule):
         store = self.open_store()
         metadata = store.metadata
         classes = tuple(self.classes) if self.classes else None
-        settings = LabelSettings(
-            self.label_column, self.unlabeled, classes, self.zero_weight_classes, self.label_unit
-        )
+        settings = LabelSettings(self.label_column, self.unlabeled, classes, self.zero_weight_classes, self.label_unit)
         labels = self.task.read(metadata, settings, str(store.root))
         self.labels, self._known = labels.values, labels.known
         check_traces(store, self.in_channels)
@@ -161,7 +165,8 @@ class StoreDataModule(pl.LightningDataModule):
         # of stations and stretches of time there are too few to have one of each kind in every part
         grouped = self.split_by in ("record", "event")
         groups = event_ids(metadata) if grouped else np.zeros(len(metadata), np.int64)
-        self.split = self.draw_split(store, self.task.strata(labels, groups, self.unlabeled))
+        self.strata = self.task.strata(labels, groups, self.unlabeled)
+        self.split = self.draw_split(store, self.strata)
         self.split.check_events(metadata)
         of_labels = self.task.facts(labels, self.labelled(self.split.train), settings)
         self.facts = DataFacts(sampling_rate=sampling_rate, n_samples=n_samples, **of_labels)
@@ -179,7 +184,14 @@ class StoreDataModule(pl.LightningDataModule):
 
     def draw_split(self, store: Store, strata: np.ndarray) -> Split:
         """Split the rows of an opened store; strata (N,) are what the parts share alike."""
+        if self.split_file is not None:
+            return read_split(self.split_file, store.metadata, self.is_ssl, self.split_by)
         return self.make_split(store.metadata, strata)
+
+    def group_draw(self) -> GroupDraw:
+        """What draws whole events (records with ``split_by=record``), stratified, with the split's seed."""
+        unit: Literal["record", "event"] = "record" if self.split_by == "record" else "event"
+        return GroupDraw(self.ready_store.metadata, self.strata, self.split_seed, unit)
 
     def how_to_make(self) -> str:
         """Say how the store is made; for the error where it is missing."""

@@ -11,7 +11,8 @@ import pandas as pd
 from seisml.errors import UserError
 from seisml.store.identity import event_ids, record_ids, start_times, text_column
 
-TEST, DEV, TRAIN, STATION_EVENTS = range(4)  # streams of random numbers, so that one draw never moves another
+# streams of random numbers, so that one draw never moves another
+TEST, DEV, TRAIN, STATION_EVENTS, FOLDS, STATION_FOLDS = range(6)
 
 
 class GroupDraw:
@@ -56,6 +57,32 @@ class GroupDraw:
         if missing := set(self.labels[rows]) - set(self.labels[rows[~taken]]):
             raise UserError(f"class {min(missing)!r} occurs only in the last part in time: use dataset.split_by=event")
         return rows[taken], rows[~taken]
+
+    def folds(self, rows: np.ndarray, n_folds: int, by_station: bool = False) -> np.ndarray:
+        """Deal whole groups out to folds, those of each stratum evenly.
+
+        Args:
+            rows: (N,).
+            n_folds: Number of folds.
+            by_station: Deal stations, not events.
+
+        Returns:
+            Fold of each row, (N,) int64.
+
+        Raises:
+            UserError: There are fewer groups than folds.
+        """
+        groups = text_column(self.metadata, "station_code")[rows] if by_station else self.names[rows]
+        names, inverse, strata = self._strata(rows, groups)
+        unit = "station" if by_station else self.unit
+        if len(names) < n_folds:
+            raise UserError(f"evaluation.folds: {n_folds} folds of {len(names)} {unit}s; give {len(names)} or fewer")
+        shuffled = self._generator(STATION_FOLDS if by_station else FOLDS).permutation(len(names))
+        # dealt one after the other, stratum by stratum: neighbours in a stratum never share a fold
+        dealt = sorted(shuffled.tolist(), key=lambda group: strata[group])
+        fold = np.empty(len(names), np.int64)
+        fold[dealt] = np.arange(len(names)) % n_folds
+        return fold[inverse]
 
     def _take(
         self, rows: np.ndarray, groups: np.ndarray, ratio: float, stream: int, unit: str, strict: bool = True

@@ -26,7 +26,7 @@ only, the others go unused. ``time`` tests on the last events and tunes on those
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -151,8 +151,8 @@ def make_split(
         elif procedure == "column":
             free = _column_parts(metadata, free)["train"]
         held = np.concatenate([parts["dev"], parts["test"]])
-        parts["train"] = np.concatenate([parts["train"], _apart(metadata, free, held, by)])
-    return _hashed(parts, metadata)
+        parts["train"] = np.concatenate([parts["train"], apart(metadata, free, held, by)])
+    return with_hash(parts, metadata)
 
 
 def join_splits(splits: Sequence[Split], first: np.ndarray, metadata: pd.DataFrame) -> Split:
@@ -172,11 +172,15 @@ def join_splits(splits: Sequence[Split], first: np.ndarray, metadata: pd.DataFra
     events = event_ids(metadata)
     dev = dev[~np.isin(events[dev], events[test])]
     train = train[~np.isin(events[train], np.concatenate([events[dev], events[test]]))]
-    return _hashed({"train": train, "dev": dev, "test": test}, metadata)
+    return with_hash({"train": train, "dev": dev, "test": test}, metadata)
 
 
-def _hashed(parts: dict[str, np.ndarray], metadata: pd.DataFrame) -> Split:
-    """The split of rows by part, in order, with the hash of who is in which."""
+def with_hash(parts: Mapping[str, np.ndarray], metadata: pd.DataFrame) -> Split:
+    """The split of rows by part, in order, with the hash of who is in which.
+
+    Raises:
+        UserError: Nothing is left to train on.
+    """
     parts = {part: np.sort(rows).astype(np.int64) for part, rows in parts.items()}
     if not len(parts["train"]):
         raise UserError("the split leaves no record to train on: give train rows in 'split', or another split_by")
@@ -214,9 +218,7 @@ def _stratified_parts(
 ) -> dict[str, np.ndarray]:
     """Reproduce scikit-learn's membership on rows sorted by (class, file name), labels encoded alphabetically."""
     train_ratio, test_ratio, dev_ratio = ratios
-    files = [
-        path.replace("\\", "/").rsplit("/", 1)[-1] for path in text_column(metadata, "trace_source_file")[rows]
-    ]
+    files = [path.replace("\\", "/").rsplit("/", 1)[-1] for path in text_column(metadata, "trace_source_file")[rows]]
     order = pd.DataFrame({"label": labels[rows], "file": files, "record": record_ids(metadata)[rows]})
     rows = rows[order.sort_values(["label", "file", "record"], kind="stable").index]
     train, test = _train_test(rows, labels, train_ratio, test_ratio, seed)
@@ -254,8 +256,8 @@ def _column_parts(metadata: pd.DataFrame, rows: np.ndarray) -> dict[str, np.ndar
     return {part: rows[split == part] for part in PARTS}
 
 
-def _apart(metadata: pd.DataFrame, free: np.ndarray, held: np.ndarray, by: Grouping) -> np.ndarray:
-    """Leave out unlabelled rows that share an event, a station or a stretch of time with held-out ones."""
+def apart(metadata: pd.DataFrame, free: np.ndarray, held: np.ndarray, by: Grouping) -> np.ndarray:
+    """Leave out rows that share an event, a station or a stretch of time with held-out ones."""
     if by == "record" or not len(held) or not len(free):
         return free
     events = event_ids(metadata)

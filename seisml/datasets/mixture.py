@@ -87,6 +87,8 @@ class MixtureDataModule(StoreDataModule):
     def __init__(self, stores: Sequence[str], weights: Sequence[Rate] | None = None, **kwargs: Any) -> None:
         if "root" in kwargs:
             raise UserError("dataset.root: a mixture has several folders; name them in dataset.stores=[STORE,STORE]")
+        if kwargs.get("split_file") is not None:
+            raise UserError("dataset.split_file: the file is that of one store, a mixture has several; leave it out")
         if not stores:
             raise UserError("dataset.stores: there is none; name the folders of prepared stores")
         if len(set(stores)) < len(stores):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seisml.run.messages import say_overruled
+from seisml.run.settings import flat
 from seisml.values.stored import check_plain
 
 ENCODER_KEYS = ("backbone_type", "backbone_params", "in_channels")
@@ -45,24 +45,12 @@ def effective(cfg: DictConfig, pretrained: dict[str, Any] | None) -> DictConfig:
 def _overruled(asked: DictConfig, runs: DictConfig) -> list[str]:
     """Name the settings of the network that were asked for and do not run: ``front_end.nperseg 64 (not 32)``."""
     sections = [name for name in ("front_end", "model_params", "exp_params") if name in asked]
-    before, after = ({name: _flat(cfg[name]) for name in sections} for cfg in (asked, runs))
+    before, after = (
+        {name: flat(OmegaConf.to_container(cfg[name], resolve=True)) for name in sections} for cfg in (asked, runs)
+    )
     return [
         f"{name}.{key} {after[name].get(key, 'left out')} (not {value})"
         for name, settings in before.items()
         for key, value in settings.items()
         if value is not None and after[name].get(key) != value
     ]
-
-
-def _flat(section: DictConfig) -> dict[str, Any]:
-    """Values of a section by dotted key."""
-    flat: dict[str, Any] = {}
-    waiting = [("", OmegaConf.to_container(section, resolve=True))]
-    while waiting:
-        prefix, values = waiting.pop()
-        for key, value in values.items():
-            if isinstance(value, Mapping):
-                waiting.append((f"{prefix}{key}.", value))
-            else:
-                flat[f"{prefix}{key}"] = value
-    return dict(sorted(flat.items()))

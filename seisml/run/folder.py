@@ -12,8 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from seisml.errors import UserError, shown
 from seisml.files import naming_disk_errors, write_text
+from seisml.run.settings import differences
 
-RUN_FILES = ("config.yaml", "metrics.json")  # what tells a run's folder from any other
+METRICS = "metrics.json"
+RUN_FILES = ("config.yaml", METRICS)  # what tells a run's folder from any other
 
 
 def run_folder(cfg: DictConfig) -> Path:
@@ -28,10 +30,16 @@ def run_folder(cfg: DictConfig) -> Path:
 def claim_folder(folder: Path, cfg: DictConfig) -> None:
     """Take a folder for a run by writing its resolved ``config.yaml``; of several processes of one run, the first does.
 
+    A cross-validation takes the folder of one that was interrupted, if it had the same configuration.
+
     Raises:
         UserError: Where the folder holds a run already.
     """
     if rank() > 0:
+        return
+    if OmegaConf.select(cfg, "evaluation.folds") is not None and (folder / "config.yaml").is_file():
+        refuse_used(folder, parts=True)
+        refuse_other(folder, cfg)
         return
     refuse_used(folder)
     try:
@@ -50,15 +58,34 @@ def write_config(cfg: DictConfig, folder: Path) -> None:
     write_text(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
 
 
-def refuse_used(folder: Path, many: bool = False) -> None:
-    """Refuse to start in a folder that holds a run or cannot be made."""
+def refuse_other(folder: Path, cfg: DictConfig) -> None:
+    """Refuse to go on in a folder that was begun with another configuration.
+
+    Raises:
+        UserError: Names what differs.
+    """
+    there = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"), resolve=True)
+    if other := differences(there, OmegaConf.to_container(cfg, resolve=True)):
+        some = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
+        raise UserError(f"{shown(folder)} was begun with other settings: {some}; set another hydra.run.dir")
+
+
+def refuse_used(folder: Path, many: bool = False, parts: bool = False) -> None:
+    """Refuse to start in a folder that holds a run or cannot be made.
+
+    Args:
+        folder: The folder.
+        many: Whether it is that of a multirun.
+        parts: Whether the run has parts (folds), so that what an interrupted one has left is gone on with.
+    """
     try:
         parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     except OSError as error:  # a name that is too long
         raise UserError(f"{shown(folder)} cannot be made: {error.strerror or error}; set out=FOLDER") from error
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise UserError(f"{shown(folder)} cannot be made: {parent} is no folder to write in; set out=FOLDER")
-    for name in (*RUN_FILES, "multirun.yaml") if many else RUN_FILES:
+    names = (METRICS,) if parts else RUN_FILES
+    for name in (*names, "multirun.yaml") if many else names:
         if rank() == 0 and (folder / name).exists():
             raise UserError(f"{shown(folder)} holds a run already ({name}); name another folder: hydra.run.dir=...")
 

@@ -14,7 +14,8 @@ from seisml.values.ranges import Seed
 GIVEN_TO_METHODS = ("facts", "front_end", "seed", "task")  # arguments of a method that the run gives, not its section
 
 
-OPTIONAL = frozenset(("floor", "augmentations", "needs"))  # may stand at the top level though no file has them
+# may stand at the top level though no file has them
+OPTIONAL = frozenset(("floor", "augmentations", "needs", "evaluation"))
 
 
 Folder = Annotated[str, Field(min_length=1)]  # an empty name would be the root of the file system
@@ -26,6 +27,12 @@ class LoadEncoder(TypedDict, total=False):
     ckpt_fname: str | None
     backbone_type: str
     trust: list[str]
+
+
+class Evaluation(TypedDict, total=False):
+    """The section ``evaluation``: how the method is tested."""
+
+    folds: Annotated[int, Field(ge=2)] | None
 
 
 class Settings(TypedDict, total=False):
@@ -40,6 +47,7 @@ class Settings(TypedDict, total=False):
     backbone_with_clf_type: str
     needs: dict[str, str]
     load_encoder: LoadEncoder
+    evaluation: Evaluation
 
 
 def method_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,3 +71,24 @@ def method_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
     if "augmentations" in values:
         arguments["augmentations"] = values["augmentations"] or []
     return arguments
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of nested mappings by dotted key, in order of the keys."""
+    found: dict[str, Any] = {}
+    waiting = [("", values)]
+    while waiting:
+        prefix, some = waiting.pop()
+        for key, value in some.items():
+            if isinstance(value, Mapping):
+                waiting.append((f"{prefix}{key}.", value))
+            else:
+                found[f"{prefix}{key}"] = value
+    return dict(sorted(found.items()))
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Name the settings that differ: ``trainer_params.max_steps 500 (not 300)``; what is missing counts as null."""
+    old, new = flat(before), flat(after)
+    keys = sorted(old.keys() | new.keys())
+    return [f"{key} {new.get(key)} (not {old.get(key)})" for key in keys if old.get(key) != new.get(key)]
