@@ -16,6 +16,7 @@ from seisml.data.dataset import StoreDataset
 from seisml.data.folds import read_split
 from seisml.data.grouping import GroupDraw
 from seisml.data.loaders import make_loader
+from seisml.data.onsets import Onsets
 from seisml.data.pairs import SecondViews, jitter_samples, partners_across_events
 from seisml.data.sampling import EpochSampler
 from seisml.data.shapes import check_traces, one_length, one_sampling_rate
@@ -30,7 +31,7 @@ from seisml.tasks.base import LabelSettings, Task
 from seisml.tasks.classification import Classification
 from seisml.tasks.facts import DataFacts
 from seisml.tasks.unlabelled import Unlabelled
-from seisml.values.ranges import Count, Seed, Whole
+from seisml.values.ranges import Count, Seed, Share, Whole
 from seisml.waveforms.preprocessing import Preprocessing
 
 
@@ -61,8 +62,11 @@ class StoreDataModule(pl.LightningDataModule):
         window_length: Cut records into windows of so many seconds; null takes each record as one window.
         window_overlap: Share of a window that the next one repeats, in [0, 1).
         random_starts: Move each training window at random within its share of the record, anew in every epoch.
+        onset_share: Share of the training windows that are moved, anew in every epoch, to the largest jump of power
+            around them, which then lies 5 to 60 % into the window; see :mod:`seisml.data.onsets`.
         views_from: Pretraining reads the second view of a sample from the same ``record``, or from another one of the
             same ``event`` (``source_id``) at the same time (``trace_start_time``) where one covers the window.
+        pair_share: Share of the samples whose second view is to come from another record, with ``views_from=event``.
         view_jitter: The second view begins up to so many seconds before or after the first one's time.
         recorded_noise: Class whose training records give the noise that the augmentation RecordedNoise mixes in; with
             one, each batch carries as much noise as waveforms. Null: none.
@@ -101,7 +105,9 @@ class StoreDataModule(pl.LightningDataModule):
         window_length: float | None = None,
         window_overlap: float = 0.0,
         random_starts: bool = False,
+        onset_share: Share = 0.0,
         views_from: Literal["record", "event"] = "record",
+        pair_share: Share = 1.0,
         view_jitter: float = 0.0,
         recorded_noise: str | None = None,
         dead_traces: Literal["skip", "keep"] = "skip",
@@ -132,7 +138,8 @@ class StoreDataModule(pl.LightningDataModule):
         self.single_train, self.single_test = return_single_spectrogram_train, return_single_spectrogram_test
         self.in_channels, self.n_samples = in_channels, n_samples
         self.window_length, self.window_overlap, self.random_starts = window_length, window_overlap, random_starts
-        self.views_from, self.view_jitter = views_from, view_jitter
+        self.onset_share = onset_share
+        self.views_from, self.pair_share, self.view_jitter = views_from, pair_share, view_jitter
         self.recorded_noise, self.dead_traces = recorded_noise, dead_traces
         self.label_column, self.label_unit, self.unlabeled = label_column, label_unit, unlabeled
         self.classes, self.zero_weight_classes = classes, tuple(zero_weight_classes)
@@ -225,6 +232,7 @@ class StoreDataModule(pl.LightningDataModule):
         drop_last = self.drop_last and n >= self.batch_size
         dataset = self.dataset(n_draws)
         dataset.noise = self._noise()
+        dataset.onsets = self._onsets()
         if self.is_ssl:
             dataset.second_views = self._second_views()
         return make_loader(dataset, sampler, self.batch_size, self.num_workers, drop_last)
@@ -327,13 +335,25 @@ class StoreDataModule(pl.LightningDataModule):
             rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
         return EpochSampler(windows, self.seed, shuffle, rank, world_size, random_starts)
 
+    def _onsets(self) -> Onsets | None:
+        """What moves training windows to onsets, where that is asked for."""
+        if not self.onset_share:
+            return None
+        if self.window_length is None:
+            raise UserError(
+                f"dataset.onset_share={self.onset_share:g} moves windows, and whole records stay where they are; cut "
+                "them into windows with dataset.window_length, or set dataset.onset_share=0"
+            )
+        windows = self.windows(self.split.train)
+        return Onsets(self.ready_store, windows, self.facts.n_samples, self.onset_share, self.seed)
+
     def _second_views(self) -> SecondViews | None:
         """Where second views are read, where not from the first one's window."""
         rate, length = self.facts.sampling_rate, self.facts.n_samples
         jitter = jitter_samples(self.view_jitter, rate)
         if self.views_from == "event":
             partners = partners_across_events(self.ready_store, self.split.train, rate, length)
-            return SecondViews(length, self.seed, partners, jitter)
+            return SecondViews(length, self.seed, partners, jitter, self.pair_share)
         return SecondViews(length, self.seed, None, jitter) if jitter else None
 
     def _noise(self) -> Windows | None:

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from seisml.data.dead_traces import live_units
+from seisml.data.onsets import Onsets
 from seisml.data.pairs import SecondViews, drawn_places
 from seisml.data.sampling import Batch, Key
 from seisml.data.windows import Windows
@@ -34,6 +35,7 @@ class StoreDataset(Dataset[Batch]):
     Attributes:
         noise: Windows of noise; where there are some, each batch carries a drawn one beside every view.
         second_views: Where the second of two drawn views is read; None reads both from the window of the key.
+        onsets: Moves windows to onsets, before anything else is drawn for them; None leaves them where the keys say.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class StoreDataset(Dataset[Batch]):
         self.dead_traces = dead_traces
         self.noise: Windows | None = None
         self.second_views: SecondViews | None = None
+        self.onsets: Onsets | None = None
         self._remarked = False
 
     def __len__(self) -> int:
@@ -68,7 +71,8 @@ class StoreDataset(Dataset[Batch]):
 
         Returns:
             ``waveform`` (B, K, T) float32, ``trace`` (B, K) int64, the number of each trace in its record, ``label``,
-            and the keys, ``index`` (the row), ``start`` and ``epoch``, (B,) int64; where all traces are handed out,
+            and the keys, ``index`` (the row), ``start`` (where the window is read) and ``epoch``, (B,) int64; where all
+            traces are handed out,
             ``trace_mask`` (B, K), false on padding and dead traces; with :attr:`noise`, ``noise`` (B, K, T); with
             :attr:`second_views`, ``view_index`` and ``view_start`` (B, 2), where each view was read.
 
@@ -76,6 +80,8 @@ class StoreDataset(Dataset[Batch]):
             UserError: Where a waveform holds a sample that is not a number.
         """
         epoch, rows, starts = (np.array(column, dtype=np.int64) for column in zip(*keys, strict=True))
+        if self.onsets is not None:
+            starts = self.onsets.place(epoch, rows, starts)
         batch = {"index": torch.from_numpy(rows), "start": torch.from_numpy(starts), "epoch": torch.from_numpy(epoch)}
         batch["label"] = torch.from_numpy(self.target(rows, starts))
         if self.n_draws is None:

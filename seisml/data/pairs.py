@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from seisml.data.sampling import Batch
+from seisml.data.slices import search_slices
 from seisml.errors import UserError
 from seisml.store.identity import event_ids, times_in_microseconds
 from seisml.store.store import Store
@@ -46,31 +47,36 @@ class Partners:
         self.place = np.full(len(store), -1, np.int64)  # of a row in `row`
         self.place[self.row] = np.arange(len(self.row))
 
-    def covering(self, row: int, start: int, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-        """Find the other records of an event that hold a whole window of one of them.
+    def covering(
+        self, rows: np.ndarray, starts: np.ndarray, n_samples: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Find the other records of an event that hold a whole window of one of them, for many windows at once.
 
         Args:
-            row: The record.
-            start: First sample of the window in it.
-            n_samples: Samples of the window.
+            rows: The record of each window, (B,).
+            starts: First sample of the window in it, (B,).
+            n_samples: Samples of the window, (B,).
 
         Returns:
-            Rows, and the sample of each that lies nearest in time to the window's first, (n,) both.
+            Of each record found, (n,) each: the number of the window that it holds, in ascending order; its row; and
+            its sample that lies nearest in time to the window's first.
         """
-        place = int(self.place[row])
-        if place < 0:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
+        place = self.place[rows]
+        paired = np.flatnonzero(place >= 0)
+        place, starts, n_samples = place[paired], starts[paired], n_samples[paired]
         event = self.event[place]
-        low, high = self.bounds[event : event + 2]
         sample = 1e6 / self.sampling_rate  # us
-        window = self.time[place] + start * sample
+        window = self.time[place] + starts * sample
         earliest = window - (self.longest[event] - n_samples + 1) * sample
-        times = self.time[low:high]  # sorted: of an event with very many records few are looked at
-        low, high = low + np.searchsorted(times, [earliest, window + sample])
-        starts = start + np.rint((self.time[place] - self.time[low:high]) / sample).astype(np.int64)
-        rows = self.row[low:high]
-        fits = (starts >= 0) & (starts + n_samples <= self.n_samples[rows]) & (rows != row)
-        return rows[fits], starts[fits]
+        low, high = self.bounds[event], self.bounds[event + 1]
+        # sorted by time: of an event with very many records few are looked at
+        low = search_slices(self.time, low, high, earliest)
+        high = search_slices(self.time, low, high, window + sample)
+        owner = np.repeat(np.arange(len(paired)), high - low)
+        other = np.arange(len(owner)) + np.repeat(low - np.cumsum(high - low) + (high - low), high - low)
+        begin = starts[owner] + np.rint((self.time[place[owner]] - self.time[other]) / sample).astype(np.int64)
+        fits = (begin >= 0) & (begin + n_samples[owner] <= self.n_samples[self.row[other]]) & (other != place[owner])
+        return paired[owner[fits]], self.row[other[fits]], begin[fits]
 
     def any_overlap(self, n_samples: int) -> bool:
         """Tell whether some event has two records that share a window of so many samples."""
@@ -91,10 +97,14 @@ class SecondViews:
         seed: Seed of what is drawn.
         partners: Records that can take the second view; None reads it from the first one's record.
         jitter: The second view begins up to so many samples before or after the first one's time, in its record.
+        share: Share of the samples whose second view another record takes, where one can.
     """
 
-    def __init__(self, n_samples: int, seed: int, partners: Partners | None = None, jitter: int = 0) -> None:
+    def __init__(
+        self, n_samples: int, seed: int, partners: Partners | None = None, jitter: int = 0, share: float = 1.0
+    ) -> None:
         self.n_samples, self.seed, self.partners, self.jitter = n_samples, seed, partners, jitter
+        self.share = share
 
     def places(self, batch: Batch, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Choose the record and the first sample of each second view.
@@ -108,18 +118,24 @@ class SecondViews:
             window, at the same time; the first view's where there is none. Then the jitter.
         """
         rows, starts = batch["index"].numpy().copy(), batch["start"].numpy().copy()
-        drawn = uniform(self.seed, batch["epoch"], batch["index"], "second view", 2, batch["start"]).double().numpy()
-        for b in range(len(rows) if self.partners is not None else 0):
-            held = max(1, min(self.n_samples, int(lengths[rows[b]] - starts[b])))
-            others, places = self.partners.covering(int(rows[b]), int(starts[b]), held)
-            if len(others):
-                chosen = int(drawn[b, 0] * len(others))
-                rows[b], starts[b] = others[chosen], places[chosen]
+        which, shift = self._draw(batch, "second view", 2)
+        if self.partners is not None:
+            held = np.clip(lengths[rows] - starts, 1, self.n_samples)
+            owner, others, begins = self.partners.covering(rows, starts, held)
+            counts = np.bincount(owner, minlength=len(rows))
+            chosen = np.cumsum(counts) - counts + (which * counts).astype(np.int64)
+            (whether,) = self._draw(batch, "whether another record", 1)
+            taken = (counts > 0) & (whether < self.share)
+            rows[taken], starts[taken] = others[chosen[taken]], begins[chosen[taken]]
         if self.jitter:
             last = np.maximum(starts, lengths[rows] - self.n_samples)
-            moved = starts + np.floor(drawn[:, 1] * (2 * self.jitter + 1)).astype(np.int64) - self.jitter
+            moved = starts + np.floor(shift * (2 * self.jitter + 1)).astype(np.int64) - self.jitter
             starts = np.clip(moved, 0, last)
         return rows, starts
+
+    def _draw(self, batch: Batch, stream: str, n: int) -> np.ndarray:
+        """Uniform numbers of the samples, (n, B)."""
+        return uniform(self.seed, batch["epoch"], batch["index"], stream, n, batch["start"]).double().numpy().T
 
 
 def partners_across_events(store: Store, rows: np.ndarray, sampling_rate: float, n_samples: int) -> Partners:

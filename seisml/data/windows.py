@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from seisml.data.slices import search_slices
 from seisml.errors import UserError
 from seisml.store.store import Store
 
@@ -85,6 +86,18 @@ class Windows:
         stretch, place = self._locate(numbers)
         offset = (place + position) * (self.span[stretch] / self.counts[stretch])
         return self.row[stretch], self.first[stretch] + np.minimum(offset.astype(np.int64), self.span[stretch] - 1)
+
+    def bounds(self, rows: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First and last start of the stretch that each window lies in: (n,) each, from rows and starts, (n,)."""
+        order = self._order
+        low, high = (np.searchsorted(self.row[order], rows, side=side) for side in ("left", "right"))
+        stretch = order[search_slices(self.first[order], low, high, starts + 1) - 1]
+        return self.first[stretch], self.first[stretch] + self.span[stretch] - 1
+
+    @cached_property
+    def _order(self) -> np.ndarray:
+        """Stretches by record and place."""
+        return np.lexsort((self.first, self.row))
 
     def to_frame(self) -> pd.DataFrame:
         """List the stretches: row, first_start, last_start, n_windows; a window starts every ``step`` samples."""

@@ -11,6 +11,7 @@ from obspy import UTCDateTime
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.data.pairs import Partners
+from seisml.data.slices import search_slices
 from seisml.errors import UserError
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
@@ -53,6 +54,10 @@ def epoch(data: StoreDataModule, number: int = 0) -> dict[str, torch.Tensor]:
     return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
 
 
+def covering(partners: Partners, row: int, start: int, n_samples: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    return partners.covering(np.array([row]), np.array([start]), np.array([n_samples]))[1:]
+
+
 NETWORK = [
     (f"event{event}", 100.0 * event + lead, 1000 + 100 * station)
     for event in range(6)
@@ -80,11 +85,11 @@ def test_both_views_hold_the_same_times(root, in_channels):
 
 def test_every_record_that_covers_a_window_is_drawn(root):
     partners = Partners(Store(root), np.arange(len(NETWORK)), RATE)
-    rows, starts = partners.covering(3, 500, 100)  # 5 s after the start of the event's first record
+    rows, starts = covering(partners, 3, 500)  # 5 s after the start of the event's first record
     assert sorted(zip(rows.tolist(), starts.tolist(), strict=True)) == [(4, 369), (5, 740)]
-    assert partners.covering(3, 100, 100)[0].tolist() == [5]  # before the second one begins
-    assert partners.covering(5, 0, 100)[0].tolist() == []
-    assert len(partners.covering(3, 500, 5000)[0]) == 0
+    assert covering(partners, 3, 100)[0].tolist() == [5]  # before the second one begins
+    assert covering(partners, 5, 0)[0].tolist() == []
+    assert len(covering(partners, 3, 500, 5000)[0]) == 0
 
 
 def test_a_window_that_no_other_record_covers_has_both_views(tmp_path):
@@ -114,15 +119,15 @@ def test_neither_events_nor_times_are_made_up(tmp_path):
 
 def test_records_outside_the_training_part_are_no_partners(root):
     partners = Partners(Store(root), np.array([0, 1, 3]), RATE)
-    assert partners.covering(0, 500, 100)[0].tolist() == [1]
-    assert len(partners.covering(3, 500, 100)[0]) == 0
+    assert covering(partners, 0, 500)[0].tolist() == [1]
+    assert len(covering(partners, 3, 500)[0]) == 0
 
 
 def test_an_event_of_very_many_records_is_searched_by_time(tmp_path):
     store = Store(write_network(tmp_path / "store", [("a", 2.0 * number, 300) for number in range(200)], n_traces=1))
     partners = Partners(store, np.arange(200), RATE)
-    assert partners.covering(100, 200, 100)[0].tolist() == [101]
-    assert partners.covering(100, 0, 100)[0].tolist() == [99]
+    assert covering(partners, 100, 200)[0].tolist() == [101]
+    assert covering(partners, 100, 0)[0].tolist() == [99]
 
 
 def test_pairs_depend_on_the_key_alone(root):
@@ -143,6 +148,27 @@ def test_jitter_moves_the_second_view_within_its_record(root):
         assert (batch["view_start"] >= 0).all() and (batch["view_start"] + 100 <= length).all()
     with pytest.raises(UserError, match=r"view_jitter: -1 s is below 0"):
         module(root, view_jitter=-1.0).train_dataloader()
+
+
+def test_a_share_of_the_samples_has_both_views_in_one_record(root):
+    index = epoch(module(root, pair_share=0.4))["view_index"]
+    other = (index[:, 0] != index[:, 1]).float().mean()
+    assert 0.25 < other < 0.45
+    always = epoch(module(root))["view_index"]
+    moved = index[:, 0] != index[:, 1]
+    assert (index[moved] == always[moved]).all()
+    assert (epoch(module(root, pair_share=0.0))["view_index"].diff(dim=1) == 0).all()
+
+
+def test_slices_are_searched_like_one_by_one():
+    generator = np.random.default_rng(0)
+    values = np.concatenate([np.sort(generator.integers(0, 20, n)) for n in (5, 0, 1, 30)])
+    low, high = np.array([0, 5, 5, 6, 6, 8]), np.array([5, 5, 6, 36, 36, 36])
+    for _ in range(20):
+        wanted = generator.integers(-1, 21, 6)
+        expected = [a + np.searchsorted(values[a:b], w) for a, b, w in zip(low, high, wanted, strict=True)]
+        assert search_slices(values, low, high, wanted).tolist() == expected
+    assert search_slices(values[:0], np.zeros(2, int), np.zeros(2, int), np.zeros(2)).tolist() == [0, 0]
 
 
 def test_a_dead_partner_gives_way_to_the_record_itself(tmp_path):

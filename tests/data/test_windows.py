@@ -69,6 +69,13 @@ def test_shifted_windows_cover_a_stretch_evenly_and_stay_in_it():
     assert windows.shifted(np.array([len(windows) - 1]), np.array([1 - 1e-16]))[1] <= 70
 
 
+def test_the_stretch_of_a_window_is_found_again():
+    windows = Windows.within(np.array([7, 4, 4, 9]), np.array([5, 100, 0, 0]), np.array([30, 140, 25, 10]), 10, 5)
+    low, high = windows.bounds(*windows.keys(np.arange(len(windows))))
+    stretch = np.repeat(np.arange(4), windows.counts)
+    assert (low == np.array([5, 100, 0, 0])[stretch]).all() and (high == np.array([20, 130, 15, 0])[stretch]).all()
+
+
 @pytest.mark.parametrize(("overlap", "n"), [(0.0, 120), (0.5, 239)])
 def test_every_window_of_an_hour_comes_once_per_epoch(hour, overlap, n):
     data = module(hour, is_ssl=True, window_overlap=overlap, batch_size=1)
