@@ -27,12 +27,14 @@ from seisml.files import write_frame
 from seisml.store.folder import recover_interrupted
 from seisml.store.identity import event_ids
 from seisml.store.store import Store
-from seisml.tasks.base import LabelSettings, Task
+from seisml.tasks.base import LabelSettings, Part, Task
 from seisml.tasks.classification import Classification
 from seisml.tasks.facts import DataFacts
 from seisml.tasks.unlabelled import Unlabelled
 from seisml.values.ranges import Count, Seed, Share, Whole
 from seisml.waveforms.preprocessing import Preprocessing
+
+TRAINED_WINDOWS = 1000  # windows of the training part that a trained model is scored on, at most
 
 
 class StoreDataModule(pl.LightningDataModule):
@@ -248,6 +250,22 @@ class StoreDataModule(pl.LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         """Batches of the test part: all traces, or one drawn trace each."""
         return self.evaluation_loader(self.split.test)
+
+    def loader_of(self, part: Part) -> DataLoader | None:
+        """Batches of a part as in the test; ``train`` draws windows, no more than the test part has. None without any.
+
+        So many training windows tell how much better a model knows what it has seen, at the price of the test.
+        """
+        rows = {"train": self.labelled(self.split.train), "dev": self.split.dev, "test": self.split.test}[part]
+        windows = self.windows(rows)
+        if not len(windows):
+            return None
+        if part != "train":
+            return self.evaluation_loader(rows)
+        most = min(len(self.windows(self.split.test)), TRAINED_WINDOWS)
+        drawn = np.random.default_rng([self.seed, 8]).permutation(len(windows))[:most]
+        rows, starts = windows.keys(np.sort(drawn))
+        return self.evaluation_loader(rows, starts=starts) if most else None
 
     def evaluation_loader(
         self, rows: np.ndarray, single: bool | None = None, starts: np.ndarray | None = None

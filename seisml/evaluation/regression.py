@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from seisml.errors import UserError
-
-RESAMPLES = 2000  # of the bootstrap; the interval's ends then waver by about a fiftieth of its width
+from seisml.evaluation.bootstrap import event_bootstrap, event_numbers
 
 
 def regression_metrics(predicted: Tensor, true: Tensor, event: np.ndarray) -> dict[str, Any]:
@@ -22,9 +21,10 @@ def regression_metrics(predicted: Tensor, true: Tensor, event: np.ndarray) -> di
         event: (N,) names of the events; records of one event are not independent, so the interval resamples events.
 
     Returns:
-        ``n``, ``mae`` (mean absolute error), ``mae_interval`` (95 %), ``rmse``, ``bias`` (mean of predicted - true),
-        ``r2`` (share of the variance explained) and ``spread`` (standard deviation of the predictions in units of that
-        of the true values), both None where the true values are all equal. Errors in the values' unit.
+        ``n``, ``n_events``, ``mae`` (mean absolute error), ``mae_interval`` (95 %), ``rmse``, ``bias`` (mean of
+        predicted - true), ``r2`` (share of the variance explained) and ``spread`` (standard deviation of the
+        predictions in units of that of the true values), both None where the true values are all equal. Errors in the
+        values' unit.
 
     Raises:
         UserError: Nothing is labelled, or predictions are not finite.
@@ -46,6 +46,7 @@ def regression_metrics(predicted: Tensor, true: Tensor, event: np.ndarray) -> di
     spread = float(((y - y.mean()) ** 2).sum())
     return {
         "n": len(y),
+        "n_events": event_numbers(event)[1],
         "mae": float(np.abs(error).mean()),
         "mae_interval": list(event_bootstrap(np.abs(error), event)),
         "rmse": float(np.sqrt((error**2).mean())),
@@ -53,27 +54,6 @@ def regression_metrics(predicted: Tensor, true: Tensor, event: np.ndarray) -> di
         "r2": 1 - float((error**2).sum()) / spread if spread > 0 else None,
         "spread": float(x.std() / y.std()) if spread > 0 else None,
     }
-
-
-def event_bootstrap(values: np.ndarray, event: np.ndarray, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
-    """Interval of a mean by the percentile bootstrap over events.
-
-    Efron and Tibshirani (1993), "An introduction to the bootstrap". Whole events are drawn, with all their records.
-
-    Args:
-        values: (N,).
-        event: (N,) names of the events that they belong to.
-        level: Share of the resampled means within the interval.
-        seed: Seed of the draws.
-
-    Returns:
-        Lower and upper end.
-    """
-    names, inverse = np.unique(event.astype(str), return_inverse=True)
-    total, count = np.bincount(inverse, values), np.bincount(inverse)
-    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
-    low, high = np.quantile((draws @ total) / (draws @ count), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def bin_number(values: Tensor, low: float, high: float, n_bins: int) -> Tensor:

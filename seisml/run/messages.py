@@ -11,10 +11,13 @@ import numpy as np
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seisml.store.identity import event_ids, overlap
-from seisml.terminal.text_table import text_table
+from seisml.terminal.text_table import text_table, with_interval
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
+    from seisml.tasks.base import Task
+
+MOST_ROWS = 24  # of a closing table
 
 # several processes of one run speak with one voice, and at once: a log file holds warnings and lines in their order
 say = rank_zero_only(partial(print, flush=True))
@@ -89,6 +92,33 @@ def say_remarks(remarks: Sequence[str]) -> None:
     """Warn of what the test part shows."""
     for remark in remarks:
         say(f"Warning: {remark}")
+
+
+def say_scores(metrics: Mapping[str, Any], task: Task) -> None:
+    """Say how good the model is on the test part, with intervals, beside records it has seen and a constant answer.
+
+    Args:
+        metrics: What ``metrics.json`` holds.
+        task: Names the metrics worth a row.
+    """
+    rows = [
+        {
+            "": words,
+            "test": with_interval(metrics[f"test/{name}"], metrics.get(f"test/{name}_interval")),
+            "training events": metrics.get(f"trained/{name}"),
+            "constant answer": metrics.get(f"test/constant_{name}"),
+        }
+        for name, words in task.reported.items()
+        if f"test/{name}" in metrics
+    ]
+    if rows:
+        n, events = metrics["test/n"], metrics["test/n_events"]
+        title = f"Test: {n} predictions for {events} events; in brackets 95 % intervals, which resample events"
+        say(f"\n{text_table(rows, title)}")
+    details = task.details(metrics)
+    if details:
+        more = f"\n... and {len(details) - MOST_ROWS} more in metrics.json" if len(details) > MOST_ROWS else ""
+        say(f"\n{text_table(details[:MOST_ROWS])}{more}")
 
 
 def say_results(

@@ -70,6 +70,7 @@ def gather_metrics(
     method: Method,
     data: StoreDataModule,
     predictions: Predictions | None,
+    trained: Predictions | None,
     logged: Mapping[str, float],
     pretrained: dict[str, Any] | None,
 ) -> dict[str, Any]:
@@ -79,6 +80,7 @@ def gather_metrics(
         method: The fitted method.
         data: Its data module.
         predictions: Of the test part.
+        trained: Of records that the method was trained on.
         logged: The last of each value logged while training.
         pretrained: The encoder that the run started from.
     """
@@ -89,6 +91,9 @@ def gather_metrics(
         metrics["test/predicted_by"] = predictions.made_by
         metrics |= {f"test/{name}": value for name, value in scores.items()}
         say_remarks(method.task.remarks(scores, data.facts))
+    if trained is not None:
+        scores = method.task.metrics(trained, data.facts)
+        metrics |= {f"trained/{name}": scores[name] for name in ("n", *method.task.compared)}
     events = event_ids(data.ready_store.metadata)
     return metrics | {
         "classes": list(data.facts.classes),

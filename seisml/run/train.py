@@ -31,7 +31,7 @@ from seisml.run.checkpoints import read_checkpoint
 from seisml.run.effective import effective
 from seisml.run.folder import write_config
 from seisml.run.loggers import close_logger, log_figures, log_results, open_logger
-from seisml.run.messages import say_data, say_rates, say_results
+from seisml.run.messages import say_data, say_rates, say_results, say_scores
 from seisml.run.predictions import PREDICTIONS_FILE, places_of, write_predictions
 from seisml.run.record import versions, write_metrics
 from seisml.run.results import RunResult, draw, gather_metrics, stored_paths
@@ -90,8 +90,9 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
         seconds["test"] = -time.perf_counter()
         predictions = method.task.predict(trainer, method, data)
         seconds["test"] += time.perf_counter()
+        trained = method.task.predict(trainer, method, data, "train")
         seconds["total"] = time.perf_counter() - started
-        metrics = gather_metrics(method, data, predictions, history.values, pretrained)
+        metrics = gather_metrics(method, data, predictions, trained, history.values, pretrained)
         metrics |= {"seconds": seconds, "paths": stored_paths(folder, checkpoint=checkpoint, encoder=encoder)}
         write_metrics(folder, metrics)  # before anything is drawn: pictures may fail, numbers stay
         if predictions is not None:
@@ -103,6 +104,7 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
         log_figures(logger, figures)
         close_logger(logger)
     result = RunResult(folder, metrics, checkpoint, encoder, figures)
+    say_scores(metrics, method.task)
     say_results(result.folder, metrics, method.task.headline, checkpoint, encoder)
     return result
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from seisml.tasks.facts import DataFacts
 
 
+Part = Literal["train", "dev", "test"]
+
+
 @dataclass(frozen=True)
 class LabelSettings:
     """What the user says about the labels of a data set; a task reads what concerns it.
@@ -100,13 +103,16 @@ class Task(ABC):
         gives: What a method of this task answers with, for messages.
         monitor: What chooses the model on the dev part; None where nothing does.
         headline: Metrics worth a place in the line that closes a run, the best first.
-        compared: Metrics (without ``test/``) that the constant predictor is scored by too.
+        compared: Metrics (without ``test/``) that the constant predictor is scored by too, and the final model on
+            training records.
+        reported: Metrics (without ``test/``) of the closing table, and what they are called there.
     """
 
     gives: ClassVar[str]
     monitor: ClassVar[Monitor | None] = None
     headline: ClassVar[tuple[str, ...]] = ()
     compared: ClassVar[tuple[str, ...]] = ()
+    reported: ClassVar[Mapping[str, str]] = {}
 
     # -- data ------------------------------------------------------------------------------------------------------
     @abstractmethod
@@ -167,15 +173,24 @@ class Task(ABC):
         """Cheap metrics of a batch, logged beside the loss in training and on the dev part."""
 
     # -- evaluation ------------------------------------------------------------------------------------------------
-    def predict(self, trainer: pl.Trainer, method: Method, data: StoreDataModule) -> Predictions | None:
-        """Predict the test part with the method.
+    def predict(
+        self, trainer: pl.Trainer, method: Method, data: StoreDataModule, part: Part = "test"
+    ) -> Predictions | None:
+        """Predict a part of the data with the method, as in testing.
+
+        Args:
+            trainer: Runs the method.
+            method: The trained method.
+            data: Its data module.
+            part: ``test``, ``dev``, or ``train``: of this no more windows than the test part has, drawn at random.
 
         Returns:
-            The predictions; ``None`` where the test part is empty.
+            The predictions; ``None`` where the part is empty.
         """
-        if not len(data.split.test):
+        loader = data.loader_of(part)
+        if loader is None:
             return None
-        batches = trainer.predict(method, data.test_dataloader())
+        batches = trainer.predict(method, loader)
         joined = {name: torch.cat([batch[name].cpu() for batch in batches]) for name in batches[0]}
         event = data.event_names(joined["index"].numpy(), joined["start"].numpy())
         return Predictions(
@@ -213,6 +228,10 @@ class Task(ABC):
 
     def remarks(self, scores: Mapping[str, Any], facts: DataFacts) -> list[str]:
         """What :meth:`compare` shows that nobody should overlook, a line each."""
+        return []
+
+    def details(self, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Rows of a second closing table (what :meth:`metrics` gave, with ``test/`` in front); none by default."""
         return []
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,8 +14,9 @@ from torch import Tensor
 from seisml.errors import UserError
 from seisml.evaluation import figures
 from seisml.evaluation.detection import detection_and_location
-from seisml.evaluation.metrics import classification_metrics
+from seisml.evaluation.metrics import classification_metrics, confusion_counts
 from seisml.tasks.base import Labels, LabelSettings, Monitor, Predictions, Task
+from seisml.terminal.text_table import with_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +46,13 @@ class Classification(Task):
         "test/acc", "test/f1_macro", "test/constant_acc", "test/detection_acc", "test/location_acc", "dev/acc",
         "train/acc",
     )  # fmt: skip
-    compared: ClassVar[tuple[str, ...]] = ("acc", "f1_macro")
+    compared: ClassVar[tuple[str, ...]] = ("acc", "balanced_acc", "f1_macro")
+    reported: ClassVar[Mapping[str, str]] = {
+        "acc": "accuracy",
+        "balanced_acc": "balanced accuracy (mean recall)",
+        "f1_macro": "macro F1",
+        "ece": "expected calibration error",
+    }
     needs_labels: ClassVar[bool] = True
 
     # -- data ------------------------------------------------------------------------------------------------------
@@ -112,7 +120,7 @@ class Classification(Task):
     # -- evaluation ------------------------------------------------------------------------------------------------
     def metrics(self, predictions: Predictions, facts: DataFacts) -> dict[str, Any]:
         """Accuracy, F1, precision and recall; detection and location too where a class means noise."""
-        values = classification_metrics(predictions.output, predictions.label, facts.classes)
+        values = classification_metrics(predictions.output, predictions.label, facts.classes, predictions.event)
         if self.noise_class is not None:
             predicted = self.predicted(predictions.output, facts)
             values |= detection_and_location(predicted, predictions.label, facts.classes, self.noise_class)
@@ -131,17 +139,32 @@ class Classification(Task):
         count = torch.bincount(label[label != NO_CLASS], minlength=len(facts.classes)).float()
         return (count / count.sum()).log() if count.sum() > 0 else None
 
+    def details(self, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Precision, recall and F1 of each class, with their intervals."""
+        return [
+            {
+                "class": name,
+                "records": values["support"],
+                **{
+                    words: with_interval(values[of], values[f"{of}_interval"])
+                    for of, words in (("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
+                },
+            }
+            for name, values in metrics.get("test/per_class", {}).items()
+        ]
+
     def figures(self, predictions: Predictions, method: Method, data: StoreDataModule) -> dict[str, Figure]:
         """Confusion matrix, map of the embeddings, and a gallery of events."""
         classes, label = data.facts.classes, predictions.label
-        matrix = classification_metrics(predictions.output, label, classes)["confusion_matrix"]
+        predicted = self.predicted(predictions.output, data.facts)
+        matrix = confusion_counts(label.numpy(), predicted.numpy(), len(classes))
         title = f"Embeddings of the {len(label)} test events"
         return {
             "confusion_matrix": figures.confusion_matrix(matrix, classes),
             "embedding_map": figures.embedding_map(
                 predictions.embedding.numpy(), label.numpy(), classes, title, MAP_SIZE
             ),
-            "gallery": _gallery(predictions, self.predicted(predictions.output, data.facts), method, data),
+            "gallery": _gallery(predictions, predicted, method, data),
         }
 
 

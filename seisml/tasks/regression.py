@@ -38,6 +38,12 @@ class Regression(Task):
     headline: ClassVar[tuple[str, ...]] = ("test/mae", "test/constant_mae", "test/r2", "dev/mae", "train/mae")
     compared: ClassVar[tuple[str, ...]] = ("mae", "rmse")
     cure: ClassVar[str] = "learn it in bins (model_params=binned_regression)"  # for predictions that have collapsed
+    reported: ClassVar[Mapping[str, str]] = {
+        "mae": "mean absolute error",
+        "rmse": "root mean square error",
+        "bias": "mean of predicted - true",
+        "r2": "share of the variance explained",
+    }
 
     # -- data ------------------------------------------------------------------------------------------------------
     def read(self, metadata: pd.DataFrame, settings: LabelSettings, place: str) -> Labels:

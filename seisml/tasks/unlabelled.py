@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from seisml.evaluation.embedding import embed_rows
 from seisml.evaluation.probes import knn_votes
 from seisml.store.identity import event_ids
-from seisml.tasks.base import Monitor, Predictions
+from seisml.tasks.base import Monitor, Part, Predictions
 from seisml.tasks.classification import Classification
 
 if TYPE_CHECKING:
@@ -33,10 +33,12 @@ class Unlabelled(Classification):
     )  # fmt: skip
     needs_labels: ClassVar[bool] = False
 
-    def predict(self, trainer: pl.Trainer, method: Method, data: StoreDataModule) -> Predictions | None:
-        """Let the 5 nearest neighbours of one trace's embedding vote, fitted on the training part."""
+    def predict(
+        self, trainer: pl.Trainer, method: Method, data: StoreDataModule, part: Part = "test"
+    ) -> Predictions | None:
+        """Let the 5 nearest neighbours of one trace's embedding vote, fitted on the training part; test part only."""
         train = data.labelled(data.split.train)
-        if not len(data.split.test) or not len(train):
+        if part != "test" or not len(data.split.test) or not len(train):
             return None
         known, asked = (embed_rows(method, data, rows) for rows in (train, data.split.test))
         votes = knn_votes(known.features, known.label, asked.features, len(data.facts.classes))

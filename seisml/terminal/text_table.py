@@ -46,6 +46,13 @@ def text_table(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> s
     return "\n".join(lines)
 
 
+def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
+    """A number and its interval as a cell: ``0.83 [0.71, 0.92]``."""
+    if value is None:
+        return "-"
+    return f"{value:.3g}" + (f" [{interval[0]:.3g}, {interval[1]:.3g}]" if interval else "")
+
+
 def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
         return "-"

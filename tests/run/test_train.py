@@ -146,6 +146,18 @@ def test_predictions_are_written_as_they_were_scored(store, tmp_path):
     assert table["record"].tolist() == split["trace_name"].tolist() and set(table["event"]) == set(split["source_id"])
 
 
+def test_the_report_has_intervals_and_training_beside_test(store, tmp_path, capsys):
+    metrics = finetune(store, tmp_path / "run", "figures=false")
+    said = capsys.readouterr().out
+    assert "Test: 8 predictions for 8 events; in brackets 95 % intervals" in said
+    (line,) = [line for line in said.splitlines() if line.startswith("accuracy")]
+    low, high = metrics["test/acc_interval"]
+    assert f"{metrics['test/acc']:.3g} [{low:.3g}, {high:.3g}]" in line and f"{metrics['trained/acc']:.3f}" in line
+    assert metrics["trained/n"] == 8 and metrics["trained/acc"] >= 0.9  # as many as are tested
+    assert metrics["test/n_events"] == 8 and low <= metrics["test/acc"] <= high
+    assert "expected calibration error" in said and [line for line in said.splitlines() if line.startswith("class ")]
+
+
 def test_the_same_seed_gives_the_same_run(store, tmp_path):
     runs = [finetune(store, tmp_path / name, "figures=false", "trainer_params.max_epochs=2") for name in ("a", "b")]
     first, second = (
