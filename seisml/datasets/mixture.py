@@ -79,8 +79,8 @@ class MixtureDataModule(StoreDataModule):
 
     Args:
         stores: Their folders.
-        weights: Weight of each store in an epoch; by default the square root of its number of windows, so that a large
-            store does not drown a small one.
+        weights: Weight of each store in an epoch; by default the square root of its number of windows, each trace
+            counted by itself, so that a large store does not drown a small one.
         **kwargs: See :class:`StoreDataModule`.
     """
 
@@ -128,8 +128,12 @@ class MixtureDataModule(StoreDataModule):
         """The order of training: a share of each store in every epoch."""
         plain = super().train_sampler()
         ends = np.searchsorted(plain.windows.row, self.ready_store.first)  # rows ascend: a store's lie together
-        sizes = np.diff(np.concatenate([[0], np.cumsum(plain.windows.counts)])[ends])
-        weights = np.sqrt(sizes) if self.weights is None else np.asarray(self.weights, float) * (sizes > 0)
+        counts = plain.windows.counts
+        sizes, traces = (
+            np.diff(np.concatenate([[0], np.cumsum(number)])[ends])
+            for number in (counts, counts * self.ready_store.n_traces[plain.windows.row])
+        )
+        weights = np.sqrt(traces) if self.weights is None else np.asarray(self.weights, float) * (sizes > 0)
         if not weights.sum():
             raise UserError(f"{self.root}: no store has a training window; set a shorter dataset.window_length")
         shares = weights / weights.sum()

@@ -1,9 +1,10 @@
-"""What every training recipe has: a front end, an encoder, and Adam with a cosine."""
+"""What every training recipe has: a front end, an encoder, and an optimiser with a cosine."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -17,7 +18,9 @@ from seisml.tasks.unlabelled import Unlabelled
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.views import View
-from seisml.values.ranges import Count, Period, Rate, Rates, Weight
+from seisml.values.ranges import Count, Period, Rate, Rates, Share, Weight
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 class Method(pl.LightningModule):
@@ -29,7 +32,10 @@ class Method(pl.LightningModule):
         augmentations: Names (or name: arguments) of the augmentations, in order; those of waveforms, then those of
             views.
         LR: Learning rate; a mapping of part to rate where a recipe has several.
-        weight_decay: Weight decay of Adam.
+        optimizer: ``adam``, whose weight decay is an L2 penalty, or ``adamw``, which decays the weights by themselves
+            (Loshchilov and Hutter 2019, arXiv 1711.05101).
+        weight_decay: Weight decay of the optimiser.
+        warm_up: Share of the steps over which the learning rates rise from zero, before the cosine.
         model_save_ep_period: Save the encoder every so many epochs; -1 saves none.
         gradient_clip_val: Clip the gradient's norm to this; 0 does not clip.
         knn_acc_record_ep_period: Score the encoder by its 5 nearest neighbours every so many epochs; -1 never.
@@ -51,7 +57,9 @@ class Method(pl.LightningModule):
         front_end: nn.Module,
         augmentations: Sequence[str | dict[str, Any]] = (),
         LR: Rate | Rates = 1e-3,
+        optimizer: Literal["adam", "adamw"] = "adam",
         weight_decay: Weight = 0.0,
+        warm_up: Share = 0.0,
         model_save_ep_period: Period = 50,
         gradient_clip_val: Weight = 0.0,
         knn_acc_record_ep_period: Period = -1,
@@ -67,7 +75,7 @@ class Method(pl.LightningModule):
         self.facts = facts
         self.front_end = front_end
         self.augmentations = Augmentations(augmentations)
-        self.LR, self.weight_decay = LR, weight_decay
+        self.LR, self.optimizer, self.weight_decay, self.warm_up = LR, optimizer, weight_decay, warm_up
         self.model_save_ep_period, self.gradient_clip_val = model_save_ep_period, gradient_clip_val
         self.knn_acc_record_ep_period = knn_acc_record_ep_period
         self.collapse_record_step_period = collapse_record_step_period
@@ -173,10 +181,17 @@ class Method(pl.LightningModule):
         return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": self.LR}]
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Adam, its rates falling to zero along a cosine stepped every iteration over the run's real steps."""
-        optimizer = torch.optim.Adam(self.parameter_groups(), weight_decay=self.weight_decay)
+        """The optimiser, its rates falling to zero along a cosine stepped every iteration over the run's real steps."""
+        kind = OPTIMIZERS[self.optimizer]
+        optimizer = kind(self.parameter_groups(), weight_decay=self.weight_decay)
         steps = max(1, int(self.trainer.estimated_stepping_batches))
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        rising = round(self.warm_up * steps)
+
+        def share(step: int) -> float:
+            rise = min(1.0, (step + 1) / (rising + 1))
+            return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_gradient_clipping(

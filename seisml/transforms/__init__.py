@@ -2,7 +2,12 @@
 
 from seisml.transforms.augmentations.amplitude_jitter import RandomAmplitudeJitter
 from seisml.transforms.augmentations.base import ViewAugmentation, WaveformAugmentation
-from seisml.transforms.augmentations.crops import NeighboringCrop, RandomCrop, neighboring_centers
+from seisml.transforms.augmentations.crops import (
+    NeighboringCrop,
+    RandomCrop,
+    ResizedCrop,
+    neighboring_centers,
+)
 from seisml.transforms.picture import Picture, WaveformPicture
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
@@ -18,6 +23,7 @@ __all__ = [
     "Picture",
     "RandomAmplitudeJitter",
     "RandomCrop",
+    "ResizedCrop",
     "SampleRandom",
     "SpectrogramFrontEnd",
     "View",

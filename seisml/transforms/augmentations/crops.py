@@ -8,7 +8,7 @@ from torch import Tensor
 from seisml.errors import UserError
 from seisml.transforms.augmentations.base import ViewAugmentation
 from seisml.transforms.randomness import SampleRandom
-from seisml.transforms.views import View
+from seisml.transforms.views import Crop, View
 
 
 def neighboring_centers(random: SampleRandom, width: float = 0.1, shift: float = 0.25) -> tuple[Tensor, Tensor, Tensor]:
@@ -116,6 +116,54 @@ class RandomCrop(ViewAugmentation):
         least = self.margin * self.width
         centers = random.uniform("center", 2, least, 1 - least)
         return first.crop(centers[:, 0], self.width), second.crop(centers[:, 1], self.width)
+
+
+class ResizedCrop(ViewAugmentation):
+    """One crop from each view, of a width of its own, drawn out to the length of the whole.
+
+    Large and small crops together: a network learns what lasts as well as what is short, at one picture size.
+
+    Args:
+        low: Least width, as a fraction of the length.
+        high: Largest width.
+
+    Raises:
+        UserError: Unless 0 < low <= high <= 1.
+    """
+
+    def __init__(self, low: float = 0.2, high: float = 1.0):
+        super().__init__()
+        if not 0 < low <= high <= 1:
+            raise UserError(f"ResizedCrop: low={low}, high={high} must satisfy 0 < low <= high <= 1")
+        self.low, self.high = float(low), float(high)
+
+    def extra_repr(self) -> str:
+        """Say the parameters, for ``print``."""
+        return f"low={self.low:g}, high={self.high:g}"
+
+    def forward(self, views: tuple[View, ...], random: SampleRandom) -> tuple[View, ...]:
+        """Return one crop per view, (B, C, F, W) like the whole."""
+        widths = random.uniform("width", len(views), self.low, self.high)
+        begins = random.uniform("begin", len(views)) * (1 - widths)  # (B, views)
+        return tuple(Crop(_stretched(view.full(), begins[:, k], widths[:, k])) for k, view in enumerate(views))
+
+
+def _stretched(picture: Tensor, begin: Tensor, width: Tensor) -> Tensor:
+    """Columns of pictures (B, C, F, W) from a fraction ``begin`` on, over ``width`` of the length, W again.
+
+    Linear between the middles of columns; those at the ends are repeated.
+    """
+    if picture.ndim < 4:
+        raise UserError("augmentations: ResizedCrop draws out spectrograms; that of a waveform would change its pitch")
+    size = picture.shape[-1]
+    place = (torch.arange(size, device=picture.device) + 0.5) / size  # middles of columns, in [0, 1]
+    source = ((begin[:, None] + width[:, None] * place) * size - 0.5).clamp(0, size - 1)  # (B, W)
+    left = source.floor().long().clamp(max=max(0, size - 2))
+    weight = (source - left)[:, None, None].to(picture.dtype)
+    left, right = (
+        picture.gather(-1, column.clamp(max=size - 1)[:, None, None].expand_as(picture)) for column in (left, left + 1)
+    )
+    return left + weight * (right - left)
 
 
 def _two_views(views: tuple[View, ...], name: str) -> tuple[View, View]:

@@ -4,7 +4,15 @@ import scipy.stats
 import torch
 
 from seisml.errors import UserError
-from seisml.transforms import NeighboringCrop, RandomCrop, SampleRandom, SpectrogramFrontEnd, WaveformFrontEnd
+from seisml.transforms import (
+    Crop,
+    NeighboringCrop,
+    RandomCrop,
+    ResizedCrop,
+    SampleRandom,
+    SpectrogramFrontEnd,
+    WaveformFrontEnd,
+)
 from seisml.transforms.augmentations.crops import neighboring_centers
 
 N = 40_000
@@ -128,3 +136,30 @@ def test_crops_take_two_pictures():
         NeighboringCrop()((first,), random)
     with pytest.raises(UserError, match="whole pictures"):
         RandomCrop()(RandomCrop()((first, second), random), random)
+
+
+def test_resized_crops_are_as_wide_as_the_whole_and_of_all_widths():
+    ramp = torch.arange(200.0).expand(N // 10, 1, 3, 200)
+    random = SampleRandom(0, 0, torch.arange(N // 10))
+    one, two = (view.full() for view in ResizedCrop(0.2, 1.0)((Crop(ramp), Crop(ramp)), random))
+    assert one.shape == ramp.shape and not torch.equal(one, two)
+    width = (one[..., 150] - one[..., 50])[:, 0, 0] / 100  # away from the ends the ramp is stretched evenly
+    assert scipy.stats.kstest(width.numpy(), scipy.stats.uniform(0.2, 0.8).cdf).pvalue > 0.01
+    assert (one.diff(dim=-1) >= 0).all() and one.min() >= 0 and one.max() <= 199
+    begin = one[:, 0, 0, 100] - 100 * width  # uniform where the crop fits
+    assert scipy.stats.kstest((begin / (200 * (1 - width))).numpy(), "uniform").pvalue > 0.01
+    (whole,) = ResizedCrop(1.0, 1.0)((Crop(ramp),), random)
+    torch.testing.assert_close(whole.full(), ramp)
+    picture, _ = pictures()
+    assert ResizedCrop()((picture,), SampleRandom(0, 0, torch.arange(16)))[0].full().shape == (16, 1, 128, 711)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.5, 0.4), (0.5, 1.1)])
+def test_resized_crops_out_of_range(low, high):
+    with pytest.raises(UserError, match="ResizedCrop"):
+        ResizedCrop(low, high)
+
+
+def test_waveforms_are_not_drawn_out():
+    with pytest.raises(UserError, match="change its pitch"):
+        ResizedCrop()((Crop(torch.ones(4, 1, 100)),), SampleRandom(0, 0, torch.arange(4)))
