@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {  # room -> rooms that it may import, beside BAS
     "detection": {"evaluation", "inference", "waveforms"},
     "commands": {"config", "data", "detection", "evaluation", "inference", "methods", "run", "waveforms"},
     "cli": set(),
+    "__init__": {"inference"},  # seisml.load
 }
 LONGEST_FUNCTION = 60
 MOST_FILES = 20
@@ -72,7 +73,7 @@ def test_the_table_has_no_circle() -> None:
 
 def test_every_folder_has_a_place_in_the_table() -> None:
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and (path / "__init__.py").is_file()}
-    assert folders == set(ALLOWED) - {"cli"} | {"terminal", "values"}
+    assert folders == set(ALLOWED) - {"cli", "__init__"} | {"terminal", "values"}
 
 
 def test_only_three_modules_lie_loose() -> None:

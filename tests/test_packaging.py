@@ -18,7 +18,7 @@ DISTRIBUTIONS = {
     "typing_extensions": "typing-extensions",
     "pytorch_lightning": "pytorch-lightning",
 }
-OPTIONAL = {"distributed": "dask", "pyarrow": "csv"}  # module -> extra
+OPTIONAL = {"distributed": "dask", "pyarrow": "csv", "seisbench": "seisbench"}  # module -> extra
 
 
 @pytest.fixture(scope="module")

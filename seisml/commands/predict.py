@@ -6,7 +6,7 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ from seisml.errors import UserError, nearest
 from seisml.inference.archive import work_off
 from seisml.inference.scan import PRECISIONS, Scanner
 from seisml.inference.station_day import DayReport, ScanSettings, finished
+from seisml.inference.trained import load_classifier, network_preprocessing
 from seisml.inference.window_grid import WindowGrid
 from seisml.methods.classifier import Classifier
-from seisml.run.build import load_method
 from seisml.run.bundle import model_hash
 from seisml.run.precision import choose_precision
 from seisml.terminal.progress import Progress
@@ -91,7 +91,7 @@ def predict(
         UserError: Bad input: the checkpoint, a path or an option.
     """
     out = Path(out).resolve()  # workers may have another working folder
-    method = _load_classifier(checkpoint, options.trust)
+    method = load_classifier(checkpoint, options.trust)
     rule = _rule(method, options)
     settings = _settings(method, checkpoint, options, rule)
     scanner = Scanner(method, settings.grid, settings.precision, device=settings.device)  # refuses what cannot work
@@ -115,16 +115,6 @@ def predict(
         "skipped": [(str(path), reason) for path, reason in index.skipped] + refused,
         "preprocessing": settings.preprocessing,
     }
-
-
-def _load_classifier(checkpoint: str | Path, trust: Sequence[str]) -> Classifier:
-    method = load_method(checkpoint, trust)
-    if not isinstance(method, Classifier):
-        raise UserError(
-            f"checkpoint {checkpoint} gives {method.task.gives}, and continuous records want class probabilities; "
-            "give one that finetune.py trained on classes"
-        )
-    return method
 
 
 def _rule(method: Classifier, options: PredictOptions) -> DetectionRule:
@@ -153,7 +143,7 @@ def _predict_days(
     return done, len(waiting)
 
 
-def _settings(method: Any, checkpoint: str | Path, options: PredictOptions, rule: DetectionRule) -> ScanSettings:
+def _settings(method: Classifier, checkpoint: str | Path, options: PredictOptions, rule: DetectionRule) -> ScanSettings:
     """What the checkpoint was trained with, with what the options put in its place."""
     if options.stations_at_least is not None and options.stations_at_least < 2:
         raise UserError(f"--stations-at-least: {options.stations_at_least} is no number of stations; give 2 or more")
@@ -189,26 +179,15 @@ def _precision(options: PredictOptions) -> str:
     return chosen
 
 
-def _preprocessing(method: Any, checkpoint: str | Path, options: PredictOptions) -> Preprocessing:
-    """The checkpoint's preprocessing at the network's rate and length, with what the options put in its place."""
-    steps, facts = Preprocessing.from_record(method.run_record, f"checkpoint {checkpoint}"), method.facts
-    components = options.components or steps.components
-    if components is None and method.in_channels == 3:
-        components = "ZNE"
-    if components is None and method.in_channels > 1:
-        raise UserError(f"the checkpoint's network takes {method.in_channels} components; name them with --components")
-    if components is not None and method.in_channels not in (1, len(components)):
-        raise UserError(
-            f"--components: {components} are {len(components)}, the checkpoint's network takes {method.in_channels}; "
-            "name that many"
-        )
-    changes: dict[str, Any] = {"components": components, "length": facts.n_samples / facts.sampling_rate}
+def _preprocessing(method: Classifier, checkpoint: str | Path, options: PredictOptions) -> Preprocessing:
+    """The network's preprocessing, with what the options put in its place."""
+    changes: dict[str, Any] = {}
     if options.bandpass:
         changes |= {"bandpass": tuple(options.bandpass), "known": True}
     if options.detrend:
         changes |= {"detrend": None if options.detrend == "none" else options.detrend, "known": True}
     try:
-        return replace(steps, sampling_rate=facts.sampling_rate, **changes)
+        return network_preprocessing(method, checkpoint, options.components, changes)
     except WrongStep as error:
         raise UserError(f"--{error.step.replace('_', '-')} {error.problem}") from error
 

@@ -11,7 +11,8 @@ from scipy import signal
 
 from seisml.detection.detections import Detection
 from seisml.inference.station_day import ScanSettings, day_reader
-from seisml.waveforms.continuous import CACHE_BYTES, DayReader, FileCache
+from seisml.waveforms.continuous import DayReader
+from seisml.waveforms.samples import CACHE_BYTES, FileCache
 from seisml.waveforms.streams import StationDay
 
 STA, LTA = 1 / 20, 1 / 2  # lengths of the short and the long average, in windows of the network

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +20,20 @@ def probability_channels(n_classes: int) -> list[str]:
     return [f"P{digits[i // 36]}{digits[i % 36]}" if n_classes > 100 else f"P{i:02d}" for i in range(n_classes)]
 
 
-def write_probabilities(
-    path: Path, instrument: Instrument, times: np.ndarray, probability: np.ndarray, step: float
-) -> None:
-    """Write a day's probabilities as miniSEED, a channel per class; windows without any are gaps.
+def probability_stream(
+    instrument: Instrument, times: np.ndarray, probability: np.ndarray, step: float, channels: Sequence[str]
+) -> Stream:
+    """Probabilities of windows as traces, one for each class and unbroken stretch of windows.
 
     Args:
-        path: The file.
         instrument: Gives network, station and location.
-        times: (N,) start of each window in ns, of all windows from the first to the last.
+        times: (N,) time of each window in ns, of all windows from the first to the last.
         probability: (N, K), NaN where a window was not predicted.
         step: Time between windows in s.
+        channels: Names of the K channels.
     """
     stream = Stream()
-    for number, code in enumerate(probability_channels(probability.shape[1])):
+    for number, code in enumerate(channels):
         values = np.ascontiguousarray(probability[:, number], dtype=np.float32)
         for first, last in runs(np.isfinite(values)):
             header = {
@@ -41,6 +42,17 @@ def write_probabilities(
                 "starttime": UTCDateTime(ns=int(times[first])), "sampling_rate": 1.0 / step,
             }  # fmt: skip
             stream.append(Trace(values[first:last], header))
+    return stream
+
+
+def write_probabilities(
+    path: Path, instrument: Instrument, times: np.ndarray, probability: np.ndarray, step: float
+) -> None:
+    """Write a day's probabilities as miniSEED, a channel per class; windows without any are gaps.
+
+    Args as in :func:`probability_stream`; times are the windows' starts.
+    """
+    stream = probability_stream(instrument, times, probability, step, probability_channels(probability.shape[1]))
     if len(stream):
         data = io.BytesIO()  # libmseed would swallow what the disk says
         stream.write(data, format="MSEED", encoding="FLOAT32")

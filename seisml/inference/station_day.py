@@ -20,10 +20,11 @@ from seisml.inference.scan import Scanner
 from seisml.inference.window_grid import WindowGrid, whole_windows
 from seisml.run.build import load_method
 from seisml.transforms.waveform import WaveformFrontEnd
-from seisml.waveforms.continuous import DayReader, FileCache, GridOptions
+from seisml.waveforms.continuous import DayReader, GridOptions
 from seisml.waveforms.joining import runs
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.read import Bounds
+from seisml.waveforms.samples import FileCache, SampleSource
 from seisml.waveforms.streams import StationDay
 from seisml.waveforms.times import DAY_NS
 
@@ -166,7 +167,7 @@ def run_day(task: StationDay, settings: ScanSettings, out: Path, threads: int | 
 
 
 def scan_day(
-    task: StationDay, settings: ScanSettings, scanner: Scanner, cache: FileCache | None = None
+    task: StationDay, settings: ScanSettings, scanner: Scanner, source: SampleSource | None = None
 ) -> tuple[DayReport, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Predict a station-day, an hour at a time.
 
@@ -177,7 +178,7 @@ def scan_day(
     grid = settings.grid
     front_end = scanner.method.front_end
     keep_offset = isinstance(front_end, WaveformFrontEnd) and not (front_end.demean or front_end.normalize)
-    reader = day_reader(task, settings, cache, keep_offset)
+    reader = day_reader(task, settings, source, keep_offset)
     single = scanner.in_channels == 1 and task.components and len(task.components) > 1
     recorded, first, last = _spans(task, grid)
     envelope = Envelope(task.day, recorded, grid.sampling_rate)
@@ -205,10 +206,10 @@ def scan_day(
 
 
 def day_reader(
-    task: StationDay, settings: ScanSettings, cache: FileCache | None = None, keep_offset: bool = False
+    task: StationDay, settings: ScanSettings, source: SampleSource | None = None, keep_offset: bool = False
 ) -> DayReader:
     """A reader of a station-day's samples as the network meets them."""
-    return DayReader(task, settings.grid_options(keep_offset), cache)
+    return DayReader(task, settings.grid_options(keep_offset), source)
 
 
 def _spans(task: StationDay, grid: WindowGrid) -> tuple[tuple[float, float], int, int]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil, floor
-from pathlib import Path
 
 import numpy as np
 
-from seisml.waveforms.isolated import read_isolated
 from seisml.waveforms.joining import fill_gaps, runs
-from seisml.waveforms.pool import Worker
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import Unusable, rate_ratio, resample, resampling_margin
-from seisml.waveforms.read import Bounds
+from seisml.waveforms.samples import FileCache, SampleSource
 from seisml.waveforms.streams import Piece, StationDay
-
-CACHE_BYTES = 256 * 2**20  # decoded samples kept, so that a day file is decoded once for all its hours
 
 
 @dataclass
@@ -34,73 +29,6 @@ class Tally:
     def say(self, remark: str) -> None:
         """Note a remark once."""
         self.remarks[remark] = None
-
-
-class FileCache:
-    """Decoded files, the last used first, up to a number of bytes; of larger files only the time asked for is read.
-
-    They are read in a process beside this one, which ends with the cache.
-
-    Args:
-        limit: Bytes of decoded samples to keep.
-        bounds: What is too much to be read.
-
-    Attributes:
-        lost: Files that lost a part of their content, and which.
-    """
-
-    def __init__(self, limit: int = CACHE_BYTES, bounds: Bounds = Bounds()) -> None:  # noqa: B008 (frozen)
-        self.limit, self.bounds, self.held = limit, bounds, 0
-        self.lost: dict[Path, str] = {}
-        self._worker = Worker()
-        self.files: OrderedDict[tuple[Path, int, int], dict[str, list[tuple[int, np.ndarray]]]] = OrderedDict()
-        self.bad: dict[tuple[Path, int, int], str] = {}
-        self.part: tuple[object, dict[str, list[tuple[int, np.ndarray]]]] = (None, {})
-
-    def samples(self, piece: Piece, channel_id: str, start: int, end: int) -> list[tuple[int, np.ndarray]]:
-        """Return (time in ns, samples) of a piece's channel that may touch [start, end] ns.
-
-        Raises:
-            OSError: The file cannot be read; the message is a short reason.
-        """
-        try:
-            state = piece.path.stat()
-        except OSError as error:
-            raise OSError(f"{piece.path.name} cannot be read ({error.strerror})") from error
-        key = (piece.path, state.st_size, state.st_mtime_ns)
-        if key in self.bad:
-            raise OSError(self.bad[key])
-        if key not in self.files:
-            try:
-                # packed files decode to several times their size
-                if 4 * max(state.st_size, 2 * piece.n_samples) > self.limit:
-                    if self.part[0] != (key, start, end):  # the next component asks for the same
-                        self.part = (key, start, end), self._read(piece.path, (start, end))
-                    return self.part[1].get(channel_id, [])
-                self._keep(key, self._read(piece.path))
-            except OSError as error:
-                self.bad[key] = str(error)
-                raise
-        self.files.move_to_end(key)
-        return self.files[key].get(channel_id, [])
-
-    def _keep(self, key: tuple[Path, int, int], traces: dict[str, list[tuple[int, np.ndarray]]]) -> None:
-        self.files[key] = traces
-        self.held += _n_bytes(traces)
-        while self.held > self.limit and len(self.files) > 1:
-            self.held -= _n_bytes(self.files.popitem(last=False)[1])
-
-    def _read(self, path: Path, span: tuple[int, int] | None = None) -> dict[str, list[tuple[int, np.ndarray]]]:
-        try:
-            file = read_isolated(self._worker, path, span, self.bounds)
-        except Unusable as reason:
-            raise OSError(f"{path.name} cannot be read ({reason})") from reason
-        if file.lost:
-            self.lost[path] = file.lost
-        traces: dict[str, list[tuple[int, np.ndarray]]] = defaultdict(list)
-        for trace in file.traces:
-            traces[trace.id].append((trace.start, trace.samples))
-        return dict(traces)
 
 
 @dataclass(frozen=True)
@@ -145,12 +73,12 @@ class DayReader:
     Args:
         task: The station-day.
         options: What to do to the samples.
-        cache: Decoded files.
+        source: Where the samples of its pieces come from; by default their files.
     """
 
-    def __init__(self, task: StationDay, options: GridOptions, cache: FileCache | None = None) -> None:
+    def __init__(self, task: StationDay, options: GridOptions, source: SampleSource | None = None) -> None:
         self.task, self.options = task, options
-        self.cache = cache or FileCache()
+        self.source = source or FileCache()
         self.tally = {component: Tally() for component in task.components}
 
     def read(self, first: int, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -249,12 +177,12 @@ class DayReader:
             channel_id = f"{instrument.network}.{instrument.station}.{instrument.location}.{piece.code}"
             times = [piece.stretch + round(place * 1e9 / rate) for place in (begin - 2, end + 2)]
             try:
-                traces = self.cache.samples(piece, channel_id, *times)
+                traces = self.source.samples(piece, channel_id, *times)
             except OSError as error:
                 tally.say(str(error))
                 continue
-            if piece.path in self.cache.lost:
-                tally.say(f"{piece.path.name}: {self.cache.lost[piece.path]}")
+            if piece.path in self.source.lost:
+                tally.say(f"{piece.path.name}: {self.source.lost[piece.path]}")
             for start, samples in traces:
                 inside = round((start - piece.start) * 1e-9 * rate)
                 if not -1 < inside + len(samples) or inside >= piece.n_samples or inside < -1:
@@ -310,7 +238,3 @@ def flat_samples(x: np.ndarray, have: np.ndarray, shortest: int) -> np.ndarray:
         if last - first + 1 >= shortest:
             flat[first : last + 1] = True
     return flat
-
-
-def _n_bytes(traces: dict[str, list[tuple[int, np.ndarray]]]) -> int:
-    return sum(samples.nbytes for parts in traces.values() for _, samples in parts)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seisml.waveforms.joining import Place, place_pieces
 from seisml.waveforms.process import Unusable, plain_rate
-from seisml.waveforms.read import read_headers
+from seisml.waveforms.read import TraceHeader, read_headers
 
 _JOIN_SECONDS = 2.0  # parts of one record in separate files begin and end this close together
 
@@ -111,12 +111,13 @@ def read_segments(path: Path) -> list[Segment] | str:
         headers = read_headers(path)
     except Unusable as reason:
         return str(reason)
-    segments = []
-    for header in headers:
-        instrument = Instrument(header.network, header.station, header.location, header.channel[:-1])
-        times = (header.start, header.end)
-        segments.append(Segment(path, instrument, header.channel[-1:], *times, header.sampling_rate))
-    return segments
+    return [segment_of(path, header) for header in headers]
+
+
+def segment_of(path: Path, header: TraceHeader) -> Segment:
+    """The stretch that one trace of a file is."""
+    instrument = Instrument(header.network, header.station, header.location, header.channel[:-1])
+    return Segment(path, instrument, header.channel[-1:], header.start, header.end, header.sampling_rate)
 
 
 def drop_repeated(paths: Sequence[Path]) -> tuple[list[Path], int]:

@@ -176,6 +176,16 @@ def read_waveforms(
     return WaveformFile(traces, sorted(texts), lost)
 
 
+def stream_traces(stream: Stream) -> list[RawTrace]:
+    """The traces of a Stream in memory, cut where samples are masked; those that are not numbers are left out.
+
+    Raises:
+        Unusable: A rate or a time that is not believable.
+    """
+    numeric = (trace for trace in stream.split() if trace.data.dtype.kind in "fiu" and trace.data.size)
+    return [RawTrace(**vars(_header(trace)), samples=trace.data) for trace in numeric]
+
+
 def first_line(error: Exception) -> str:
     """The first line of an exception's message, short, or its name."""
     lines = str(error).strip().splitlines() or [type(error).__name__]

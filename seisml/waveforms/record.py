@@ -14,7 +14,7 @@ from seisml.waveforms.components import component_letters
 from seisml.waveforms.joining import Fill, join_pieces
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import RATE_TOLERANCE, Unusable, plain_rate
-from seisml.waveforms.read import Bounds, first_line, read_waveforms
+from seisml.waveforms.read import Bounds, RawTrace, first_line, read_waveforms
 from seisml.waveforms.sac_header import DepthUnit, shared_facts
 
 _COMPONENTS = ("Z", "N", "E", "1", "2", "3")  # in this order
@@ -66,10 +66,23 @@ def read_record(
         Unusable: With a short reason, where the file is no waveform file, damaged, has gaps, NaN or mixed rates...; of
             several files, where none can be used, or they do not fit together.
     """
+    paths = [Path(path)] if isinstance(path, str | Path) else list(path)
+    return _record(_read_files(paths, preprocessing, bounds), preprocessing, bounds, sac_depth)
+
+
+def record_of(
+    traces: Sequence[RawTrace],
+    preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
+    bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
+) -> Record:
+    """Make a record of traces in memory, as :func:`read_record` does of those of one file."""
+    joined, filled = _continuous(_channels(traces), preprocessing.gaps, bounds)
+    return _record(_Files(joined, [], filled), preprocessing, bounds, "km")
+
+
+def _record(files: _Files, preprocessing: Preprocessing, bounds: Bounds, sac_depth: DepthUnit) -> Record:
     from obspy import UTCDateTime  # slow to import, and not needed by who only reads the help
 
-    paths = [Path(path)] if isinstance(path, str | Path) else list(path)
-    files = _read_files(paths, preprocessing, bounds)
     traces = files.traces
     notes = files.notes + (["gaps filled"] if files.filled else [])
     if preprocessing.components:
@@ -171,15 +184,18 @@ def _read_file(path: Path, preprocessing: Preprocessing, bounds: Bounds) -> _Fil
     file = read_waveforms(path, bounds=bounds)
     if file.lost:
         raise Unusable(file.lost)
-    pieces = [
+    traces, filled = _continuous(_channels(file.traces), preprocessing.gaps, bounds)
+    return _Files(traces, list(file.remarks), filled)
+
+
+def _channels(traces: Sequence[RawTrace]) -> list[Channel]:
+    return [
         Channel(
             raw.id, raw.start, plain_rate(raw.sampling_rate), np.asarray(raw.samples, dtype=float),
             headers=() if raw.sac is None else (raw.sac,),
         )
-        for raw in file.traces
+        for raw in traces
     ]  # fmt: skip
-    traces, filled = _continuous(pieces, preprocessing.gaps, bounds)
-    return _Files(traces, list(file.remarks), filled)
 
 
 def _continuous(pieces: Sequence[Channel], fill: Fill | None, bounds: Bounds) -> tuple[list[Channel], bool]:

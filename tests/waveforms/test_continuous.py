@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from obspy import Stream, UTCDateTime
 
-from seisml.waveforms.continuous import DayReader, FileCache, GridOptions, flat_samples
+from seisml.waveforms.continuous import DayReader, GridOptions, flat_samples
 from seisml.waveforms.joining import runs
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import resample
+from seisml.waveforms.samples import FileCache
 from seisml.waveforms.streams import index_streams, station_days
 from tests.continuous_records import START, make_record, make_stream
 
