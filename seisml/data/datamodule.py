@@ -16,13 +16,12 @@ from seisml.data.dataset import StoreDataset
 from seisml.data.folds import read_split
 from seisml.data.grouping import GroupDraw
 from seisml.data.loaders import make_loader
-from seisml.data.onsets import Onsets
-from seisml.data.pairs import SecondViews, jitter_samples, partners_across_events
 from seisml.data.sampling import EpochSampler
 from seisml.data.shapes import check_traces, one_length, one_sampling_rate
 from seisml.data.splits import Grouping, Procedure, Split, make_split
+from seisml.data.training_reads import TrainingReads
 from seisml.data.windows import Windows, window_samples
-from seisml.errors import UserError, nearest
+from seisml.errors import UserError
 from seisml.files import write_frame
 from seisml.store.folder import recover_interrupted
 from seisml.store.identity import event_ids
@@ -136,17 +135,15 @@ class StoreDataModule(pl.LightningDataModule):
         self.split_procedure, self.split_by, self.is_ssl = split_procedure, split_by, is_ssl
         self.split_file, self.split_seed = split_file, train_test_split_rand_seed
         self.drop_last = is_ssl if drop_last is None else drop_last
-        self.batch_size, self.num_workers = batch_size, num_workers
+        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.single_train, self.single_test = return_single_spectrogram_train, return_single_spectrogram_test
         self.in_channels, self.n_samples = in_channels, n_samples
         self.window_length, self.window_overlap, self.random_starts = window_length, window_overlap, random_starts
-        self.onset_share = onset_share
-        self.views_from, self.pair_share, self.view_jitter = views_from, pair_share, view_jitter
-        self.recorded_noise, self.dead_traces = recorded_noise, dead_traces
+        self.reads = TrainingReads(onset_share, views_from, pair_share, view_jitter, recorded_noise)
+        self.dead_traces = dead_traces
         self.label_column, self.label_unit, self.unlabeled = label_column, label_unit, unlabeled
         self.classes, self.zero_weight_classes = classes, tuple(zero_weight_classes)
         self.task: Task = Unlabelled() if is_ssl else Classification()  # a run sets that of its method
-        self.seed = seed
         self.store: Store | None = None
 
     def setup(self, stage: str | None = None) -> None:
@@ -233,10 +230,8 @@ class StoreDataModule(pl.LightningDataModule):
             )
         drop_last = self.drop_last and n >= self.batch_size
         dataset = self.dataset(n_draws)
-        dataset.noise = self._noise()
-        dataset.onsets = self._onsets()
-        if self.is_ssl:
-            dataset.second_views = self._second_views()
+        rate, are_cut = self.facts.sampling_rate, self.window_length is not None
+        self.reads.set_up(dataset, self.split.train, self.windows, rate, are_cut)
         return make_loader(dataset, sampler, self.batch_size, self.num_workers, drop_last)
 
     def train_sampler(self) -> EpochSampler:
@@ -352,37 +347,3 @@ class StoreDataModule(pl.LightningDataModule):
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
         return EpochSampler(windows, self.seed, shuffle, rank, world_size, random_starts)
-
-    def _onsets(self) -> Onsets | None:
-        """What moves training windows to onsets, where that is asked for."""
-        if not self.onset_share:
-            return None
-        if self.window_length is None:
-            raise UserError(
-                f"dataset.onset_share={self.onset_share:g} moves windows, and whole records stay where they are; cut "
-                "them into windows with dataset.window_length, or set dataset.onset_share=0"
-            )
-        windows = self.windows(self.split.train)
-        return Onsets(self.ready_store, windows, self.facts.n_samples, self.onset_share, self.seed)
-
-    def _second_views(self) -> SecondViews | None:
-        """Where second views are read, where not from the first one's window."""
-        rate, length = self.facts.sampling_rate, self.facts.n_samples
-        jitter = jitter_samples(self.view_jitter, rate)
-        if self.views_from == "event":
-            partners = partners_across_events(self.ready_store, self.split.train, rate, length)
-            return SecondViews(length, self.seed, partners, jitter, self.pair_share)
-        return SecondViews(length, self.seed, None, jitter) if jitter else None
-
-    def _noise(self) -> Windows | None:
-        """Windows of the training part that hold nothing but noise, where they are asked for."""
-        if self.recorded_noise is None:
-            return None
-        names = self.ready_store.metadata["trace_category"].to_numpy(str)[self.split.train]
-        windows = self.windows(self.split.train[names == self.recorded_noise])
-        if not len(windows):
-            raise UserError(
-                f"dataset.recorded_noise: the training part has no window of class {self.recorded_noise!r}; "
-                f"{nearest(self.recorded_noise, sorted(set(names)))}"
-            )
-        return windows
