@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seisml.catalogs.events import CatalogEvent, Pick, first_pick, merge_entries
+from seisml.catalogs.event_files import EventFinder, best_parts, file_names, picks_at
+from seisml.catalogs.events import CatalogEvent, Pick, merge_entries
 from seisml.waveforms.components import choose_sensor
-from seisml.waveforms.index import EventPart, Instrument, WaveformIndex
+from seisml.waveforms.index import Instrument, WaveformIndex
 
 MISSING_COMPONENTS = ("keep", "zeros", "skip")
 _LONGEST_TRAVEL_TIME = 3600.0  # s, more than any P or S wave takes
@@ -130,17 +130,17 @@ class _Planner:
     def plan_event_files(self, root: Path) -> None:
         """One record for each event that a file shows best, and one for each file that shows none."""
         parts, result = self._index.event_parts, self.result
-        own_ids = _own_ids(parts, root)
-        finder = _EventFinder(self._entries, parts, own_ids)
+        names = file_names(parts, root)
+        finder = EventFinder(self._entries, parts, names)
         shown = {id(part): finder.find(part) for part in parts}
-        best = _best_parts(parts, shown)
+        best = best_parts(parts, shown)
         for part in parts:
             chosen = [found for found in shown[id(part)] if best[found[0].source_id, part.instrument] is part]
             if len(chosen) > 1 and part.paths[0].name not in result.several_events:
                 result.several_events.append(part.paths[0].name)
             plan = {"paths": part.paths, "start": part.start, "end": part.end, "is_window": False}
             for event in map(merge_entries, chosen):
-                picks = _picks_of(event, part.instrument)
+                picks = picks_at(event, part.instrument)
                 plan_of_event = {**plan, "event": event, "source_id": event.source_id, **picks}
                 self._add(part.instrument, part.components, plan_of_event)
             if shown[id(part)] and not chosen:
@@ -149,7 +149,7 @@ class _Planner:
                 name = f"{part.paths[0].name} {part.instrument}"
                 result.skipped.append((name, f"{other} shows the event of {first.time}, too, and better"))
             if not shown[id(part)]:
-                self._add(part.instrument, part.components, {**plan, "source_id": own_ids[part.paths[0]]})
+                self._add(part.instrument, part.components, {**plan, "source_id": names[part.paths[0]]})
 
     def plan_windows(
         self, events: Iterable[CatalogEvent], before: float, after: float, margin: Callable[[float], float]
@@ -161,7 +161,7 @@ class _Planner:
             for instrument in sorted(index.segments):
                 if not index.overlapping(instrument, event.time.ns - reach, event.time.ns + reach):
                     continue
-                picks = _picks_of(event, instrument)
+                picks = picks_at(event, instrument)
                 reference = picks["p"].time.ns if picks["p"] else event.time.ns
                 start, end = reference - round(before * 1e9), reference + round(after * 1e9)
                 segments = index.overlapping(instrument, start, end)
@@ -182,78 +182,6 @@ class _Planner:
         _add_plan(self.result, record, components, self._order, self._missing)
 
 
-class _EventFinder:
-    """Finds the entries that event files show.
-
-    Files that share most of their time show the same event, even those of stations where nothing was picked and whose
-    records begin after the origin: otherwise records of one event would carry different ids and part in a split.
-
-    Args:
-        entries: Catalogue entries in order of time.
-        parts: All records of event files.
-        together: For each file, a name that files of the same time share.
-    """
-
-    def __init__(
-        self, entries: Sequence[CatalogEvent], parts: Iterable[EventPart], together: Mapping[Path, str]
-    ) -> None:
-        self._entries, self._together = entries, together
-        self._times = [entry.time.ns for entry in entries]
-        self._by_name: dict[str, list[int]] = defaultdict(list)
-        self._picks: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        for number, entry in enumerate(entries):
-            for name in entry.waveform_names:
-                self._by_name[name].append(number)
-            for pick in entry.picks:
-                self._picks[pick.station].append((pick.time.ns, number))
-        for times in self._picks.values():
-            times.sort()
-        self._shared: dict[str, set[int]] = defaultdict(set)
-        for part in parts:
-            self._shared[together[part.paths[0]]].update(self._named(part) or self._within(part))
-
-    def find(self, part: EventPart) -> list[list[CatalogEvent]]:
-        """Return the entries of each event that a file shows, most picks first."""
-        found = self._named(part) or self._within(part) or self._shared[self._together[part.paths[0]]]
-        groups: dict[str, list[CatalogEvent]] = defaultdict(list)
-        for number in sorted(found):
-            groups[self._entries[number].source_id].append(self._entries[number])
-        return sorted(groups.values(), key=lambda group: -sum(len(entry.picks) for entry in group))
-
-    def _named(self, part: EventPart) -> set[int]:
-        return {number for path in part.paths for number in self._by_name.get(path.name, ())}
-
-    def _within(self, part: EventPart) -> set[int]:
-        """Entries whose origin, or a pick at the station, lies within the record."""
-        origins = range(bisect_left(self._times, part.start), bisect_right(self._times, part.end))
-        picks = self._picks.get(part.instrument.station, [])
-        first, last = bisect_left(picks, (part.start, -1)), bisect_right(picks, (part.end, len(self._times)))
-        return {*origins, *(number for _, number in picks[first:last])}
-
-
-def _best_parts(
-    parts: Iterable[EventPart], shown: Mapping[int, list[list[CatalogEvent]]]
-) -> dict[tuple[str, Instrument], EventPart]:
-    """The file that shows an event best at an instrument, so that each event is cut, and once.
-
-    That is the one that the catalogue names, else one that holds the P pick, else the one with most time on either side
-    of the origin: where neighbours share two files, each event gets the one that was cut around it.
-    """
-    best: dict[tuple[str, Instrument], tuple[tuple[bool, bool, int], EventPart]] = {}
-    for part in parts:
-        names = {path.name for path in part.paths}
-        for entries in shown[id(part)]:
-            event = merge_entries(entries)
-            p = _picks_of(event, part.instrument)["p"]
-            is_named = any(names & set(entry.waveform_names) for entry in entries)
-            holds_p = p is not None and part.start <= p.time.ns <= part.end
-            room = min(event.time.ns - part.start, part.end - event.time.ns)
-            key, value = (event.source_id, part.instrument), (is_named, holds_p, room)
-            if key not in best or value > best[key][0]:
-                best[key] = value, part
-    return {key: part for key, (_, part) in best.items()}
-
-
 def _add_plan(result: Association, plan: RecordPlan, components: list[str], order: str, missing: str) -> None:
     unused = [letter for letter in components if letter not in plan.channels.values()]
     result.unused_channels.update(plan.instrument.channel_id(letter) for letter in unused)
@@ -272,12 +200,6 @@ def _add_plan(result: Association, plan: RecordPlan, components: list[str], orde
     result.plans.append(plan)
 
 
-def _picks_of(event: CatalogEvent | None, instrument: Instrument) -> dict[str, Pick | None]:
-    codes = (instrument.network, instrument.station, instrument.location)
-    picks = event.picks if event else ()
-    return {"p": first_pick(picks, "P", *codes), "s": first_pick(picks, "S", *codes)}
-
-
 def _picked_components(entries: Iterable[CatalogEvent]) -> dict[tuple[str, str], Counter[str]]:
     """How often each component of a station was picked on, over the whole catalogue."""
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
@@ -286,23 +208,6 @@ def _picked_components(entries: Iterable[CatalogEvent]) -> dict[tuple[str, str],
             if pick.channel:
                 counts[pick.station, pick.network][pick.channel[-1]] += 1
     return counts
-
-
-def _own_ids(parts: Iterable[EventPart], root: Path) -> dict[Path, str]:
-    """Identities for files without an event: those that share most of their time are one event, named by the first."""
-    spans: dict[Path, tuple[int, int]] = {}
-    for part in parts:
-        for path in part.paths:
-            start, end = spans.get(path, (part.start, part.end))
-            spans[path] = (min(start, part.start), max(end, part.end))
-    identities: dict[Path, str] = {}
-    current, name = (0, -1), ""
-    for path, (start, end) in sorted(spans.items(), key=lambda item: (item[1], item[0])):
-        shared = min(end, current[1]) - start
-        if shared <= 0.5 * min(end - start, current[1] - current[0]):
-            current, name = (start, end), path.relative_to(root).as_posix() if root.is_dir() else path.name
-        identities[path] = name
-    return identities
 
 
 def _count_unmatched(result: Association, entries: Sequence[CatalogEvent], events: Mapping[str, CatalogEvent]) -> None:

@@ -29,8 +29,8 @@ from seisml.run.bundle import model_hash
 from seisml.run.precision import choose_precision
 from seisml.terminal.progress import Progress
 from seisml.waveforms.preprocessing import TRENDS, Preprocessing, WrongStep
-from seisml.waveforms.read import Bounds
 from seisml.waveforms.streams import StationDay, index_streams, station_days
+from seisml.waveforms.traces import Bounds
 
 WITHIN = 10.0  # seconds
 LEAST_THRESHOLD = 0.2  # for bfloat16: twice what it leaves to float32

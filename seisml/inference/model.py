@@ -20,10 +20,11 @@ from seisml.inference.trained import load_classifier, network_preprocessing
 from seisml.inference.window_grid import WindowGrid
 from seisml.waveforms.index import Instrument
 from seisml.waveforms.process import Unusable
-from seisml.waveforms.read import RawTrace, stream_traces
+from seisml.waveforms.read import stream_traces
 from seisml.waveforms.record import record_of
 from seisml.waveforms.samples import TraceSamples
 from seisml.waveforms.streams import station_days
+from seisml.waveforms.traces import RawTrace
 
 if TYPE_CHECKING:
     from seisml.inference.seisbench_model import Seisml

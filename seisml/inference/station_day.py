@@ -23,10 +23,10 @@ from seisml.transforms.waveform import WaveformFrontEnd
 from seisml.waveforms.continuous import DayReader, GridOptions
 from seisml.waveforms.joining import runs
 from seisml.waveforms.preprocessing import Preprocessing
-from seisml.waveforms.read import Bounds
 from seisml.waveforms.samples import FileCache, SampleSource
 from seisml.waveforms.streams import StationDay
 from seisml.waveforms.times import DAY_NS
+from seisml.waveforms.traces import Bounds
 
 ENVELOPE_BINS = 86_400  # extremes kept of a day's first component, for its picture
 
@@ -157,8 +157,8 @@ def run_day(task: StationDay, settings: ScanSettings, out: Path, threads: int | 
     files = day_files(out, task)
     files["report"].unlink(missing_ok=True)
     made_from = inputs_hash(task, settings)
-    scanner = _scanner(settings)
-    report, times, probability, envelope = scan_day(task, settings, scanner, _cache(settings.largest_record))
+    cache = _cache(settings.largest_record)  # its process starts while the checkpoint is loaded
+    report, times, probability, envelope = scan_day(task, settings, _scanner(settings), cache)
     write_probabilities(files["probability"], task.instrument, times, probability, settings.grid.step)
     write_atomically(files["envelope"], lambda part: _save_arrays(part, envelope))
     values = {"inputs_hash": made_from, "report": asdict(report)}

@@ -17,7 +17,7 @@ from seisml.prepare.pick_windows import WindowOptions
 from seisml.terminal.progress import follow
 from seisml.waveforms.index import WaveformIndex, build_index, drop_repeated
 from seisml.waveforms.isolated import read_all_segments, time_limit
-from seisml.waveforms.pool import Failed, Worker, in_order
+from seisml.workers.pool import Failed, Worker, in_order
 
 
 def index_waveforms(files: Sequence[Path], longest_event_file: float, workers: int) -> WaveformIndex:

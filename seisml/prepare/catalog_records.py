@@ -19,8 +19,9 @@ from seisml.waveforms.channels import Channel, CommonWindow, common_rate, common
 from seisml.waveforms.joining import join_around, join_pieces
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import RATE_TOLERANCE, Unusable, plain_rate
-from seisml.waveforms.read import Bounds, RawTrace, first_line, read_waveforms
+from seisml.waveforms.read import first_line, read_waveforms
 from seisml.waveforms.record import Record
+from seisml.waveforms.traces import Bounds, RawTrace
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.writer import StoreWriter
 from seisml.terminal.progress import follow
 from seisml.waveforms.isolated import time_limit
-from seisml.waveforms.pool import Failed, Worker, in_order
 from seisml.waveforms.preprocessing import Preprocessing
-from seisml.waveforms.read import Bounds
 from seisml.waveforms.record import Record, try_record
 from seisml.waveforms.sac_header import DepthUnit
+from seisml.waveforms.traces import Bounds
+from seisml.workers.pool import Failed, Worker, in_order
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from seisml.errors import UserError
 from seisml.prepare.files import Listing, PrepareOptions, SourceFile, grouped, prepare_files
 from seisml.waveforms.listing import is_store, walk
 from seisml.waveforms.preprocessing import GAPS, TRENDS, Preprocessing, WrongStep
-from seisml.waveforms.read import Bounds
 from seisml.waveforms.sac_header import DepthUnit
+from seisml.waveforms.traces import Bounds
 
 # a date, or a year with the day of the year
 TIME = re.compile(r"(19|20)\d\d[-_.]?(0\d|1[0-2])[-_.]?[0-3]\d|(19|20)\d\d[-_.][0-3]\d\d(?!\d)")

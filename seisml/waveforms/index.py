@@ -11,7 +11,8 @@ from pathlib import Path
 
 from seisml.waveforms.joining import Place, place_pieces
 from seisml.waveforms.process import Unusable, plain_rate
-from seisml.waveforms.read import TraceHeader, read_headers
+from seisml.waveforms.read import read_headers
+from seisml.waveforms.traces import TraceHeader
 
 _JOIN_SECONDS = 2.0  # parts of one record in separate files begin and end this close together
 

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from seisml.waveforms.index import Segment, read_segments
-from seisml.waveforms.pool import TIME_LIMIT, Failed, Worker, in_order
 from seisml.waveforms.process import Unusable
-from seisml.waveforms.read import Bounds, WaveformFile, read_waveforms
+from seisml.waveforms.read import read_waveforms
+from seisml.waveforms.traces import Bounds, WaveformFile
+from seisml.workers.pool import TIME_LIMIT, Failed, Worker, in_order
 
 _BYTES_PER_SECOND = 2**20  # of the slowest format on a slow disk
 
 
+@lru_cache(maxsize=1)
+def _reader() -> Worker:
+    """The process that reads for this one: its start, the import of ObsPy, is paid once."""
+    return Worker()
+
+
+def start_reader() -> None:
+    """Start the process that reads, so that it is ready when the first file is wanted; this does not wait for it."""
+    _reader().start()
+
+
 def read_isolated(
-    worker: Worker,
     path: Path,
     span: tuple[int, int] | None = None,
     bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
 ) -> WaveformFile:
-    """:func:`seisml.waveforms.read.read_waveforms` in a worker; a crash or a hang is Unusable, with the reason."""
+    """:func:`seisml.waveforms.read.read_waveforms` in a process that lasts; a crash or a hang is Unusable."""
     try:
-        return worker.call(read_waveforms, path, span, bounds, limit=time_limit(path))
+        return _reader().call(read_waveforms, path, span, bounds, limit=time_limit(path))
     except Failed as reason:
         raise Unusable(str(reason)) from None
 

@@ -14,8 +14,9 @@ from seisml.waveforms.components import component_letters
 from seisml.waveforms.joining import Fill, join_pieces
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import RATE_TOLERANCE, Unusable, plain_rate
-from seisml.waveforms.read import Bounds, RawTrace, first_line, read_waveforms
+from seisml.waveforms.read import first_line, read_waveforms
 from seisml.waveforms.sac_header import DepthUnit, shared_facts
+from seisml.waveforms.traces import Bounds
 
 _COMPONENTS = ("Z", "N", "E", "1", "2", "3")  # in this order
 

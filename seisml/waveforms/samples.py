@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from seisml.waveforms.index import WaveformIndex, build_index, segment_of
-from seisml.waveforms.isolated import read_isolated
-from seisml.waveforms.pool import Worker
+from seisml.waveforms.isolated import read_isolated, start_reader
 from seisml.waveforms.process import Unusable
-from seisml.waveforms.read import Bounds, RawTrace
 from seisml.waveforms.streams import Piece
+from seisml.waveforms.traces import Bounds, RawTrace
 
 CACHE_BYTES = 256 * 2**20  # decoded samples kept, so that a day file is decoded once for all its hours
 
@@ -40,7 +39,7 @@ class SampleSource(ABC):
 class FileCache(SampleSource):
     """Decoded files, the last used first, up to a number of bytes; of larger files only the time asked for is read.
 
-    They are read in a process beside this one, which ends with the cache.
+    They are read in a process beside this one, which is started here.
 
     Args:
         limit: Bytes of decoded samples to keep.
@@ -53,7 +52,7 @@ class FileCache(SampleSource):
     def __init__(self, limit: int = CACHE_BYTES, bounds: Bounds = Bounds()) -> None:  # noqa: B008 (frozen)
         self.limit, self.bounds, self.held = limit, bounds, 0
         self.lost: dict[Path, str] = {}
-        self._worker = Worker()
+        start_reader()
         self.files: OrderedDict[tuple[Path, int, int], dict[str, list[tuple[int, np.ndarray]]]] = OrderedDict()
         self.bad: dict[tuple[Path, int, int], str] = {}
         self.part: tuple[object, dict[str, list[tuple[int, np.ndarray]]]] = (None, {})
@@ -89,7 +88,7 @@ class FileCache(SampleSource):
 
     def _read(self, path: Path, span: tuple[int, int] | None = None) -> dict[str, list[tuple[int, np.ndarray]]]:
         try:
-            file = read_isolated(self._worker, path, span, self.bounds)
+            file = read_isolated(path, span, self.bounds)
         except Unusable as reason:
             raise OSError(f"{path.name} cannot be read ({reason})") from reason
         if file.lost:

@@ -10,10 +10,9 @@ import numpy as np
 from seisml.waveforms.index import Instrument, Segment
 from seisml.waveforms.isolated import read_isolated
 from seisml.waveforms.joining import join_around
-from seisml.waveforms.pool import Worker
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import Unusable, plain_rate
-from seisml.waveforms.read import Bounds, RawTrace
+from seisml.waveforms.traces import Bounds, RawTrace
 
 FILES_KEPT = 6  # read files kept in memory: three components of two successive days
 
@@ -35,7 +34,6 @@ class WindowReader:
         bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
     ) -> None:
         self.preprocessing, self.bounds = preprocessing, bounds
-        self._worker = Worker()
         self._segments: dict[tuple[Instrument, str], list[Segment]] = {}
         for segment in segments:
             self._segments.setdefault((segment.instrument, segment.component), []).append(segment)
@@ -128,7 +126,7 @@ class WindowReader:
     def _traces(self, path: Path) -> list[RawTrace] | str:
         if path not in self._files:
             try:
-                self._files[path] = read_isolated(self._worker, path, bounds=self.bounds).traces
+                self._files[path] = read_isolated(path, bounds=self.bounds).traces
             except Unusable as reason:
                 self._files[path] = f"{path.name} cannot be read ({reason})"
             if len(self._files) > FILES_KEPT:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from seisml.waveforms.preprocessing import Preprocessing
-from seisml.waveforms.read import Bounds
 from seisml.waveforms.record import Record
 from seisml.waveforms.sac_header import DepthUnit
+from seisml.waveforms.traces import Bounds
 
 
 def read(paths: Sequence[Path], preprocessing: Preprocessing, bounds: Bounds, sac_depth: DepthUnit) -> Record:

@@ -17,8 +17,8 @@ import pytest
 from seisml.cli import main
 from seisml.prepare import files as preparing
 from seisml.store.store import Store
-from seisml.waveforms import pool
 from seisml.waveforms.preprocessing import Preprocessing
+from seisml.workers import pool
 from tests.prepare import crashing_reader
 from tests.waveforms.test_record import save, trace
 
@@ -255,7 +255,7 @@ def test_interrupted_and_killed(tmp_path, number, code):
     """With reading processes: nothing half, the earlier store intact, no process left behind."""
     folder, out = many_files(tmp_path / "in"), tmp_path / "store"
     code_of_earlier = (
-        "import sys; from seisml.waveforms import pool; pool.NEXT_PROCESS = 0.0;"
+        "import sys; from seisml.workers import pool; pool.NEXT_PROCESS = 0.0;"
         "from seisml.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     (tmp_path / "small" / "A").mkdir(parents=True)

@@ -11,8 +11,8 @@ import pytest
 from seisml.cli import main
 from seisml.prepare import files as preparing
 from seisml.store.store import Store
-from seisml.waveforms import pool
 from seisml.waveforms.preprocessing import Preprocessing
+from seisml.workers import pool
 from tests.prepare import crashing_reader
 from tests.waveforms.test_record import save, trace
 

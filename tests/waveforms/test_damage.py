@@ -12,7 +12,6 @@ from obspy import Stream
 from seisml.cli import main
 from seisml.store.store import Store
 from seisml.waveforms.isolated import read_all_segments, read_isolated
-from seisml.waveforms.pool import Worker
 from seisml.waveforms.process import Unusable
 from tests.waveforms.test_record import START, trace
 
@@ -78,15 +77,14 @@ def check_all(tmp_path, n_good, capsys, *ways):
     for path, scanned in zip(paths, read_all_segments(paths, 2), strict=True):
         assert isinstance(scanned, list) or len(scanned) < 200
         assert isinstance(scanned, list) or "good" not in path.name
-    worker, span = Worker(), (START.ns, (START + 1).ns)
+    span = (START.ns, (START + 1).ns)
     for path in paths:
         try:
-            file = read_isolated(worker, path, span)
+            file = read_isolated(path, span)
         except Unusable as reason:
             assert "good" not in path.name and "\n" not in str(reason)
         else:
             assert sum(len(one.samples) for one in file.traces) < 1e6
-    worker.close()
 
 
 @pytest.mark.slow

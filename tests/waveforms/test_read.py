@@ -15,8 +15,9 @@ import pytest
 from seisml.waveforms.index import read_segments
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import Unusable
-from seisml.waveforms.read import FORMATS, Bounds, read_headers, read_waveforms
+from seisml.waveforms.read import FORMATS, read_headers, read_waveforms
 from seisml.waveforms.record import read_record
+from seisml.waveforms.traces import Bounds
 from seisml.waveforms.window_reader import WindowReader
 from tests.waveforms.test_record import START, save, trace
 

@@ -12,8 +12,8 @@ import time
 import numpy as np
 import pytest
 
-from seisml.waveforms import pool
-from seisml.waveforms.pool import Failed, Worker, in_order
+from seisml.workers import pool
+from seisml.workers.pool import Failed, Worker, in_order
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def _pid(_):
 @pytest.mark.parametrize("end", ["kill", "interrupt", "leave"])
 def test_processes_end_with_their_user(tmp_path, end):
     code = (
-        "import os, sys, time; from seisml.waveforms import pool; pool.NEXT_PROCESS = 0\n"
+        "import os, sys, time; from seisml.workers import pool; pool.NEXT_PROCESS = 0\n"
         "w = pool.Worker(); print(w.call(os.getpid), flush=True)\n"
         "try:\n    for pid in pool.in_order(print if 0 else time.sleep, [0, 0, 60, 60], 2, print):\n"
         "        print('one', flush=True)\n        if sys.argv[1] == 'leave': break\n"
@@ -114,7 +114,7 @@ def test_a_user_without_a_guard_and_a_daemon(tmp_path):
     """A script without ``if __name__ == "__main__"`` is not run again, and daemonic processes (Dask's) may read."""
     script = tmp_path / "script.py"
     script.write_text(
-        "import multiprocessing, os\nfrom seisml.waveforms.pool import Worker\nprint('once')\n"
+        "import multiprocessing, os\nfrom seisml.workers.pool import Worker\nprint('once')\n"
         "def daemon():\n    assert Worker().call(abs, -3) == 3\n"
         "p = multiprocessing.get_context('fork').Process(target=daemon, daemon=True); p.start(); p.join()\n"
         "print(p.exitcode, Worker().call(abs, -4))\n"

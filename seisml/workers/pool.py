@@ -11,7 +11,6 @@ import os
 import pickle
 import queue
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -22,6 +21,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
+
+from seisml.workers.transfer import packed, receive, send, unpacked
 
 TIME_LIMIT = 120.0  # s for one call; a file of the largest size takes less
 NEXT_PROCESS = 1.5  # s after which one more process is worth its start, which takes about as long
@@ -52,7 +53,7 @@ class Worker:
         self._started_by = 0
         self.n_calls = 0
         self._ready = self._closed = False
-        self._lock = threading.Lock()
+        self._lock, self._turn = threading.Lock(), threading.Lock()
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the process where there is none, without waiting until it is ready.
@@ -64,13 +65,13 @@ class Worker:
             if self._closed:
                 raise Closed
             if self._process is None or self._started_by != os.getpid():  # a fork may not use that of its parent
-                code = f"import sys; sys.path[:] = {sys.path!r}; from seisml.waveforms.pool import serve; serve()"
+                code = f"import sys; sys.path[:] = {sys.path!r}; from seisml.workers.pool import serve; serve()"
                 self._process, self._ready, self._started_by = _start([sys.executable, "-c", code]), False, os.getpid()
                 self._end = weakref.finalize(self, _end, self._process)
             return self._process
 
     def call(self, function: Callable[..., R], *arguments: Any, limit: float = TIME_LIMIT) -> R:
-        """Call an importable function in the process.
+        """Call an importable function in the process; calls of several threads wait for one another.
 
         Args:
             function: The function.
@@ -85,21 +86,22 @@ class Worker:
             Closed: The worker was closed.
             RuntimeError: The process could not be started.
         """
-        process = self.start()
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            if not self._ready:
-                _unpacked(_receive(process.stdout))
-                self._ready = True
-            _send(process.stdin, _packed((function, arguments, limit)))
-            error, result = _unpacked(_receive(process.stdout))
-        except (EOFError, BrokenPipeError):
-            raise self._failure(process, limit) from None
-        except BaseException:  # Ctrl-C between question and answer
-            self.stop()
-            raise
-        finally:
-            self.n_calls += 1
+        with self._turn:
+            process = self.start()
+            assert process.stdin is not None and process.stdout is not None
+            try:
+                if not self._ready:
+                    unpacked(receive(process.stdout))
+                    self._ready = True
+                send(process.stdin, packed((function, arguments, limit)))
+                error, result = unpacked(receive(process.stdout))
+            except (EOFError, BrokenPipeError):
+                raise self._failure(process, limit) from None
+            except BaseException:  # Ctrl-C between question and answer
+                self.stop()
+                raise
+            finally:
+                self.n_calls += 1
         if error is not None:
             raise error
         return result
@@ -202,37 +204,37 @@ def serve() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):  # C libraries print, above all when they die
         os.dup2(nowhere, standard)
-    calls: queue.SimpleQueue[list[bytearray]] = queue.SimpleQueue()
+    calls: queue.SimpleQueue[list[memoryview]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(questions, calls), daemon=True).start()
-    _send(answers, _packed(None))
+    send(answers, packed(None))
     while True:
-        _send(answers, _answer(calls.get()))
+        send(answers, _answer(calls.get()))
 
 
-def _answer(question: list[bytearray]) -> list[Any]:
+def _answer(question: list[memoryview]) -> list[Any]:
     """The packed (error, result) of a call."""
     try:
-        function, arguments, limit = _unpacked(question)
+        function, arguments, limit = unpacked(question)
         if sys.platform != "win32":
             signal.setitimer(signal.ITIMER_REAL, limit)  # ends the process even within C code
-        return _packed((None, function(*arguments)))
+        return packed((None, function(*arguments)))
     except BaseException as error:
         error.add_note("".join(traceback.format_exception(error)))
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:
             error = RuntimeError(f"{type(error).__name__}: {error}")
-        return _packed((error, None))
+        return packed((error, None))
     finally:
         if sys.platform != "win32":
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _listen(questions: io.FileIO, calls: queue.SimpleQueue[list[bytearray]]) -> None:
+def _listen(questions: io.FileIO, calls: queue.SimpleQueue[list[memoryview]]) -> None:
     """Take questions, and end the process with the one that asks, even where that was killed."""
     try:
         while True:
-            calls.put(_receive(questions))
+            calls.put(receive(questions))
     except (EOFError, OSError):
         os._exit(1)
 
@@ -258,43 +260,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()
-
-
-def _packed(value: Any) -> list[Any]:
-    """A value's parts: its pickle, and the bytes of its arrays, which are not copied."""
-    buffers: list[pickle.PickleBuffer] = []
-    head = pickle.dumps(value, 5, buffer_callback=buffers.append)
-    return [head, *(buffer.raw() for buffer in buffers)]
-
-
-def _send(pipe: io.FileIO, parts: list[Any]) -> None:
-    sizes = [memoryview(part).nbytes for part in parts]
-    for part in (struct.pack(f"<{1 + len(sizes)}Q", len(sizes), *sizes), *parts):
-        left = memoryview(part).cast("B")
-        while left:
-            left = left[pipe.write(left) :]
-
-
-def _receive(pipe: io.FileIO) -> list[bytearray]:
-    (number,) = struct.unpack("<Q", _read(pipe, 8))
-    return [_read(pipe, size) for size in struct.unpack(f"<{number}Q", _read(pipe, 8 * number))]
-
-
-def _unpacked(parts: list[bytearray]) -> Any:
-    head, *buffers = parts
-    return pickle.loads(head, buffers=buffers)
-
-
-def _read(pipe: io.FileIO, size: int) -> bytearray:
-    """Read exactly so many bytes.
-
-    Raises:
-        EOFError: The other end is gone.
-    """
-    content = bytearray(size)
-    left = memoryview(content)
-    while left:
-        if not (n_bytes := pipe.readinto(left)):
-            raise EOFError
-        left = left[n_bytes:]
-    return content
