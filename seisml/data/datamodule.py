@@ -16,11 +16,11 @@ from seisml.data.dataset import StoreDataset
 from seisml.data.folds import read_split
 from seisml.data.grouping import GroupDraw
 from seisml.data.loaders import make_loader
-from seisml.data.sampling import EpochSampler
+from seisml.data.sampling import EpochSampler, this_process
 from seisml.data.shapes import check_traces, one_length, one_sampling_rate
 from seisml.data.splits import Grouping, Procedure, Split, make_split
 from seisml.data.training_reads import TrainingReads
-from seisml.data.windows import Windows, window_samples
+from seisml.data.windows import Windows
 from seisml.errors import UserError
 from seisml.files import write_frame
 from seisml.store.folder import recover_interrupted
@@ -162,12 +162,7 @@ class StoreDataModule(pl.LightningDataModule):
         self.labels, self._known = labels.values, labels.known
         check_traces(store, self.in_channels)
         sampling_rate = one_sampling_rate(store)
-        if self.window_length is None:
-            n_samples = one_length(store, self.n_samples)
-        elif self.n_samples is None:
-            n_samples = window_samples(self.window_length, self.window_overlap, sampling_rate, store)
-        else:
-            raise UserError("dataset.n_samples and dataset.window_length both say the length; set one to null")
+        n_samples = one_length(store, self.n_samples, self.window_length, self.window_overlap)
         # of stations and stretches of time there are too few to have one of each kind in every part
         grouped = self.split_by in ("record", "event")
         groups = event_ids(metadata) if grouped else np.zeros(len(metadata), np.int64)
@@ -343,7 +338,4 @@ class StoreDataModule(pl.LightningDataModule):
         return self.labels_of(self.windows(self.labelled(self.split.train)))
 
     def _sampler(self, windows: Windows, shuffle: bool, random_starts: bool = False) -> EpochSampler:
-        rank, world_size = 0, 1
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-        return EpochSampler(windows, self.seed, shuffle, rank, world_size, random_starts)
+        return EpochSampler(windows, self.seed, shuffle, *this_process(), random_starts)

@@ -30,6 +30,13 @@ class Key(NamedTuple):
     start: int = 0
 
 
+def this_process() -> tuple[int, int]:
+    """Rank of this process among those that train together, and their number."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
 class EpochSampler(Sampler[Key]):
     """Windows of a store, shuffled anew each epoch.
 

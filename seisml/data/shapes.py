@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from seisml.data.windows import window_samples
 from seisml.errors import UserError
 from seisml.store.store import Store
 
@@ -31,8 +32,19 @@ def one_sampling_rate(store: Store) -> float:
     return float(rates[0])
 
 
-def one_length(store: Store, n_samples: int | None) -> int:
-    """The length of all records in samples, or that which is asked for; refuse a store that mixes lengths."""
+def one_length(store: Store, n_samples: int | None, window_length: float | None = None, overlap: float = 0.0) -> int:
+    """The length of what the network sees, in samples; refuse a store that mixes lengths where nothing says it.
+
+    Args:
+        store: Its records have one sampling rate.
+        n_samples: The length asked for; None for that of all records.
+        window_length: The same in s, for windows of records.
+        overlap: Share of a window that the next one repeats.
+    """
+    if window_length is not None:
+        if n_samples is not None:
+            raise UserError("dataset.n_samples and dataset.window_length both say the length; set one to null")
+        return window_samples(window_length, overlap, float(store.sampling_rate[0]), store)
     if n_samples is not None:
         return n_samples
     lengths = np.unique(store.n_samples)

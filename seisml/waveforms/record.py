@@ -16,7 +16,7 @@ from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import RATE_TOLERANCE, Unusable, plain_rate
 from seisml.waveforms.read import first_line, read_waveforms
 from seisml.waveforms.sac_header import DepthUnit, shared_facts
-from seisml.waveforms.traces import Bounds
+from seisml.waveforms.traces import Bounds, RawTrace
 
 _COMPONENTS = ("Z", "N", "E", "1", "2", "3")  # in this order
 
