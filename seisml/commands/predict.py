@@ -6,7 +6,7 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from seisml.detection.collect import collect
 from seisml.detection.day_figures import draw
 from seisml.detection.detections import DetectionRule
 from seisml.errors import UserError, nearest
+from seisml.evaluation.decision import Decision
 from seisml.inference.archive import work_off
 from seisml.inference.scan import PRECISIONS, Scanner
 from seisml.inference.station_day import DayReport, ScanSettings, finished
@@ -33,6 +34,7 @@ from seisml.waveforms.streams import StationDay, index_streams, station_days
 from seisml.waveforms.traces import Bounds
 
 WITHIN = 10.0  # seconds
+THRESHOLD = 0.5  # where neither the user nor the checkpoint names one
 LEAST_THRESHOLD = 0.2  # for bfloat16: twice what it leaves to float32
 EXAMPLE = "seisml predict runs/convnetquake/checkpoints/best.ckpt archive/2020 --out detections --step 1"
 
@@ -42,7 +44,7 @@ class PredictOptions:
     """Options of :func:`predict`; see ``seisml predict --help``."""
 
     step: float = 1.0
-    threshold: float = 0.5
+    threshold: float | None = None  # the checkpoint's, else THRESHOLD
     min_length: float = 0.0
     join: float = 0.0
     stations_at_least: int | None = None
@@ -120,14 +122,19 @@ def predict(
 def _rule(method: Classifier, options: PredictOptions) -> DetectionRule:
     """What counts as a detection; noise is what the checkpoint was trained to call so, unless an option names it."""
     noise = method.task.noise_class
-    return DetectionRule.of(
+    rule = DetectionRule.of(
         method.facts.classes,
         options.noise_class or (noise if noise in method.facts.classes else None),
         options.classes,
-        options.threshold,
+        THRESHOLD if options.threshold is None else options.threshold,
         options.min_length,
         options.join,
     )
+    chosen = Decision.from_record(method.run_record)
+    if options.threshold is not None or chosen is None or not rule.asks(chosen):
+        return rule
+    print(f"threshold {chosen}; --threshold sets another", flush=True)
+    return replace(rule, threshold=chosen.threshold)
 
 
 def _predict_days(
@@ -154,10 +161,10 @@ def _settings(method: Classifier, checkpoint: str | Path, options: PredictOption
     if options.device != "cpu" and not (options.device.startswith("cuda") and torch.cuda.is_available()):
         raise UserError(f"--device: there is no {options.device!r} here; use cpu")
     steps, facts = _preprocessing(method, checkpoint, options), method.facts
-    precision = _precision(options)
-    if precision == "bfloat16" and options.threshold < LEAST_THRESHOLD:
+    precision = _precision(options, rule.threshold)
+    if precision == "bfloat16" and rule.threshold < LEAST_THRESHOLD:
         raise UserError(
-            f"--threshold: bfloat16 tells events from noise above {LEAST_THRESHOLD:g}, {options.threshold:g} is less; "
+            f"--threshold: bfloat16 tells events from noise above {LEAST_THRESHOLD:g}, {rule.threshold:g} is less; "
             "raise it or use --precision float32"
         )
     grid = WindowGrid.every(options.step, facts.sampling_rate, facts.n_samples)
@@ -169,9 +176,9 @@ def _settings(method: Classifier, checkpoint: str | Path, options: PredictOption
     return settings
 
 
-def _precision(options: PredictOptions) -> str:
+def _precision(options: PredictOptions, threshold: float) -> str:
     """What ``auto`` means here; says so, and where bfloat16 is the slower choice."""
-    if options.precision == "auto" and options.threshold < LEAST_THRESHOLD:
+    if options.precision == "auto" and threshold < LEAST_THRESHOLD:
         return "float32"
     chosen, words = choose_precision(options.precision, options.device)
     if words:
@@ -199,7 +206,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("streams", metavar="STREAM", nargs="+", help="miniSEED or SAC files, folders, an SDS archive")
     parser.add_argument("--out", required=True, help="output folder; finished station-days in it are not done again")
     parser.add_argument("--step", type=float, default=1.0, help="seconds between windows (default: 1)")
-    parser.add_argument("--threshold", type=float, default=0.5, help="least event probability (default: 0.5)")
+    parser.add_argument(
+        "--threshold", type=float,
+        help=f"least event probability (default: what the checkpoint chose on its dev part, or {THRESHOLD:g})",
+    )  # fmt: skip
     parser.add_argument(
         "--min-length", type=float, default=0.0, help="least seconds over which windows say event (default: 0)"
     )

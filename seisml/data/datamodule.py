@@ -123,15 +123,10 @@ class StoreDataModule(pl.LightningDataModule):
         self.root = Path(root)
         self.make_split = partial(
             make_split,
-            train_data_ratio=train_data_ratio,
-            test_data_ratio=test_data_ratio,
-            dev_data_ratio=dev_data_ratio,
-            seed=train_test_split_rand_seed,
-            procedure=split_procedure,
-            by=split_by,
-            is_ssl=is_ssl,
+            train_data_ratio=train_data_ratio, test_data_ratio=test_data_ratio, dev_data_ratio=dev_data_ratio,
+            seed=train_test_split_rand_seed, procedure=split_procedure, by=split_by, is_ssl=is_ssl,
             unlabeled=unlabeled,
-        )
+        )  # fmt: skip
         self.split_procedure, self.split_by, self.is_ssl = split_procedure, split_by, is_ssl
         self.split_file, self.split_seed = split_file, train_test_split_rand_seed
         self.drop_last = is_ssl if drop_last is None else drop_last

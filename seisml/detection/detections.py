@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from seisml.errors import UserError, nearest
+from seisml.evaluation.decision import Decision, find_noise
 
-NOISE = "noise"
 PLATEAU = 0.01  # networks are as good as certain of many windows of an event: the peak is the middle one of those
 
 
@@ -98,7 +98,7 @@ class DetectionRule:
                 option = "--classes" if name in (events or ()) else "--noise-class"
                 raise UserError(f"{option}: the checkpoint has no class {name!r}; {nearest(name, classes)}")
         if not events:
-            noise = noise_class or next((name for name in classes if name.lower() == NOISE), None)
+            noise = find_noise(classes, noise_class)
             if noise is None:
                 raise UserError(
                     f"none of the checkpoint's classes ({', '.join(classes)}) is called noise; name the one that means "
@@ -108,6 +108,10 @@ class DetectionRule:
         if not events:
             raise UserError(f"the checkpoint knows no class but {classes[0]!r}; there is nothing to detect")
         return cls(classes, tuple(classes.index(name) for name in events), threshold, min_length, join)
+
+    def asks(self, decision: Decision) -> bool:
+        """Whether a threshold was chosen for the question of this rule: the same classes are events."""
+        return set(self.events) == {k for k, name in enumerate(self.classes) if name != decision.noise_class}
 
     def event_probability(self, probability: np.ndarray) -> np.ndarray:
         """Sum over the event classes, (N, K) -> (N,)."""

@@ -15,6 +15,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
 from seisml.errors import UserError, nearest
+from seisml.evaluation.decision import Decision
 from seisml.files import write_atomically
 from seisml.values.stored import read_stored
 
@@ -45,6 +46,7 @@ class Record(BaseModel):
     backbone_params: dict[str, Any] | None = None
     in_channels: Annotated[int, Field(ge=1, le=4096)] = 1
     seen_events: Tensor | None = None
+    decision: dict[str, Any] | None = None
 
 
 class NetworkSettings(BaseModel):
@@ -72,6 +74,17 @@ def save_encoder(method: Method, path: Path, epoch: int) -> None:
     """
     record = {**method.run_record, "front_end_state": method.front_end.state_dict()}
     atomic_save({"epoch": epoch, "model_state_dict": method.encoder.state_dict(), "seisml": record}, path)
+
+
+def add_to_record(path: Path, values: Mapping[str, Any]) -> None:
+    """Add plain values to what a checkpoint says beside its weights.
+
+    Args:
+        path: A checkpoint that seisml wrote.
+        values: By their keys in the record.
+    """
+    checkpoint = read_checkpoint(path)
+    atomic_save({**checkpoint, "seisml": {**checkpoint["seisml"], **values}}, path)
 
 
 def atomic_save(values: dict[str, Any], path: Path) -> None:
@@ -148,6 +161,7 @@ def read_record(values: Mapping[str, Any], path: str | Path, needed: Iterable[st
     try:
         read_stored(Record, {} if record is None else record, "seisml")
         record = dict(record or {})
+        Decision.from_record(record)
         for key in needed:
             if key not in record:
                 raise UserError(f"seisml.{key} is missing")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from seisml.evaluation.decision import Decision
 from seisml.store.identity import event_ids, overlap
 from seisml.terminal.text_table import text_table, with_interval
 
@@ -115,6 +116,13 @@ def say_scores(metrics: Mapping[str, Any], task: Task) -> None:
         n, events = metrics["test/n"], metrics["test/n_events"]
         title = f"Test: {n} predictions for {events} events; in brackets 95 % intervals, which resample events"
         say(f"\n{text_table(rows, title)}")
+    if "test/decision" in metrics:
+        found = metrics["test/decision"]
+        shown = {name: with_interval(found[name], found[f"{name}_interval"]) for name in ("precision", "recall", "f1")}
+        say(
+            f"\nThreshold {Decision(**metrics['decision'])}: on the test part precision "
+            f"{shown['precision']}, recall {shown['recall']}, F1 {shown['f1']}"
+        )
     details = task.details(metrics)
     if details:
         more = f"\n... and {len(details) - MOST_ROWS} more in metrics.json" if len(details) > MOST_ROWS else ""

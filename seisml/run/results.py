@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from seisml.evaluation import figures
+from seisml.evaluation.decision import Decision
 from seisml.run.messages import parts_of, say_remarks, say_unlearned, seen_report
 from seisml.run.record import METRICS_FILE, versions
 from seisml.store.identity import event_ids
@@ -90,6 +91,10 @@ def gather_metrics(
         scores = method.task.compare(predictions, known, data.facts)
         metrics["test/predicted_by"] = predictions.made_by
         metrics |= {f"test/{name}": value for name, value in scores.items()}
+        decision = Decision.from_record(method.run_record)
+        if decision is not None:
+            metrics["decision"] = decision.to_dict()
+            metrics["test/decision"] = method.task.decided(decision, predictions, data.facts)
         say_remarks(method.task.remarks(scores, data.facts))
     if trained is not None:
         scores = method.task.metrics(trained, data.facts)

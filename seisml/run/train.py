@@ -27,7 +27,7 @@ from seisml.run.build import (
     read_pretrained,
 )
 from seisml.run.callbacks import FiniteLoss, History, SaveEncoder, monitors
-from seisml.run.checkpoints import read_checkpoint
+from seisml.run.checkpoints import add_to_record, read_checkpoint
 from seisml.run.effective import effective
 from seisml.run.folder import write_config
 from seisml.run.loggers import close_logger, log_figures, log_results, open_logger
@@ -87,6 +87,7 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
         seconds["fit"] += time.perf_counter()
         checkpoint = save_and_choose(trainer, method, folder)
         encoder = saver.saved if saver and saver.saved else (checkpoint if method.encoder is not None else None)
+        decide(trainer, method, data, checkpoint)
         seconds["test"] = -time.perf_counter()
         predictions = method.task.predict(trainer, method, data)
         seconds["test"] += time.perf_counter()
@@ -138,6 +139,15 @@ def save_and_choose(trainer: pl.Trainer, method: Method, folder: Path) -> Path:
         return last
     method.load_state_dict(read_checkpoint(best)["state_dict"])
     return best
+
+
+def decide(trainer: pl.Trainer, method: Method, data: StoreDataModule, checkpoint: Path) -> None:
+    """Choose a threshold on the dev part, where there is one, and put it into the record and the checkpoint."""
+    predictions = method.task.predict(trainer, method, data, "dev") if len(data.split.dev) else None
+    decision = None if predictions is None else method.task.decide(predictions, data.facts)
+    if decision is not None:
+        method.run_record["decision"] = decision.to_dict()
+        add_to_record(checkpoint, {"decision": decision.to_dict()})
 
 
 def run_name(folder: Path) -> str:

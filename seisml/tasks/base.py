@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from seisml.data.datamodule import StoreDataModule
+    from seisml.evaluation.decision import Decision
     from seisml.methods.base import Method
     from seisml.tasks.facts import DataFacts
 
@@ -200,6 +201,14 @@ class Task(ABC):
     @abstractmethod
     def metrics(self, predictions: Predictions, facts: DataFacts) -> dict[str, Any]:
         """Score predictions: plain values, with intervals."""
+
+    def decide(self, predictions: Predictions, facts: DataFacts) -> Decision | None:
+        """Choose a threshold on predictions of the dev part; None where the task has none to choose."""
+        return None
+
+    def decided(self, decision: Decision, predictions: Predictions, facts: DataFacts) -> dict[str, Any]:
+        """Score the test part's predictions at a threshold that :meth:`decide` chose elsewhere."""
+        return {}
 
     @abstractmethod
     def table(self, predictions: Predictions, facts: DataFacts) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seisml.errors import UserError
 from seisml.evaluation import figures
+from seisml.evaluation.decision import Decision, average_precisions, choose, find_noise, scores_at
 from seisml.evaluation.detection import detection_and_location
 from seisml.evaluation.metrics import classification_metrics, confusion_counts
 from seisml.tasks.base import Labels, LabelSettings, Monitor, Predictions, Task
@@ -121,10 +122,20 @@ class Classification(Task):
     def metrics(self, predictions: Predictions, facts: DataFacts) -> dict[str, Any]:
         """Accuracy, F1, precision and recall; detection and location too where a class means noise."""
         values = classification_metrics(predictions.output, predictions.label, facts.classes, predictions.event)
+        values["average_precision"] = average_precisions(predictions.output.exp(), predictions.label, facts.classes)
         if self.noise_class is not None:
             predicted = self.predicted(predictions.output, facts)
             values |= detection_and_location(predicted, predictions.label, facts.classes, self.noise_class)
         return values
+
+    def decide(self, predictions: Predictions, facts: DataFacts) -> Decision | None:
+        """A threshold on the probability of an event, where one of the classes means noise."""
+        noise = find_noise(facts.classes, self.noise_class)
+        return None if noise is None else choose(predictions.output, predictions.label, facts.classes, noise)
+
+    def decided(self, decision: Decision, predictions: Predictions, facts: DataFacts) -> dict[str, Any]:
+        """Precision, recall and F1 of events at the threshold."""
+        return scores_at(decision, predictions.output, predictions.label, facts.classes, predictions.event)
 
     def table(self, predictions: Predictions, facts: DataFacts) -> pd.DataFrame:
         """``true`` (empty where there is no label), ``predicted``, and the probability of each class."""

@@ -11,6 +11,7 @@ from seisml.commands.predict import PredictOptions, predict
 from seisml.errors import UserError
 from seisml.inference.probabilities import probability_channels, read_probabilities, write_probabilities
 from seisml.inference.station_day import Envelope
+from seisml.run.checkpoints import read_checkpoint
 from tests.continuous_records import START, make_record, make_stream, write_checkpoint
 
 EVENTS = {300.0: "rockfall", 1000.4: "earthquake", 1795.0: "rockfall", 3000.0: "earthquake"}
@@ -39,6 +40,24 @@ def onsets(detections):
 def rows(path):
     with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def test_the_threshold_of_the_checkpoint_counts_where_none_is_given(tmp_path, checkpoint, capsys):
+    """Also that of a checkpoint's file which says nonsense, or was chosen for other events."""
+    write(tmp_path / "in", "a.mseed", make_stream(make_record(600, {300.0: "rockfall"}, rate=20.0, seed=7), 20.0))
+    values = read_checkpoint(checkpoint)
+    decision = {"noise_class": "noise", "threshold": 0.7, "f1": 0.9, "n_events": 9, "n_noise": 9}
+    torch.save(values | {"seisml": values["seisml"] | {"decision": decision}}, tmp_path / "good.ckpt")
+    torch.save(values | {"seisml": values["seisml"] | {"decision": {"threshold": 7}}}, tmp_path / "bad.ckpt")
+    unasked = PredictOptions(plots=False, join=2.0)
+    same = predict(tmp_path / "good.ckpt", [tmp_path / "in"], tmp_path / "a", unasked)
+    assert "threshold 0.7 on the probability of an event" in capsys.readouterr().out
+    assert found(same) == found(predict(checkpoint, [tmp_path / "in"], tmp_path / "b", QUIET)) != []
+    rockfalls = PredictOptions(plots=False, join=2.0, classes=("rockfall",))
+    predict(tmp_path / "good.ckpt", [tmp_path / "in"], tmp_path / "c", rockfalls)
+    assert "threshold" not in capsys.readouterr().out
+    with pytest.raises(UserError, match="bad.ckpt: decision"):
+        predict(tmp_path / "bad.ckpt", [tmp_path / "in"], tmp_path / "d", unasked)
 
 
 @pytest.mark.parametrize("rate", [20.0, 50.0])

@@ -173,6 +173,21 @@ def test_the_dev_part_chooses_the_model(store, tmp_path, capsys):
     assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file() and "best.ckpt" in capsys.readouterr().out
 
 
+def test_the_threshold_of_the_dev_part_travels_in_the_checkpoint(tmp_path, capsys):
+    """Chosen on the dev part and scored on the test part; the last state's weights have none."""
+    root = write_store(tmp_path / "store", classes=("noise", "tone"), n_events=60)
+    metrics = finetune(root, tmp_path / "run", "dataset.dev_data_ratio=0.25", "figures=false")
+    saved = read_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")["seisml"]["decision"]
+    assert saved == metrics["decision"] and 0 < saved["threshold"] <= 1 and saved["noise_class"] == "noise"
+    assert saved["n_events"] + saved["n_noise"] == metrics["records"]["dev"]
+    assert "decision" not in read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["seisml"]
+    table = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    called = table["probability_tone"] >= saved["threshold"]
+    assert metrics["test/decision"]["recall"] == pytest.approx(called[table["true"] == "tone"].mean())
+    assert "Threshold" in capsys.readouterr().out
+    assert load_method(tmp_path / "run" / "checkpoints" / "best.ckpt").run_record["decision"] == saved
+
+
 def test_a_training_that_does_not_learn_says_so(store, tmp_path, capsys):
     metrics = finetune(store, tmp_path / "run", "exp_params.LR.clf=1e-12", "trainer_params.max_epochs=1")
     assert metrics["learned"] is False and metrics["train/loss"] == pytest.approx(math.log(2), abs=0.05)
