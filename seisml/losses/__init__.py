@@ -2,8 +2,8 @@
 
 from seisml.losses.barlow_twins import barlow_twins_loss
 from seisml.losses.infonce import infonce_accuracy, infonce_loss, infonce_scores
-from seisml.losses.simclr import simclr_loss
-from seisml.losses.tnc import diag_loss, tnc_loss
+from seisml.losses.simclr import partner_accuracy, simclr_loss
+from seisml.losses.tnc import diag_loss, tnc_accuracy, tnc_loss
 from seisml.losses.vibcreg import (
     covariance,
     covariance_full,
@@ -24,7 +24,9 @@ __all__ = [
     "infonce_loss",
     "infonce_scores",
     "invariance",
+    "partner_accuracy",
     "simclr_loss",
+    "tnc_accuracy",
     "tnc_loss",
     "variance",
     "vibcreg_loss",

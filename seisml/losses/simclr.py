@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from seisml.losses.autocast import in_float32
@@ -30,3 +31,25 @@ def simclr_loss(z: Tensor, z2: Tensor, temperature: float = 0.5) -> Tensor:
     if temperature <= 0:
         raise ValueError(f"simclr_loss: temperature must be positive, got {temperature}; 0.1 to 0.5 is usual")
     return NTXentLoss(temperature=temperature, memory_bank_size=0)(z, z2)
+
+
+@in_float32
+def partner_accuracy(z: Tensor, z2: Tensor) -> Tensor:
+    """Share of embeddings that are nearest, of all 2B - 1 others, to their sample's other view, by cosine similarity.
+
+    Args:
+        z: Projections of one view (B, D).
+        z2: Projections of the other view (B, D).
+
+    Returns:
+        Scalar in [0, 1]; by chance 1 / (2B - 1).
+
+    Raises:
+        ValueError: z and z2 are not (B, D) tensors of one shape.
+        UserError: A batch of one sample.
+    """
+    check_embeddings("partner_accuracy", z=z, z2=z2)
+    both = torch.nn.functional.normalize(torch.cat([z, z2]).detach(), dim=1)
+    similarity = (both @ both.T).fill_diagonal_(-2.0)
+    partner = torch.arange(len(both), device=z.device).roll(len(z))
+    return (similarity.argmax(1) == partner).to(both.dtype).mean()

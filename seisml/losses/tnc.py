@@ -42,6 +42,21 @@ def tnc_loss(logit_neighbor: Tensor, logit_non_neighbor: Tensor, w: float = 0.0)
 
 
 @in_float32
+def tnc_accuracy(logit_neighbor: Tensor, logit_non_neighbor: Tensor) -> Tensor:
+    """Share of pairs that the discriminator tells rightly; by chance 0.5.
+
+    Args:
+        logit_neighbor: Logits of (reference, neighbour), (B,) or (B, 1).
+        logit_non_neighbor: Logits of (reference, non-neighbour), of the same shape.
+
+    Returns:
+        Scalar in [0, 1].
+    """
+    right = torch.cat([logit_neighbor.flatten() > 0, logit_non_neighbor.flatten() <= 0])
+    return right.to(logit_neighbor.dtype).mean()
+
+
+@in_float32
 def diag_loss(y: Tensor, y_l: Tensor, y_k: Tensor) -> Tensor:
     """Correlate the reference with its neighbour and decorrelate it from the non-neighbour (VNIbCReg).
 
@@ -53,7 +68,7 @@ def diag_loss(y: Tensor, y_l: Tensor, y_k: Tensor) -> Tensor:
         y_k: Encoder outputs of the non-neighbouring crops (B, E).
 
     Returns:
-        Scalar in [0, 5].
+        Scalar in [0, 5]; 0.5 is the least where near and far crops look alike.
 
     Raises:
         ValueError: The three are not (B, E) tensors of one shape.

@@ -110,6 +110,17 @@ class Method(pl.LightningModule):
         """
         return {}
 
+    def chance_levels(self, batch_size: int) -> dict[str, float]:
+        """What logged terms of the loss come to where the features tell nothing; only those that are known.
+
+        Args:
+            batch_size: Samples of a batch.
+
+        Returns:
+            Name of the logged value (``train/tnc_accuracy``) and its level.
+        """
+        return {}
+
     # -- shared steps ----------------------------------------------------------------------------------------------
     def random(self, batch: Batch) -> SampleRandom:
         """Randomness of each sample of a batch, from (seed, epoch, record, start) alone."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
-from seisml.losses.simclr import simclr_loss
+from seisml.losses.simclr import partner_accuracy, simclr_loss
 from seisml.methods.joint_embedding import JointEmbedding
 
 
@@ -34,5 +35,10 @@ class SimCLR(JointEmbedding):
         self.temperature = temperature
 
     def pair_loss(self, z: Tensor, z2: Tensor) -> dict[str, Tensor]:
-        """SimCLR's normalised-temperature cross-entropy."""
-        return {"loss": simclr_loss(z, z2, self.temperature)}
+        """SimCLR's normalised-temperature cross-entropy, and how often the other view is found."""
+        return {"loss": simclr_loss(z, z2, self.temperature), "partner_accuracy": partner_accuracy(z, z2)}
+
+    def chance_levels(self, batch_size: int) -> dict[str, float]:
+        """Of 2B - 1 others any may be the other view."""
+        others = 2 * batch_size - 1
+        return {"train/loss": math.log(others), "train/partner_accuracy": 1 / others}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
-from seisml.losses.tnc import diag_loss, tnc_loss
+from seisml.losses.tnc import diag_loss, tnc_accuracy, tnc_loss
 from seisml.methods.vibcreg import VIbCReg
 from seisml.networks.discriminator import TNCDiscriminator
 
@@ -42,11 +43,24 @@ class VNIbCReg(VIbCReg):
         self.discriminator = TNCDiscriminator(self.encoder.out_size)
 
     def losses(self, views: tuple[Tensor, ...]) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
-        """VIbCReg's terms, the TNC term and their weighted sum; the non-neighbour passes the encoder only."""
+        """VIbCReg's terms, the neighbour term, what it is made of, and the weighted sum.
+
+        The non-neighbour passes the encoder only. The neighbour term ``tnc`` is the cross-entropy of the discriminator
+        (its accuracy is told beside it) and, where asked for, the cosine terms.
+        """
         reference, neighbor, non_neighbor = views
         terms, (y, y_l) = super().losses((reference, neighbor))
         y_k = self.encoder(non_neighbor)
-        tnc = tnc_loss(self.discriminator(y, y_l), self.discriminator(y, y_k), self.w)
+        logits = self.discriminator(y, y_l), self.discriminator(y, y_k)
+        tnc = tnc_loss(*logits, self.w)
+        terms |= {"tnc_cross_entropy": tnc, "tnc_accuracy": tnc_accuracy(*logits)}
         if self.use_diag_loss:
-            tnc = tnc + diag_loss(y, y_l, y_k)
+            terms["tnc_cosine"] = diag_loss(y, y_l, y_k)
+            tnc = tnc + terms["tnc_cosine"]
         return {**terms, "tnc": tnc, "loss": terms["loss"] + self.rho * tnc}, (y, y_l, y_k)
+
+    def chance_levels(self, batch_size: int) -> dict[str, float]:
+        """What the neighbour term comes to where near and far crops look alike."""
+        positive = (1 + self.w) / 2  # of all pairs
+        entropy = -sum(share * math.log(share) for share in (positive, 1 - positive) if share > 0)
+        return {"train/tnc_cross_entropy": 2 * entropy, "train/tnc_accuracy": 0.5, "train/tnc_cosine": 0.5}

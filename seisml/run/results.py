@@ -105,6 +105,7 @@ def gather_metrics(
         "records": {part: len(rows) for part, rows in parts_of(data).items()},
         "events": {part: len(np.unique(events[rows])) for part, rows in parts_of(data).items()},
         "split_hash": data.split.hash,
+        "chance": method.chance_levels(data.batch_size),
         "pretrained": seen_report(pretrained, data),
         "versions": versions(),
     }
@@ -140,7 +141,8 @@ def draw(
     Returns:
         The file of each figure.
     """
-    made = {"loss_curves": figures.loss_curves(history)} if len(history) else {}
+    chance = method.chance_levels(data.batch_size)
+    made = {"loss_curves": figures.loss_curves(history, chance=chance)} if len(history) else {}
     if predictions is not None:
         made |= method.task.figures(predictions, method, data)
     return {name: figures.save(figure, folder / f"{name}.png") for name, figure in made.items()}

@@ -33,6 +33,7 @@ from seisml.run.folder import write_config
 from seisml.run.loggers import close_logger, log_figures, log_results, open_logger
 from seisml.run.messages import say_data, say_rates, say_results, say_scores
 from seisml.run.predictions import PREDICTIONS_FILE, places_of, write_predictions
+from seisml.run.progress_watch import ProgressWatch
 from seisml.run.record import versions, write_metrics
 from seisml.run.results import RunResult, draw, gather_metrics, stored_paths
 from seisml.run.trainer import build_trainer
@@ -74,7 +75,7 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
     method.run_record = make_record(cfg, method, data, pretrained, run_name(folder))
 
     history, saver = History(), encoder_saver(cfg, method, folder)
-    watching = [history, FiniteLoss(), *monitors(method)]
+    watching = [history, FiniteLoss(), ProgressWatch(), *monitors(method)]
     callbacks = [*watching, *checkpoint_callbacks(method, data, folder), *([saver] if saver else [])]
     with naming_disk_errors(folder), quiet_lightning():
         logger = open_logger(cfg, folder)

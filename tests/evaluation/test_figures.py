@@ -99,6 +99,14 @@ def test_loss_curves(tmp_path: Path) -> None:
     assert_nothing_cut(figure)
 
 
+def test_chance_stands_beside_a_curve() -> None:
+    frame = pd.DataFrame({"epoch": [0, 1, 2], "train/loss": [3.0, 2.0, 1.0], "train/tnc_accuracy": [0.5, 0.6, 0.7]})
+    figure = loss_curves(frame, chance={"train/tnc_accuracy": 0.5, "train/absent": 1.0})
+    assert "chance of tnc accuracy" in texts(figure) and not any("absent" in text for text in texts(figure))
+    assert [0.5, 0.5] in [list(line.get_ydata()) for line in figure.axes[1].lines]
+    assert_nothing_cut(figure)
+
+
 def test_loss_curves_of_one_epoch_go_by_step() -> None:
     frame = pd.DataFrame([{"epoch": 0, "step": i, "train/loss": 1.0 + i} for i in range(5)])
     axes = loss_curves(frame).axes[0]

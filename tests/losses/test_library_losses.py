@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from seisml.errors import UserError
-from seisml.losses import barlow_twins_loss, simclr_loss, vicreg_loss
+from seisml.losses import barlow_twins_loss, partner_accuracy, simclr_loss, vicreg_loss
 
 LOSSES = [vicreg_loss, barlow_twins_loss, simclr_loss]
 
@@ -109,3 +109,15 @@ def test_no_network_and_no_slow_import():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_partner_is_found_by_direction():
+    z = torch.eye(6)[:4] * torch.tensor([[1.0], [2.0], [3.0], [4.0]])
+    assert partner_accuracy(z, 5 * z).item() == 1.0
+    assert partner_accuracy(z, 5 * z.roll(1, 0)).item() == 0.0
+    half = z.clone()
+    half[2:] = z[2:].flip(0)
+    assert partner_accuracy(z, half).item() == 0.5
+    generator = torch.Generator().manual_seed(0)
+    drawn = [partner_accuracy(*torch.randn(2, 8, 32, generator=generator)).item() for _ in range(400)]
+    assert np.mean(drawn) == pytest.approx(1 / 15, abs=0.015)

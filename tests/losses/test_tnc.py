@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from seisml.losses import diag_loss, tnc_loss
+from seisml.losses import diag_loss, tnc_accuracy, tnc_loss
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -89,3 +89,8 @@ def test_bad_input_is_named():
         tnc_loss(torch.zeros(3), torch.zeros(3), w=1.5)
     with pytest.raises(ValueError, match=r"diag_loss.*y \(3, 4\), y_l \(3, 4\), y_k \(3, 5\)"):
         diag_loss(torch.zeros(3, 4), torch.zeros(3, 4), torch.zeros(3, 5))
+
+
+def test_the_discriminators_accuracy():
+    assert tnc_accuracy(torch.tensor([1.0, 2.0, -1.0, 3.0]), torch.tensor([-1.0, -2.0, -3.0, 0.5])).item() == 0.75
+    assert tnc_accuracy(torch.zeros(4, 1), torch.zeros(4, 1)).item() == 0.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,9 @@ PANELS: dict[str, Callable[[str], bool]] = {
 ORDER = ("loss", "accuracy", "loss terms", "features", "effective rank", "learning rate")
 
 
-def loss_curves(log: pd.DataFrame | str | Path, title: str | None = None) -> Figure:
+def loss_curves(
+    log: pd.DataFrame | str | Path, title: str | None = None, chance: Mapping[str, float] | None = None
+) -> Figure:
     """Draw losses, accuracies, loss terms, collapse monitors and learning rate, each panel only where it was logged.
 
     Values are averaged per epoch; a run of a single epoch is drawn per step. A panel whose positive values span more
@@ -54,6 +56,7 @@ def loss_curves(log: pd.DataFrame | str | Path, title: str | None = None) -> Fig
         log: Table or path of Lightning's CSVLogger ``metrics.csv``: a column per metric named ``split/metric``
             (``train/loss``, ``dev/acc``, ``lr-Adam``), ``epoch`` and ``step``, empty cells where a row has no value.
         title: Figure title.
+        chance: Level of some metrics where nothing was learned, by column; a thin dotted line beside the curve.
 
     Returns:
         The figure.
@@ -92,7 +95,7 @@ def loss_curves(log: pd.DataFrame | str | Path, title: str | None = None) -> Fig
     ]
     for number, name in enumerate(shown, start=1):
         axes = figure.add_subplot(rows, columns, number)
-        _panel(axes, name, panels[name], max(ends, default=None))
+        _panel(axes, name, panels[name], max(ends, default=None), chance or {})
         if len(set(ends)) > 1:
             margin = 0.02 * (max(ends) - min(ends))
             axes.set_xlim(min(ends) - margin, max(ends) + margin)
@@ -126,7 +129,9 @@ def _x_values(frame: pd.DataFrame) -> tuple[str, pd.Series]:
     return "row", pd.Series(np.arange(len(frame)), index=frame.index)
 
 
-def _panel(axes: Axes, name: str, curves: dict[str, pd.Series], last: float | None) -> None:
+def _panel(
+    axes: Axes, name: str, curves: dict[str, pd.Series], last: float | None, chance: Mapping[str, float]
+) -> None:
     """Draw one panel: colours tell splits where there are several metrics to compare, else metrics."""
     metrics = list(dict.fromkeys(_metric(column)[1].removesuffix("_epoch") for column in curves))
     by_split = name in ("loss", "accuracy")
@@ -137,10 +142,19 @@ def _panel(axes: Axes, name: str, curves: dict[str, pd.Series], last: float | No
         x = x if last is None else np.minimum(x, last)  # the closing test is logged one epoch after the last
         label = f"{split} {metric}".strip() if name != "loss" or not split else split
         splits = list(dict.fromkeys(_metric(other)[0] for other in curves))
+        shade = SPLIT_COLORS[split] if by_split else color(index)
+        if column in chance:
+            axes.axhline(
+                chance[column],
+                color=shade,
+                linestyle=(0, (1, 3)),
+                linewidth=1.2,
+                label=plain(f"chance of {metric}".replace("_", " "), 32),
+            )
         axes.plot(
             x,
             curve.to_numpy(),
-            color=SPLIT_COLORS[split] if by_split else color(index),
+            color=shade,
             linestyle=LINE_STYLES[(index if by_split else splits.index(split)) % len(LINE_STYLES)],
             linewidth=1.6,
             marker=MARKERS[index % len(MARKERS)] if len(curve) <= 25 else None,
