@@ -18,7 +18,13 @@ DISTRIBUTIONS = {
     "typing_extensions": "typing-extensions",
     "pytorch_lightning": "pytorch-lightning",
 }
-OPTIONAL = {"distributed": "dask", "pyarrow": "csv", "seisbench": "seisbench"}  # module -> extra
+OPTIONAL = {  # module -> extra
+    "distributed": "dask",
+    "pyarrow": "csv",
+    "seisbench": "seisbench",
+    "onnxruntime": "export",
+    "onnxscript": "export",
+}
 
 
 @pytest.fixture(scope="module")

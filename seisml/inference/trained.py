@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seisml.errors import UserError
+from seisml.methods.base import Method
 from seisml.methods.classifier import Classifier
 from seisml.run.build import load_method
 from seisml.waveforms.preprocessing import Preprocessing
@@ -19,7 +20,15 @@ def load_classifier(path: str | Path, trust: Sequence[str] = ()) -> Classifier:
     Raises:
         UserError: It cannot be loaded, or gives something else.
     """
-    method = load_method(path, trust)
+    return classifier(load_method(path, trust), path)
+
+
+def classifier(method: Method, path: str | Path) -> Classifier:
+    """The method, where it gives class probabilities.
+
+    Raises:
+        UserError: It gives something else.
+    """
     if not isinstance(method, Classifier):
         raise UserError(
             f"checkpoint {path} gives {method.task.gives}, and recordings want class probabilities; "

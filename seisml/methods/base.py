@@ -150,18 +150,25 @@ class Method(pl.LightningModule):
             Features (B, K, D), and the mask (B, K), false on padding.
         """
         n_events, n_traces, n_samples = batch["waveform"].shape  # (B, C, T)
-        n_units = n_traces // self.in_channels
-        shape = (n_events, n_units, self.in_channels)
-        mask = batch.get("trace_mask", torch.ones_like(batch["waveform"][..., 0], dtype=torch.bool))
-        mask = mask[:, : n_units * self.in_channels].reshape(shape).all(-1)
-        event, unit = mask.nonzero(as_tuple=True)
+        n_units, ones = n_traces // self.in_channels, torch.ones_like(batch["waveform"][..., 0], dtype=torch.bool)
+        whole, used = "trace_mask" not in batch, n_units * self.in_channels
+        mask = batch.get("trace_mask", ones)[:, :used].unflatten(1, (n_units, self.in_channels)).all(-1)  # (B, K)
+
+        def units(x: Tensor) -> Tensor:
+            """Those of (B, K, ...) that are there, (N, ...); padding costs nothing."""
+            return x.flatten(0, 1) if whole else x[mask]  # a selection would have a size that no export knows
+
         start = batch.get("start", torch.zeros_like(batch["index"]))  # a record's first window where nothing is said
-        trace = batch["trace"][event, unit * self.in_channels] if "trace" in batch else unit
-        chosen = {"epoch": batch["epoch"][event], "index": batch["index"][event], "start": start[event], "trace": trace}
+        of_events = {"epoch": batch["epoch"], "index": batch["index"], "start": start}
+        chosen = {name: units(values[:, None].expand(-1, n_units)) for name, values in of_events.items()}
+        number = torch.arange(n_units, device=mask.device).expand(n_events, -1)
+        chosen["trace"] = units(batch["trace"][:, : used : self.in_channels] if "trace" in batch else number)
         for name in ("waveform", "noise"):
-            if name in batch:  # padding costs nothing: (N, in_channels, T)
-                chosen[name] = batch[name][:, : n_units * self.in_channels].reshape(*shape, n_samples)[mask]
+            if name in batch:  # (N, in_channels, T)
+                chosen[name] = units(batch[name][:, :used].reshape(n_events, n_units, self.in_channels, n_samples))
         features = self.encode_units(chosen)
+        if whole:
+            return features.unflatten(0, (n_events, n_units)), mask
         out = features.new_zeros(n_events, n_units, features.shape[-1])
         out[mask] = features
         return out, mask
@@ -177,8 +184,8 @@ class Method(pl.LightningModule):
             Features, (N, D).
         """
         features = []
-        for start in range(0, len(chosen["waveform"]), self.max_pictures):
-            part = {name: values[start : start + self.max_pictures] for name, values in chosen.items()}
+        for block in self._blocks(chosen["waveform"]):
+            part = {name: values[block] for name, values in chosen.items()}
             (view,) = self.views(part)
             if self.training:
                 (picture,) = self.augmentations((view,), self.random(part))
@@ -186,6 +193,12 @@ class Method(pl.LightningModule):
                 picture = view.full()
             features.append(self.embed(picture))
         return torch.cat(features)
+
+    def _blocks(self, x: Tensor) -> list[slice]:
+        """At most ``max_pictures`` of (N, ...) at a time; all of them in an export, which knows no number."""
+        if torch.compiler.is_compiling():
+            return [slice(None)]
+        return [slice(start, start + self.max_pictures) for start in range(0, len(x), self.max_pictures)]
 
     def parameter_groups(self) -> Iterable[dict[str, Any]]:
         """Parameters and their learning rates."""

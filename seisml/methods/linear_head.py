@@ -135,8 +135,10 @@ class LinearHead(Method):
         scaling = self.scaling
         if isinstance(scaling, nn.Identity):
             return features
+        if not self.training:  # statistics of each feature alone: padding can go through
+            return torch.where(mask[..., None], scaling(features.flatten(0, 1).float()).view_as(features), 0.0)
         valid = features[mask].float()
-        if self.training and len(valid) == 1:  # one sample has no spread: use what the batches before it gave
+        if len(valid) == 1:  # one sample has no spread: use what the batches before it gave
             valid = nn.functional.batch_norm(valid, scaling.running_mean, scaling.running_var, eps=scaling.eps)
         else:
             valid = scaling(valid)
