@@ -27,6 +27,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "compare": Command("seisml.commands.compare", "compare encoders over data sets and numbers of labels"),
     "predict": Command("seisml.commands.predict", "find events in continuous records with a trained classifier"),
     "export": Command("seisml.commands.export", "write a trained model as a folder that can be handed on"),
     "datasets": Command("seisml.commands.datasets", "list the data sets that training knows by name"),

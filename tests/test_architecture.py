@@ -28,7 +28,8 @@ ALLOWED: dict[str, set[str]] = {  # room -> rooms that it may import, beside BAS
     "config": {"run", "store"},
     "inference": {"methods", "run", "tasks", "transforms", "waveforms"},
     "detection": {"evaluation", "inference", "waveforms"},
-    "commands": {"config", "data", "detection", "evaluation", "inference", "methods", "run", "waveforms"},
+    "comparison": {"config", "data", "evaluation", "methods", "run", "store", "transforms"},
+    "commands": {"comparison", "config", "data", "detection", "evaluation", "inference", "methods", "run", "waveforms"},
     "cli": set(),
     "__init__": {"inference"},  # seisml.load
 }

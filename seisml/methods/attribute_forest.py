@@ -63,8 +63,7 @@ class AttributeForest(Classifier):
     def on_train_start(self) -> None:
         """Fit the trees to all traces of the labelled training events."""
         x, label = self.training_attributes()
-        options = {"n_estimators": self.n_estimators, "max_leaf_nodes": self.max_leaf_nodes, "random_state": self.seed}
-        model = RandomForestClassifier(**options) if self.model == "forest" else GradientBoostingClassifier(**options)
+        model = new_trees(self.model, self.n_estimators, self.max_leaf_nodes, self.seed)
         weight = self.class_weight.cpu().numpy()[label]
         used = weight > 0
         self.forest.take(model.fit(x[used], label[used], sample_weight=weight[used]))
@@ -97,3 +96,11 @@ class AttributeForest(Classifier):
         log_probability[mask] = self.forest(features[mask])
         mean = (features * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
         return ensemble(log_probability, mask), mean
+
+
+def new_trees(
+    model: Literal["forest", "boosting"] = "forest", n_estimators: int = 300, max_leaf_nodes: int = 128, seed: int = 0
+) -> RandomForestClassifier | GradientBoostingClassifier:
+    """Make scikit-learn's trees, not yet fitted; arguments as in :class:`AttributeForest`."""
+    kind = RandomForestClassifier if model == "forest" else GradientBoostingClassifier
+    return kind(n_estimators=n_estimators, max_leaf_nodes=max_leaf_nodes, random_state=seed)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.data.folds import fold_splits, thinned
@@ -20,6 +20,7 @@ from seisml.run.folder import write_config
 from seisml.run.messages import say
 from seisml.run.record import METRICS_FILE, versions, write_metrics
 from seisml.run.results import RunResult
+from seisml.run.settings import changed
 from seisml.run.train import train
 from seisml.terminal.text_table import text_table
 
@@ -100,11 +101,7 @@ def folds_of(data: StoreDataModule, cfg: DictConfig, n_folds: int) -> list[Split
 
 def one_fold(cfg: DictConfig, split_file: Path) -> DictConfig:
     """The configuration of one fold's run."""
-    fold = cfg.copy()
-    with open_dict(fold):
-        fold.dataset.split_file = str(split_file)
-        del fold.evaluation["folds"]
-    return fold
+    return changed(cfg, {"dataset.split_file": str(split_file), "evaluation.folds": None})
 
 
 def summary(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from omegaconf import DictConfig, OmegaConf, open_dict
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
@@ -71,6 +72,18 @@ def method_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
     if "augmentations" in values:
         arguments["augmentations"] = values["augmentations"] or []
     return arguments
+
+
+def changed(cfg: DictConfig, values: Mapping[str, Any]) -> DictConfig:
+    """A composed configuration with other values for some keys (``dataset.split_file``), for one of several like runs.
+
+    Composing and checking anew takes a second, more than a short run.
+    """
+    result = cfg.copy()
+    with open_dict(result):
+        for key, value in values.items():
+            OmegaConf.update(result, key, value)
+    return result
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,11 +20,12 @@ from seisml.evaluation.figures import (
     accuracy_bars,
     confusion_matrix,
     course,
+    difference_map,
     embedding_map,
     gallery,
     gallery_rows,
+    label_curves,
     loss_curves,
-    method_comparison,
     residuals,
     save,
 )
@@ -247,28 +248,41 @@ def test_accuracy_bars() -> None:
         accuracy_bars({})
 
 
-def test_method_comparison() -> None:
-    rows = [
-        {"method": method, "fraction": fraction, "accuracy": base + 0.01 * seed}
-        for method, base in (("linear evaluation", 0.7), ("from scratch", 0.5))
-        for fraction in (0.05, 0.8)
-        for seed in range(3)
-    ]
-    figure = method_comparison(pd.DataFrame(rows), chance=1 / 3)
-    axes = figure.axes[0]
-    assert "over 3 seeds" in figure.get_suptitle()
-    assert [label.get_text() for label in axes.get_legend().get_texts()] == [
-        "linear evaluation",
-        "from scratch",
-        "chance 33.3%",
-    ]
-    np.testing.assert_allclose(np.asarray(axes.containers[0].lines[0].get_ydata(), float), [0.71, 0.71])
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["5", "80"]
+def comparison_summary() -> pd.DataFrame:
+    lines = []
+    for probe in ("nz_2013", "a_store_with_a_long_name"):
+        for labels, events in (("1event", 2), ("100%", 60)):
+            for row, gain in (("scratch", np.nan), ("self + linear", -0.04), ("self + fine-tuned", 0.1)):
+                line = {"probe": probe, "labels": labels, "row": row, "train_events": events, "acc_std": 0.02}
+                lines.append(line | {"acc": 0.7 + np.nan_to_num(gain), "to_scratch": gain, "to_scratch_real": gain > 0})
+    return pd.DataFrame(lines).astype({"to_scratch_real": object})
+
+
+def test_difference_map() -> None:
+    figure = difference_map(comparison_summary())
+    found = figure.axes[0].texts
+    assert [text.get_text() for text in found[:4]] == ["70.0%"] * 4  # scratch itself
+    bold = [text.get_text() for text in found if text.get_weight() == "bold"]
+    assert bold == ["+10.0"] * 4 and [text.get_text() for text in found[4:8]] == ["-4.0"] * 4
     assert_nothing_cut(figure)
-    given = pd.DataFrame({"method": "a", "fraction": [0.1, 0.5], "accuracy": [0.4, 0.6], "spread": [0.1, np.nan]})
-    assert "fraction of labels" in method_comparison(given).get_suptitle()
-    with pytest.raises(UserError, match="fraction"):
-        method_comparison(given[["method", "accuracy"]])
+    with pytest.raises(UserError, match="empty"):
+        difference_map(pd.DataFrame())
+
+
+def test_label_curves() -> None:
+    figure = label_curves(comparison_summary())
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["nz_2013", "a_store_with_a_long_name"]
+    for axes in figure.axes:
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "60"]
+        np.testing.assert_allclose(np.asarray(axes.containers[2].lines[0].get_ydata(), float), [0.8, 0.8])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "scratch",
+        "self + linear",
+        "self + fine-tuned",
+    ]
+    assert_nothing_cut(figure)
+    with pytest.raises(UserError, match="empty"):
+        label_curves(pd.DataFrame())
 
 
 def test_save_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,21 +1,23 @@
 """Figures of a run: data in, matplotlib Figure out, no pyplot and no global state."""
 
 from seisml.evaluation.figures.classification import confusion_matrix, embedding_map
-from seisml.evaluation.figures.comparison import accuracy_bars, method_comparison
+from seisml.evaluation.figures.comparison import accuracy_bars
 from seisml.evaluation.figures.curves import loss_curves
 from seisml.evaluation.figures.gallery import gallery, gallery_rows
 from seisml.evaluation.figures.regression import course, residuals
 from seisml.evaluation.figures.style import save
+from seisml.evaluation.figures.transfer import difference_map, label_curves
 
 __all__ = [
     "accuracy_bars",
     "confusion_matrix",
     "course",
+    "difference_map",
     "embedding_map",
     "gallery",
     "gallery_rows",
+    "label_curves",
     "loss_curves",
-    "method_comparison",
     "residuals",
     "save",
 ]

@@ -1,0 +1,66 @@
+"""``seisml compare``: what encoders are worth, over data sets, numbers of labels and paired splits."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EXAMPLE = "seisml compare --probe nz_2013=data/nz_2013 --pretrain self others.ckpt --fractions 1event 0.05 1 --seeds 5"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``seisml compare``."""
+    parser.add_argument("--probe", nargs="+", required=True, metavar="EXPERIMENT[=STORE]",
+                        help="data sets to test on: experiments of configs/experiment, or prepared stores")
+    parser.add_argument("--pretrain", nargs="+", default=["self"], metavar="WHAT",
+                        help="encoders: [NAME:]CHECKPOINT; [NAME:]EXPERIMENT[=STORE], pretrained anew for each seed; "
+                        "self: EXPERIMENT_pretrain on the probe's store without its test events; none")
+    parser.add_argument("--stores", nargs="+", default=[], metavar="STORE",
+                        help="stores of pretraining experiments over several stores; that of the probe is left out")
+    parser.add_argument("--fractions", nargs="+", default=["1event", "0.05", "0.1", "1"], metavar="SHARE",
+                        help="shares of the training events that are labelled; 1event is one event per class")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds, each with splits and weights of its own (5)")
+    parser.add_argument("--folds", type=int, help="test on so many folds of each seed instead of one test part")
+    parser.add_argument("--steps", type=int, default=300, help="training steps of fine-tuning and from scratch (300)")
+    parser.add_argument("--budgets", type=float, nargs="+", default=[0.5, 1.0, 2.0], metavar="TIMES",
+                        help="multiples of --steps from which training from scratch takes the best (0.5 1 2)")
+    parser.add_argument("--knn", action="store_true", help="add rows of a nearest-neighbour vote")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of all runs with labels")
+    parser.add_argument("--pretrain-set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of pretraining")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
+    parser.add_argument("--out", type=Path, default=Path("runs/compare"),
+                        help="folder of everything (runs/compare); the same command goes on with it")  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run ``seisml compare``; returns the exit code."""
+    # here, so that `seisml --help` does not wait for them
+    from seisml.comparison.compare import compare
+    from seisml.comparison.plan import Options, Probe, Source, read_fraction
+    from seisml.errors import UserError
+
+    for name, value in (("seeds", arguments.seeds), ("steps", arguments.steps), ("jobs", arguments.jobs)):
+        if value < 1:
+            raise UserError(f"--{name}: {value} is too few; give 1 or more")
+    if min(arguments.budgets) <= 0:
+        raise UserError("--budgets: give multiples of --steps above 0")
+    options = Options(
+        seeds=arguments.seeds,
+        fractions=tuple(dict.fromkeys(read_fraction(text) for text in arguments.fractions)),
+        steps=arguments.steps,
+        budgets=tuple(dict.fromkeys(arguments.budgets)),
+        folds=arguments.folds,
+        knn=arguments.knn,
+        overrides=tuple(arguments.set),
+        pretrain_overrides=tuple(arguments.pretrain_set),
+        stores=tuple(arguments.stores),
+        jobs=arguments.jobs,
+        progress=True,
+    )
+    probes = [Probe.of(text) for text in arguments.probe]
+    sources = [Source.of(text) for text in arguments.pretrain if text != "none"]
+    for option, names in (("probe", probes), ("pretrain", sources)):
+        if len({it.name for it in names}) < len(names):
+            raise UserError(f"--{option}: two of the same name; give them names of their own, as NAME:WHAT")
+    found = compare(probes, sources, options, arguments.out)
+    return 2 if found.failed else 0

@@ -1,0 +1,131 @@
+"""The comparison as a whole: plan, pretrain, embed, train, count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from seisml.comparison.engine import Results, finished, work_off
+from seisml.comparison.leaks import leak_warnings, seen_events
+from seisml.comparison.plan import Options, Probe, Source, Trial
+from seisml.comparison.planning import Encoder, encoder_of, plan_cells
+from seisml.comparison.results import cell_rows, printed, summarise, tested_shares
+from seisml.comparison.tasks import Cell, EmbeddingTable
+from seisml.comparison.trials import make_trials
+from seisml.errors import UserError
+from seisml.evaluation import figures
+from seisml.files import write_frame
+from seisml.run.messages import say
+from seisml.terminal.progress import Progress
+from seisml.terminal.text_table import text_table
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison leaves.
+
+    Attributes:
+        folder: Where everything is.
+        cells: A line per cell, also in ``results.csv``.
+        summary: Means and paired differences, also in ``summary.csv``.
+        warnings: Leaks, and cells that failed.
+        failed: Why cells gave nothing, by folder.
+    """
+
+    folder: Path
+    cells: pd.DataFrame
+    summary: pd.DataFrame
+    warnings: list[str]
+    failed: dict[Path, str]
+
+
+def compare(probes: Sequence[Probe], sources: Sequence[Source], options: Options, out: str | Path) -> Comparison:
+    """Compare encoders over data sets, numbers of labels and paired splits.
+
+    Every row of a trial (a seed, and a fold where there are folds) tests on the same events and learns from the same
+    labelled ones. Rows that train an encoder take the same number of steps, whatever the number of labels; training
+    from scratch takes the best of a few, see :class:`seisml.comparison.tasks.TrainedCell`. What an earlier call has
+    finished is not done again.
+
+    Args:
+        probes: The data sets.
+        sources: The encoders, or the pretrainings that make them.
+        options: See there.
+        out: Folder of everything.
+
+    Raises:
+        UserError: Bad input, or ``out`` holds a comparison of other settings.
+    """
+    out = Path(out)
+    trials = [trial for probe in probes for trial in make_trials(probe, options, out)]
+    encoders = {trial.folder: [encoder_of(source, trial, options, out) for source in sources] for trial in trials}
+    tables: list[EmbeddingTable] = []
+    cells: list[Cell] = []
+    for trial in trials:
+        some_tables, some_cells = plan_cells(trial, encoders[trial.folder], options, out)
+        tables += some_tables
+        cells += some_cells
+    pretrainings = [encoder.task for some in encoders.values() for encoder in some if encoder.task is not None]
+    folders = {task.folder: task for task in (*pretrainings, *tables, *cells)}
+    for task in folders.values():
+        finished(task)  # refuses what was made with other settings, before anything is done
+    total = sum(max(1, task.steps) for task in folders.values())
+    n_trained = sum(task.steps > 0 for task in folders.values())
+    say(f"{len(trials)} trials, {len(cells)} cells; {n_trained} trainings of {total:,} steps together, in {out}")
+    with Progress("comparing", "step", total, shown=options.progress) as progress:
+        _, failed = work_off(pretrainings, options.jobs, progress)
+        encoders = {place: [it for it in some if it.path.is_file()] for place, some in encoders.items()}
+        warnings, seen = _look_for_leaks(trials, encoders)
+        _, without = work_off(tables, options.jobs, progress)
+        results, failed_cells = work_off(cells, options.jobs, progress)
+    failed |= without | failed_cells
+    warnings += [f"Warning: {place} failed: {reason}" for place, reason in failed.items()]
+    return _conclude(out, trials, cells, results, seen, warnings, failed)
+
+
+def _look_for_leaks(
+    trials: Sequence[Trial], encoders: Mapping[Path, Sequence[Encoder]]
+) -> tuple[list[str], dict[tuple[str, Path], int]]:
+    """Lines that warn, and how many test events an encoder has seen, by its name and the trial's folder."""
+    found = [(encoder, trial, seen_events(encoder, trial)) for trial in trials for encoder in encoders[trial.folder]]
+    warnings = leak_warnings(found)
+    for line in warnings:
+        say(line)
+    return warnings, {(encoder.name, trial.folder): len(seen) for encoder, trial, seen in found if seen is not None}
+
+
+def _conclude(
+    out: Path,
+    trials: Sequence[Trial],
+    cells: Sequence[Cell],
+    results: Results,
+    seen: Mapping[tuple[str, Path], int],
+    warnings: list[str],
+    failed: dict[Path, str],
+) -> Comparison:
+    """Write and show the tables, and draw the figures.
+
+    Raises:
+        UserError: No cell gave anything.
+    """
+    frame = cell_rows(cells, results, seen)
+    if not len(frame):
+        raise UserError(f"no cell could be computed: {next(iter(failed.values()), 'there is none')}")
+    write_frame(out / "results.csv", frame)
+    summary = summarise(frame, tested_shares(trials))
+    write_frame(out / "summary.csv", summary)
+    for probe in dict.fromkeys(frame["probe"]):
+        some = [trial for trial in trials if trial.probe.name == probe]
+        title = f"{probe}: mean over {len(some)} trials; paired difference in accuracy [95 % interval], * excludes zero"
+        say(f"\n{text_table(printed(summary, probe), title)}")
+    drawn = {"differences": figures.difference_map(summary), "curves": figures.label_curves(summary)}
+    say()
+    for line in warnings:
+        say(line)
+    for name, figure in drawn.items():
+        say(f"figure      {figures.save(figure, out / f'{name}.png')}")
+    say(f"tables      {out / 'summary.csv'}, {out / 'results.csv'}")
+    return Comparison(out, frame, summary, warnings, failed)

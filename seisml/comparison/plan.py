@@ -1,0 +1,210 @@
+"""What is compared with what: the command's words as values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seisml.config.sources import config_dir
+from seisml.errors import UserError, nearest
+
+ONE_EVENT = "1event"
+RANDOM, SCRATCH, ATTRIBUTES = "random", "scratch", "attributes"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the comparison; see ``seisml compare --help``.
+
+    Attributes:
+        seeds: Number of seeds; each gives splits, initial weights and pretrainings.
+        fractions: Shares of the training events that are labelled; 0 is one event per class.
+        steps: Training steps of every row that trains an encoder.
+        budgets: Multiples of ``steps`` among which training from scratch chooses.
+        folds: Folds of each seed; None draws one test part.
+        knn: Whether a vote of the nearest neighbours is a row, too.
+        overrides: Hydra overrides of all runs that learn from labels.
+        pretrain_overrides: Hydra overrides of pretraining.
+        stores: Stores of pretraining experiments over several stores.
+        jobs: Processes.
+        progress: Show how far it is.
+    """
+
+    seeds: int = 5
+    fractions: tuple[float, ...] = (0.0, 0.05, 0.1, 1.0)
+    steps: int = 300
+    budgets: tuple[float, ...] = (0.5, 1.0, 2.0)
+    folds: int | None = None
+    knn: bool = False
+    overrides: tuple[str, ...] = ()
+    pretrain_overrides: tuple[str, ...] = ()
+    stores: tuple[str, ...] = ()
+    jobs: int = 1
+    progress: bool = False
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A data set to test on.
+
+    Attributes:
+        name: What it is called in the tables.
+        overrides: Hydra overrides that choose it.
+        experiment: The experiment that it is; None for a store alone.
+        store: Its store, where the command names one.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    experiment: str | None
+    store: str | None
+
+    @classmethod
+    def of(cls, text: str) -> Probe:
+        """Read ``EXPERIMENT``, ``EXPERIMENT=STORE`` or ``STORE``.
+
+        Raises:
+            UserError: It is none of them.
+        """
+        name, _, store = text.partition("=")
+        if name in experiments():
+            root = (f"dataset.root={store}",) if store else ()
+            return cls(name, (f"+experiment={name}", *root), name, store or None)
+        if Path(text).is_dir():
+            return cls(Path(text).resolve().name, ("dataset=store", f"dataset.root={text}"), None, text)
+        raise UserError(f"--probe: {name} is neither an experiment nor a store; {nearest(name, experiments())}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """An encoder, or the pretraining that makes one.
+
+    Attributes:
+        name: What it is called in the tables.
+        checkpoint: Its file, where there is one.
+        experiment: The pretraining experiment, otherwise; None with ``self``: that of the probe, on its own store.
+        store: Store of the experiment, where the command names one.
+    """
+
+    name: str
+    checkpoint: Path | None = None
+    experiment: str | None = None
+    store: str | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Source:
+        """Read ``self``, ``[NAME:]CHECKPOINT`` or ``[NAME:]EXPERIMENT[=STORE]``.
+
+        Raises:
+            UserError: It is none of them.
+        """
+        if text == "self":
+            return cls("self")
+        name, colon, what = text.partition(":")
+        label, what = (name, what) if colon else (None, text)
+        experiment, _, store = what.partition("=")
+        if experiment in experiments():
+            return cls(label or experiment, None, experiment, store or None)
+        if Path(what).is_file():
+            return cls(label or Path(what).stem, Path(what))
+        hint = nearest(experiment, [*experiments(), "self", "none"])
+        raise UserError(f"--pretrain: {what} is neither a checkpoint nor an experiment; {hint}")
+
+    def experiment_for(self, probe: Probe) -> str:
+        """The pretraining experiment for a probe, of a source that is no checkpoint.
+
+        Raises:
+            UserError: ``self`` for a probe that has none.
+        """
+        if self.experiment is not None:
+            return self.experiment
+        name = f"{probe.experiment}_pretrain"
+        if name not in experiments():
+            raise UserError(
+                f"--pretrain self: there is no configs/experiment/{name}.yaml; name a pretraining experiment"
+            )
+        return name
+
+
+@dataclass(frozen=True)
+class Part:
+    """A number of labels in one trial.
+
+    Attributes:
+        fraction: Share of the training events that are labelled; 0 is one event per class.
+        split_file: The split.
+        split_hash: Its hash.
+        events: Labelled training events.
+        records: Labelled training records.
+        inner: Splits within the training events, on which training from scratch chooses its steps.
+    """
+
+    fraction: float
+    split_file: Path
+    split_hash: str
+    events: int
+    records: int
+    inner: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One seed (and fold) of a probe: what all rows are paired over.
+
+    Attributes:
+        probe: The data set.
+        seed: Seed of splits, initial weights and pretraining.
+        fold: Number of the fold; None without.
+        folder: Where its splits and cells are.
+        config: The composed configuration of its runs; plain values, interpolations as they stand.
+        whole: The split with all training events.
+        parts: The numbers of labels.
+        whole_hash: Its hash.
+        test_share: Share of the labelled events that test.
+        test_events: Names of the events of the test part.
+    """
+
+    probe: Probe
+    seed: int
+    fold: int | None
+    folder: Path
+    config: dict[str, Any]
+    whole: Path
+    parts: tuple[Part, ...]
+    whole_hash: str
+    test_share: float
+    test_events: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What its folder is called."""
+        return self.folder.name
+
+
+def experiments() -> list[str]:
+    """Names of the experiments that there are."""
+    return sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
+
+
+def read_fraction(text: str) -> float:
+    """Read a share of the training events: ``1event`` is 0, one event per class.
+
+    Raises:
+        UserError: It is no share.
+    """
+    if text == ONE_EVENT:
+        return 0.0
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 1:
+        raise UserError(f"--fractions: {text} is no share of the training events; give {ONE_EVENT}, or 0.05 to 1")
+    return value
+
+
+def fraction_name(fraction: float) -> str:
+    """How tables and folders call a share: ``1event``, ``5%``."""
+    return f"{100 * fraction:g}%" if fraction else ONE_EVENT

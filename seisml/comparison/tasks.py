@@ -1,0 +1,239 @@
+"""The pieces of work of a comparison: pretrainings, tables of embeddings, and cells; each with a folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
+
+from seisml.comparison.plan import Part, Trial
+from seisml.comparison.tables import Table, classify, embed_traces
+from seisml.evaluation.paired import confusion_scores
+from seisml.methods.attribute_forest import AttributeForest
+from seisml.run.build import read_pretrained
+from seisml.run.effective import effective
+from seisml.run.folds import open_all
+from seisml.run.results import RunResult
+from seisml.run.settings import changed
+from seisml.run.train import prepare_method, train
+from seisml.transforms.waveform import WaveformFrontEnd
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A piece of work.
+
+    Attributes:
+        folder: Where its files go, once it is done.
+        asked: What it is made from, plain values: what is there already must have been made from the same.
+        steps: Training steps that it takes.
+    """
+
+    folder: Path
+    asked: dict[str, Any]
+    steps: int
+
+    @property
+    def needs(self) -> Path | None:
+        """A file of another task without which it cannot be done."""
+        return None
+
+    @abstractmethod
+    def compute(self, folder: Path) -> dict[str, Any]:
+        """Do it; files go into ``folder``, which takes its place afterwards. Returns plain values."""
+
+
+@dataclass(frozen=True)
+class Pretraining(Task):
+    """Pretrain an encoder without labels.
+
+    Attributes:
+        config: The composed configuration of the run, as that of a trial.
+    """
+
+    config: dict[str, Any]
+
+    @property
+    def encoder(self) -> Path:
+        """The encoder that it leaves."""
+        return self.folder / "encoder.ckpt"
+
+    def compute(self, folder: Path) -> dict[str, Any]:
+        """Train; the last encoder stays."""
+        result = train(one_run(self.config, {"encoder_folder": str(folder / "encoders")}), folder / "run")
+        assert result.encoder is not None
+        shutil.copyfile(result.encoder, folder / self.encoder.name)
+        _remove_weights(folder / "run", folder / "encoders")
+        return {"knn_acc": result.metrics.get("probe/knn_acc"), "seconds": result.metrics["seconds"]["total"]}
+
+
+@dataclass(frozen=True)
+class EmbeddingTable(Task):
+    """Embed all traces of a probe by a frozen encoder.
+
+    Attributes:
+        trial: Of whose training part the front end takes its floor, and whose seed a random encoder has.
+        split_file: That training part.
+        encoder: The pretrained encoder; None for a random one.
+    """
+
+    trial: Trial
+    split_file: Path
+    encoder: Path | None
+
+    @property
+    def needs(self) -> Path | None:
+        """The encoder."""
+        return self.encoder
+
+    @property
+    def table(self) -> Path:
+        """The table that it leaves."""
+        return self.folder / "table.npz"
+
+    def compute(self, folder: Path) -> dict[str, Any]:
+        """Embed."""
+        cfg = one_run(self.trial.config, {"dataset.split_file": str(self.split_file), **_load(self.encoder)})
+        pl.seed_everything(cfg.seed, workers=True, verbose=False)  # the weights that training from scratch begins with
+        pretrained = read_pretrained(cfg)
+        cfg = effective(cfg, pretrained)
+        data = open_all(cfg)
+        table = embed_traces(prepare_method(cfg, data, pretrained), data)
+        table.write(folder / self.table.name)
+        return {"traces": len(table.features), "features": table.features.shape[1]}
+
+
+@dataclass(frozen=True)
+class AttributeTable(EmbeddingTable):
+    """Seismic attributes of all traces of a probe; with the polarisation where all records are ZNE."""
+
+    def compute(self, folder: Path) -> dict[str, Any]:
+        """Describe."""
+        data = open_all(one_run(self.trial.config, {}))
+        order = data.ready_store.metadata.get("trace_component_order")
+        if order is not None and (order == "ZNE").all():
+            data = open_all(one_run(self.trial.config, {"dataset.in_channels": 3}))
+        front_end = WaveformFrontEnd(normalize=None, sampling_rate=data.facts.sampling_rate)
+        method = AttributeForest(data.in_channels, facts=data.facts, front_end=front_end)
+        table = embed_traces(method, data)
+        table.write(folder / self.table.name)
+        return {"traces": len(table.features), "features": table.features.shape[1]}
+
+
+@dataclass(frozen=True)
+class Cell(Task):
+    """One row of the table at one number of labels, in one trial: what gives a confusion matrix.
+
+    Attributes:
+        trial: The trial.
+        part: The number of labels.
+        row: What the row is called.
+        encoder: What its encoder is called.
+    """
+
+    trial: Trial
+    part: Part
+    row: str
+    encoder: str
+
+
+@dataclass(frozen=True)
+class FrozenCell(Cell):
+    """A classifier on a table of embeddings.
+
+    Attributes:
+        table: The table.
+        by: The classifier.
+    """
+
+    table: Path
+    by: Literal["linear", "forest", "knn"]
+
+    @property
+    def needs(self) -> Path | None:
+        """The table."""
+        return self.table
+
+    def compute(self, folder: Path) -> dict[str, Any]:
+        """Fit and test."""
+        split = pd.read_csv(self.part.split_file, usecols=["part", "row"])
+        train_rows, test_rows = (split["row"][split["part"] == name].to_numpy() for name in ("train", "test"))
+        counts = classify(Table.read(self.table), train_rows, test_rows, self.by, self.trial.seed)
+        return {"confusion_matrix": counts.tolist()}
+
+
+@dataclass(frozen=True)
+class TrainedCell(Cell):
+    """Training of encoder and classifier, from a pretrained encoder or from scratch.
+
+    From scratch the number of steps is the best of several: by accuracy on dev parts made of training events, of equals
+    the one next to ``nominal``. The run that counts then trains on all training events.
+
+    Attributes:
+        nominal: Training steps.
+        budgets: Multiples of it to choose from; one is taken as it is.
+        checkpoint: The pretrained encoder; None from scratch.
+    """
+
+    nominal: int
+    budgets: tuple[float, ...]
+    checkpoint: Path | None
+
+    @property
+    def needs(self) -> Path | None:
+        """The encoder."""
+        return self.checkpoint
+
+    def compute(self, folder: Path) -> dict[str, Any]:
+        """Choose the number of steps where there is a choice, train, test."""
+        budget, scores = self._chosen(folder)
+        result = self._train(self.part.split_file, round(budget * self.nominal), folder / "run")
+        return {
+            "confusion_matrix": result.metrics["test/confusion_matrix"],
+            "learned": result.metrics["learned"],
+            "steps": round(budget * self.nominal),
+            "dev_acc": {f"{multiple:g}": score for multiple, score in scores.items()},
+        }
+
+    def _chosen(self, folder: Path) -> tuple[float, dict[float, float]]:
+        if len(self.budgets) == 1 or not self.part.inner:
+            return (self.budgets[0] if len(self.budgets) == 1 else 1.0), {}
+        scores = {}
+        for budget in self.budgets:
+            counts = 0
+            for number, split in enumerate(self.part.inner):
+                run = folder / f"inner{number}_{budget:g}"
+                counts += np.array(
+                    self._train(split, round(budget * self.nominal), run).metrics["test/confusion_matrix"]
+                )
+            scores[budget] = confusion_scores(counts)["acc"]
+        return max(scores, key=lambda budget: (scores[budget], -abs(np.log(budget)))), scores
+
+    def _train(self, split_file: Path, steps: int, folder: Path) -> RunResult:
+        length = {"trainer_params.max_steps": steps, "trainer_params.max_epochs": -1}
+        values = {"dataset.split_file": str(split_file), **length, **_load(self.checkpoint)}
+        result = train(one_run(self.trial.config, values), folder)
+        _remove_weights(folder)
+        return result
+
+
+def one_run(config: dict[str, Any], values: dict[str, Any]) -> DictConfig:
+    """The configuration of one of several like runs."""
+    return changed(OmegaConf.create(config), values)
+
+
+def _load(encoder: Path | None) -> dict[str, str]:
+    return {} if encoder is None else {"load_encoder.ckpt_fname": str(encoder)}
+
+
+def _remove_weights(run: Path, *others: Path) -> None:
+    """Remove the checkpoints of a run that has been tested: hundreds of them fill a disk."""
+    for folder in (run / "checkpoints", *others):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,106 @@
+"""The paired splits of a comparison: the same test and training events for every row of one trial."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from seisml.comparison.plan import Options, Part, Probe, Trial, fraction_name
+from seisml.config.compose import compose
+from seisml.data.datamodule import StoreDataModule
+from seisml.data.folds import fold_splits, thinned
+from seisml.data.grouping import DEV, GroupDraw
+from seisml.data.splits import Split
+from seisml.errors import UserError
+from seisml.run.folds import open_all
+from seisml.run.settings import changed
+from seisml.store.identity import event_ids
+
+QUIET = ("figures=false", "~logger", "exp_params.model_save_ep_period=-1", "trainer_params.enable_progress_bar=false")
+FINETUNE = "configs/finetune.yaml"
+ENOUGH = 40  # training events of which one dev part of a fifth says something; of fewer, inner folds do
+INNER_FOLDS = 3
+
+
+def make_trials(probe: Probe, options: Options, out: Path) -> list[Trial]:
+    """Draw the splits of a probe, write them down, and say what every cell of theirs is made from.
+
+    Raises:
+        UserError: The probe's data cannot be opened or split.
+    """
+    composed = compose(FINETUNE, (*probe.overrides, *QUIET, *options.overrides))
+    test_ratio = float(OmegaConf.select(composed, "dataset.test_data_ratio", default=0.2))
+    composed = changed(composed, {"dataset.train_data_ratio": 1 - test_ratio, "dataset.dev_data_ratio": 0.0})
+    trials = []
+    for seed in range(options.seeds):
+        cfg = changed(composed, {"seed": seed})
+        data = open_all(cfg)
+        if not data.facts.classes:
+            raise UserError(f"--probe {probe.name}: its labels are no classes; compare data sets of classes")
+        config: Any = OmegaConf.to_container(cfg)
+        for fold, split in _splits(data, options.folds):
+            name = f"seed{seed}" if fold is None else f"seed{seed}_fold{fold}"
+            trials.append(_trial(probe, seed, fold, out / probe.name / name, config, data, split, options))
+    return trials
+
+
+def _splits(data: StoreDataModule, n_folds: int | None) -> list[tuple[int | None, Split]]:
+    if n_folds is None:
+        return [(None, data.split)]
+    labelled = data.labelled(np.arange(len(data.ready_store)))
+    return list(enumerate(fold_splits(data.group_draw(), labelled, n_folds, data.split_by)))
+
+
+def _trial(
+    probe: Probe,
+    seed: int,
+    fold: int | None,
+    folder: Path,
+    config: dict[str, Any],
+    data: StoreDataModule,
+    split: Split,
+    options: Options,
+) -> Trial:
+    """Write the splits of a trial into its folder."""
+    metadata, draw = data.ready_store.metadata, data.group_draw()
+    events = event_ids(metadata)
+    parts = []
+    for fraction in options.fractions:
+        less = thinned(split, draw, fraction)
+        path = folder / "splits" / f"{fraction_name(fraction)}.csv"
+        less.write(path, metadata)
+        inner = []
+        if options.budgets != (1.0,):
+            for number, within in enumerate(inner_splits(less, draw)):
+                inner.append(path.with_name(f"{path.stem}_inner{number}.csv"))
+                within.write(inner[-1], metadata)
+        n_events = len(np.unique(events[less.train]))
+        parts.append(Part(fraction, path, less.hash, n_events, len(less.train), tuple(inner)))
+    whole = folder / "splits" / "whole.csv"
+    split.write(whole, metadata)
+    tested, n_trained = np.unique(events[split.test]), len(np.unique(events[split.train]))
+    share, names = len(tested) / (len(tested) + n_trained), tuple(map(str, tested))
+    return Trial(probe, seed, fold, folder, config, whole, tuple(parts), split.hash, share, names)
+
+
+def inner_splits(split: Split, draw: GroupDraw) -> list[Split]:
+    """Split the training events once more, to choose by: their test parts are dev parts made of training events.
+
+    One dev part of a fifth where there are 40 events or more, inner folds of fewer; none where a class has one event
+    alone, so that nothing can be chosen.
+    """
+    names, inverse = np.unique(draw.names[split.train].astype(str), return_inverse=True)
+    per_class = Counter(label for label, _ in set(zip(draw.labels[split.train], inverse.tolist(), strict=True)))
+    least = min(per_class.values())
+    if least < 2:
+        return []
+    if len(names) >= ENOUGH:
+        dev, train = draw.groups(split.train, 0.2, DEV)
+        return [Split(train, split.dev, dev)]
+    fold = draw.folds(split.train, min(INNER_FOLDS, least))
+    found = [Split(split.train[fold != k], split.dev, split.train[fold == k]) for k in range(fold.max() + 1)]
+    return [inner for inner in found if set(draw.labels[inner.train]) == set(draw.labels[split.train])]

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seisml.cli import main
+from seisml.comparison.compare import compare
+from seisml.comparison.plan import Options, Probe, Source, read_fraction
+from seisml.comparison.results import rival_of, summarise
+from seisml.comparison.tables import Table, classify
+from seisml.comparison.trials import inner_splits
+from seisml.data.grouping import GroupDraw
+from seisml.data.splits import make_split
+from seisml.datasets.demo.data_module import prepare_demo
+from seisml.errors import UserError
+from seisml.run.checkpoints import read_checkpoint
+from tests.stores import write_store
+
+SMALL = ("dataset.batch_size=16", "front_end.size=[32,32]", "trainer_params.gpus=[]")
+PRETRAIN = (*SMALL, "model_params.proj_hid=64", "model_params.proj_out=64", "trainer_params.max_steps=2",
+            "trainer_params.max_epochs=-1")  # fmt: skip
+OPTIONS = Options(seeds=2, fractions=(0.0, 1.0), steps=2, budgets=(1.0,), overrides=SMALL, pretrain_overrides=PRETRAIN)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare_demo(tmp_path_factory.mktemp("compare") / "demo", 5, 8)
+
+
+@pytest.fixture(scope="module")
+def compared(store, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compared")
+    return compare([Probe.of(f"demo={store}")], [Source.of("self")], OPTIONS, folder / "out")
+
+
+def test_every_row_of_a_trial_has_the_same_events(compared):
+    frame = pd.read_csv(compared.folder / "results.csv")
+    rows = ["attributes + forest", "random + linear", "self + linear", "scratch", "self + fine-tuned"]
+    assert not compared.failed and Counter(frame["row"]) == dict.fromkeys(rows, 4)
+    assert set(frame["test_events"]) == {8} and frame["acc"].between(0, 1).all()
+    per_part = frame.groupby("labels")["train_events"].unique().map(list).to_dict()
+    assert per_part == {"1event": [8], "100%": [32]}
+    for _, cell in frame[frame["row"].isin(["scratch", "self + fine-tuned"])].iterrows():
+        here = pd.read_csv(f"{cell['folder']}/run/split.csv")
+        there = pd.read_csv(compared.folder / "demo" / f"seed{cell['seed']}" / "splits" / f"{cell['labels']}.csv")
+        assert set(zip(here["part"], here["row"], strict=True)) == set(zip(there["part"], there["row"], strict=True))
+        assert not list(Path(cell["folder"]).rglob("*.ckpt")) and cell["steps"] == 2
+    splits = [pd.read_csv(compared.folder / f"demo/seed0/splits/{name}.csv") for name in ("1event", "100%")]
+    less, all_of_them = (set(split[split["part"] == "train"]["row"]) for split in splits)
+    assert less < all_of_them
+
+
+def test_pretraining_on_the_probes_store_leaves_its_test_events_out(compared):
+    frame = compared.cells
+    assert set(frame[frame["encoder"] == "self"]["test_events_seen"]) == {0} and not compared.warnings
+    encoders = sorted((compared.folder / "pretrain" / "self").iterdir())
+    assert len(encoders) == 2  # one for each seed
+    for folder in encoders:
+        seen = read_checkpoint(folder / "encoder.ckpt")["seisml"]["seen_events"]
+        assert len(seen) == 32 + 8  # all but the test events, unlabelled ones included
+
+
+def test_the_summary_pairs_rows_with_scratch_and_with_random(compared):
+    summary = compared.summary.set_index(["labels", "row"])
+    frame = compared.cells.query("labels == '100%'").pivot_table(index="seed", columns="row", values="acc")
+    wanted = (frame["self + linear"] - frame["random + linear"]).mean()
+    assert summary.loc[("100%", "self + linear"), "to_random"] == pytest.approx(wanted)
+    assert np.isnan(summary.loc[("100%", "scratch"), "to_scratch"])
+    assert {path.name for path in compared.folder.glob("*.png")} == {"differences.png", "curves.png"}
+    assert rival_of("self + linear") == "random + linear" and rival_of("random + linear") == "scratch"
+
+
+def test_it_resumes_and_notices_other_settings(compared, store):
+    def again(**changes):
+        return compare([Probe.of(f"demo={store}")], [Source.of("self")], replace(OPTIONS, **changes), compared.folder)
+
+    places = sorted(compared.folder.rglob("cell.json"))
+    before = {path: path.stat().st_mtime_ns for path in places}
+    lost = compared.folder / "demo" / "seed1" / "100%" / "random_linear"
+    (lost / "cell.json").unlink()
+    (lost / "log.txt").unlink()
+    assert again().cells.equals(compared.cells)
+    changed = [path for path in places if path.stat().st_mtime_ns != before[path]]
+    assert [path.parent for path in changed] == [lost]
+    with pytest.raises(UserError, match=r"made with other settings: steps 3 \(not 2\)"):
+        again(steps=3)
+    with pytest.raises(UserError, match=r"other settings: .*probe\.dataset\.batch_size 8 \(not 16\)"):
+        again(overrides=("dataset.batch_size=8", *SMALL[1:]))
+
+
+def test_an_encoder_that_saw_test_events_is_told_and_a_broken_cell_costs_itself(compared, store, tmp_path, capsys):
+    encoder = sorted((compared.folder / "pretrain" / "self").iterdir())[0] / "encoder.ckpt"
+    options = replace(OPTIONS, fractions=(1.0,), seeds=2, overrides=(*SMALL, "exp_params.LR={encoder: 1e9, clf: 1e30}"))
+    found = compare([Probe.of(f"demo={store}")], [Source.of(f"mine:{encoder}")], options, tmp_path / "out")
+    said = capsys.readouterr().out
+    assert "Warning: leak: mine has seen test events of demo in 1 of 2 trials" in said
+    assert sorted(found.cells.query("row == 'mine + linear'")["test_events_seen"] > 0) == [False, True]
+    assert set(found.cells["row"]) == {"attributes + forest", "random + linear", "mine + linear"}
+    assert len(found.failed) == 4 and said.count("failed: the loss is") == 4
+
+
+def test_tables_of_frozen_encoders_serve_all_trials(compared):
+    names = sorted(path.name.split("_")[0] for path in (compared.folder / "tables" / "demo").iterdir())
+    assert names == ["attributes", "random", "random", "self", "self"]  # weights and floors of two seeds
+
+
+def table_of(n_windows: int, n_traces: int = 2, n_classes: int = 2, noise: float = 0.1) -> Table:
+    generator = np.random.default_rng(0)
+    label = np.arange(n_windows) % n_classes
+    sample = np.repeat(np.arange(n_windows), n_traces)
+    features = np.eye(n_classes)[label][sample] + noise * generator.standard_normal((len(sample), n_classes))
+    return Table(features.astype(np.float32), sample, 10 + np.arange(n_windows), label, np.ones(n_classes))
+
+
+@pytest.mark.parametrize("by", ["linear", "forest", "knn"])
+def test_classifiers_on_tables_tell_classes_apart_and_see_no_test_row(by):
+    table = table_of(40)
+    train, test = np.arange(10, 30), np.arange(30, 50)
+    assert classify(table, train, test, by, 0).tolist() == [[10, 0], [0, 10]]
+    spoilt = table.features.copy()
+    spoilt[np.isin(table.row[table.sample], test)] = 0.3  # what tests tells nothing: the answer is one class
+    blind = replace(table, features=spoilt)
+    assert sorted(classify(blind, train, test, by, 0).sum(0)) == [0, 20]
+
+
+def test_a_class_of_weight_zero_is_tested_and_not_learnt():
+    table = replace(table_of(30, n_classes=3), class_weight=np.array([1.0, 1.0, 0.0]))
+    counts = classify(table, np.arange(10, 25), np.arange(25, 40), "linear", 0)
+    assert counts[:, 2].sum() == 0 and counts[2].sum() == 5
+
+
+def split_of(n_events: int, n_classes: int) -> tuple:
+    names = [f"e{k}" for k in range(n_events)]
+    metadata = pd.DataFrame(
+        {"trace_name": names, "source_id": names, "trace_category": [f"c{k % n_classes}" for k in range(n_events)]}
+    )
+    draw = GroupDraw(metadata, metadata["trace_category"].to_numpy(object), 0, "event")
+    return make_split(metadata, procedure="fixed_test", by="event"), draw
+
+
+@pytest.mark.parametrize(("n_events", "n_parts"), [(60, 1), (20, 3), (6, 2)])
+def test_dev_parts_are_made_of_training_events(n_events, n_parts):
+    split, draw = split_of(n_events, 2)
+    found = inner_splits(split, draw)
+    assert len(found) == n_parts
+    for inner in found:
+        assert set(inner.train) | set(inner.test) == set(split.train) and not set(inner.train) & set(inner.test)
+        assert set(draw.labels[inner.train]) == {"c0", "c1"} and len(inner.test)
+
+
+def test_one_event_per_class_leaves_nothing_to_choose_by():
+    names = ["e0", "e1", "e2", "e3"]
+    metadata = pd.DataFrame({"trace_name": names, "source_id": names, "trace_category": list("abab")})
+    draw = GroupDraw(metadata, metadata["trace_category"].to_numpy(object), 0, "event")
+    split = make_split(metadata, procedure="fixed_test", by="event", test_data_ratio=0.5, train_data_ratio=0.5)
+    assert inner_splits(split, draw) == []
+
+
+def test_training_from_scratch_takes_its_best_budget(store, tmp_path):
+    options = replace(OPTIONS, seeds=1, fractions=(1.0,), budgets=(0.5, 1.0))
+    found = compare([Probe.of(f"demo={store}")], [], options, tmp_path / "out")
+    (folder,) = found.cells.query("row == 'scratch'")["folder"]
+    result = json.loads((Path(folder) / "cell.json").read_text())["result"]
+    assert set(result["dev_acc"]) == {"0.5", "1"} and result["steps"] in (1, 2)
+    best = max(result["dev_acc"].values())
+    assert result["dev_acc"][f"{result['steps'] / 2:g}"] == best
+    dev = pd.read_csv(next(Path(folder).glob("inner0_*")) / "split.csv")
+    test = pd.read_csv(tmp_path / "out/demo/seed0/splits/100%.csv").query("part == 'test'")
+    assert not set(dev["row"]) & set(test["row"])
+
+
+def test_differences_are_paired_by_trial():
+    frame = pd.DataFrame(
+        [{"probe": "p", "labels": "5%", "fraction": 0.05, "row": row, "seed": seed, "fold": -1,
+          "acc": acc + sign * seed, "balanced_acc": acc, "f1_macro": acc, "train_events": 2}
+         for row, acc, sign in (("scratch", 0.5, 0.01), ("a + fine-tuned", 0.9, -0.01)) for seed in range(3)]
+    )  # fmt: skip
+    line = summarise(frame, {"p": 0.2}).set_index("row").loc["a + fine-tuned"]
+    assert line["to_scratch"] == pytest.approx(0.38) and line["to_scratch_real"] and line["to_scratch_low"] > 0.2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--probe", "nz_2014"], "neither an experiment nor a store"),
+     (["--probe", "demo", "--pretrain", "none", "--fractions", "2"], "--fractions: 2 is no share"),
+     (["--probe", "demo", "--pretrain", "nothing.ckpt"], "neither a checkpoint nor an experiment"),
+     (["--probe", "demo", "--seeds", "0"], "--seeds: 0 is too few"),
+     (["--probe", "demo", "demo"], "two of the same name")],
+)  # fmt: skip
+def test_wrong_words_end_in_one_line(arguments, words, capsys):
+    assert main(["compare", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_store_alone_has_no_pretraining_of_its_own(tmp_path, capsys):
+    store = write_store(tmp_path / "store", n_events=12)
+    assert main(["compare", "--probe", str(store), "--out", str(tmp_path / "out")]) == 2
+    assert "name a pretraining experiment" in capsys.readouterr().err
+
+
+def test_shares_are_read():
+    assert [read_fraction(text) for text in ("1event", "0.05", "1")] == [0.0, 0.05, 1.0]
