@@ -15,16 +15,17 @@ from torch.utils.data import DataLoader
 from seisml.data.dataset import StoreDataset
 from seisml.data.folds import read_split
 from seisml.data.grouping import GroupDraw
+from seisml.data.hold_out import HoldOut
 from seisml.data.loaders import make_loader
 from seisml.data.sampling import EpochSampler, this_process
 from seisml.data.shapes import check_traces, one_length, one_sampling_rate
-from seisml.data.splits import Grouping, Procedure, Split, make_split
+from seisml.data.splits import Grouping, Procedure, Split, make_split, with_hash
 from seisml.data.training_reads import TrainingReads
 from seisml.data.windows import Windows
 from seisml.errors import UserError
 from seisml.files import write_frame
 from seisml.store.folder import recover_interrupted
-from seisml.store.identity import event_ids
+from seisml.store.identity import event_ids, text_column
 from seisml.store.store import Store
 from seisml.tasks.base import LabelSettings, Part, Task
 from seisml.tasks.classification import Classification
@@ -51,6 +52,8 @@ class StoreDataModule(pl.LightningDataModule):
         split_by: What stays together: ``record``, ``event``, ``station`` or ``time``.
         split_file: A run's ``split.csv``: these very parts, whatever the ratios and the procedure say. In pretraining
             records that it does not name train too, but for those of its dev and test events.
+        hold_out: What training must not see: ``split.csv`` files of runs, whose dev and test records count, and folders
+            of prepared stores. Records of their events are left out, and what shares a moment with their records.
         batch_size: Events per batch.
         num_workers: Worker processes that read batches.
         return_single_spectrogram_train: Train on one randomly drawn trace per event; all its traces where false.
@@ -95,6 +98,7 @@ class StoreDataModule(pl.LightningDataModule):
         split_procedure: Procedure = "stratified",
         split_by: Grouping = "record",
         split_file: str | None = None,
+        hold_out: Sequence[str] = (),
         batch_size: Count = 64,
         num_workers: Whole = 0,
         return_single_spectrogram_train: bool = True,
@@ -129,6 +133,7 @@ class StoreDataModule(pl.LightningDataModule):
         )  # fmt: skip
         self.split_procedure, self.split_by, self.is_ssl = split_procedure, split_by, is_ssl
         self.split_file, self.split_seed = split_file, train_test_split_rand_seed
+        self.hold_out = HoldOut.read(hold_out) if hold_out else None
         self.drop_last = is_ssl if drop_last is None else drop_last
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.single_train, self.single_test = return_single_spectrogram_train, return_single_spectrogram_test
@@ -162,7 +167,7 @@ class StoreDataModule(pl.LightningDataModule):
         grouped = self.split_by in ("record", "event")
         groups = event_ids(metadata) if grouped else np.zeros(len(metadata), np.int64)
         self.strata = self.task.strata(labels, groups, self.unlabeled)
-        self.split = self.draw_split(store, self.strata)
+        self.split = self._without_held_out(store, self.draw_split(store, self.strata))
         self.split.check_events(metadata)
         of_labels = self.task.facts(labels, self.labelled(self.split.train), settings)
         self.facts = DataFacts(sampling_rate=sampling_rate, n_samples=n_samples, **of_labels)
@@ -283,7 +288,10 @@ class StoreDataModule(pl.LightningDataModule):
             return Windows.at(rows)
         length = self.facts.n_samples
         step = max(1, round(length * (1 - self.window_overlap)))
-        return Windows.within(*self.stretches(np.asarray(rows, np.int64)), length, step)
+        stretches = self.stretches(np.asarray(rows, np.int64))
+        if self.hold_out is not None:
+            stretches = self._without_held_out_times(*stretches)
+        return Windows.within(*stretches, length, step)
 
     def stretches(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Parts of records that windows may lie in: whole records, here.
@@ -314,9 +322,12 @@ class StoreDataModule(pl.LightningDataModule):
 
     def write_split(self, path: str | Path) -> None:
         """Write the records of each part as a CSV file; where they are cut, a line for each stretch of windows."""
-        frame = self.split.to_frame(self.ready_store.metadata)
+        store, frame = self.ready_store, self.split.to_frame(self.ready_store.metadata)
+        rows = frame["row"].to_numpy()
+        frame["trace_start_time"] = text_column(store.metadata, "trace_start_time")[rows]
+        frame["trace_duration_s"] = store.n_samples[rows] / store.sampling_rate[rows]
         if self.window_length is not None:
-            frame = frame.merge(self.windows(frame["row"].to_numpy()).to_frame(), on="row", how="left")
+            frame = frame.merge(self.windows(rows).to_frame(), on="row", how="left")
         write_frame(path, frame)
 
     def labelled(self, rows: np.ndarray) -> np.ndarray:
@@ -331,6 +342,25 @@ class StoreDataModule(pl.LightningDataModule):
     def training_labels(self) -> torch.Tensor:
         """The labels that an epoch of training meets, each as often as it does, (N,)."""
         return self.labels_of(self.windows(self.labelled(self.split.train)))
+
+    def _without_held_out(self, store: Store, split: Split) -> Split:
+        """The split without the training records that must not be seen."""
+        if self.hold_out is None:
+            return split
+        train = self.hold_out.left_in(store, split.train, by_time=self.window_length is None)
+        print(f"dataset.hold_out leaves {len(train)} of {len(split.train)} training records", flush=True)
+        return with_hash({"train": train, "dev": split.dev, "test": split.test}, store.metadata)
+
+    def _without_held_out_times(
+        self, row: np.ndarray, begin: np.ndarray, end: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Stretches (S,) without the times that must not be seen, where they are of training records."""
+        trains = np.isin(row, self.split.train)
+        kept = (column[~trains] for column in (row, begin, end))
+        cut = self.hold_out.cut(self.ready_store, row[trains], begin[trains], end[trains], self.reads.view_jitter)
+        row, begin, end = (np.concatenate(columns) for columns in zip(kept, cut, strict=True))
+        order = np.argsort(row, kind="stable")
+        return row[order], begin[order], end[order]
 
     def _sampler(self, windows: Windows, shuffle: bool, random_starts: bool = False) -> EpochSampler:
         return EpochSampler(windows, self.seed, shuffle, *this_process(), random_starts)
