@@ -112,7 +112,7 @@ def test_training(small_disk, tmp_path, capsys, monkeypatch, size, logger):
         "dataset=store", f"dataset.root={store}", "dataset.batch_size=8", "front_end.nperseg=64",
         "front_end.size=[32,64]", "model_params.backbone_type=SmallResNetEncoder", "trainer_params.max_epochs=2",
         "trainer_params.gpus=[]", "trainer_params.enable_progress_bar=false", f"logger={logger}", f"out={disk}",
-        "exp_params.model_save_ep_period=1",
+        "exp_params.model_save_ep_period=1", "checkpoint.every_n_epochs=1",
     ]  # fmt: skip
     code = run("configs/finetune.yaml", None, overrides)
     assert code == 2 and str(disk) in the_line(capsys)

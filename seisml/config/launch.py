@@ -28,7 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seisml.config.check import check
 from seisml.config.compose import check_paths, checked, compose_with_hydra, hydra_for, settable, usual, without
 from seisml.config.sources import Primary, describe, find_yaml, primary
-from seisml.errors import UserError, interrupted, interrupts_wait, report
+from seisml.errors import UserError, interrupted, interrupts_wait, nearest, report
 from seisml.run.folder import claim_folder, make_folder, refuse_used, run_folder, unique_name
 
 OPTIONS = ("--config", "--config_ssl", "--config_ft", "--configs")
@@ -95,6 +95,7 @@ class Job:
 
 def _run(default: str, train: Train | None, arguments: Sequence[str]) -> int:
     name, rest = _take_option(list(arguments), default)
+    name, rest = _resumed(name, rest, default)
     parsed = _parse(rest)
     flags = [argument for argument in rest if argument not in parsed.overrides]
     base = find_yaml(default)
@@ -149,7 +150,8 @@ def _precheck(
             folder = Path(OmegaConf.select(cfg, key))
         except OmegaConfBaseException as error:
             raise UserError(describe(error)) from error
-        refuse_used(folder, many, parts=OmegaConf.select(cfg, "evaluation.folds") is not None)
+        parts = OmegaConf.select(cfg, "evaluation.folds") is not None
+        refuse_used(folder, many, parts, bool(cfg.get("resume")))
         folders[folder] = None
     for folder in folders:
         make_folder(folder)
@@ -195,6 +197,21 @@ def _take_option(arguments: list[str], default: str) -> tuple[str, list[str]]:
         else:
             rest.append(argument)
     return name, rest
+
+
+def _resumed(name: str, arguments: list[str], default: str) -> tuple[str, list[str]]:
+    """Turn ``resume=RUN_FOLDER`` into ``resume=auto`` in that folder, with its configuration where none is named."""
+    values = [text.partition("=")[2] for text in arguments if text.lstrip("+").startswith("resume=")]
+    if not values or values[-1].lower() in ("auto", "null", "none", ""):
+        return name, arguments
+    folder = Path(values[-1])
+    if not (folder / "config.yaml").is_file():
+        beside = [str(path.parent) for path in folder.parent.glob("*/config.yaml")] if folder.parent.is_dir() else []
+        raise UserError(f"resume={folder}: there is no run (config.yaml); {nearest(str(folder), [*beside, 'auto'])}")
+    kept = [text for text in arguments if not text.lstrip("+").startswith(("resume=", "hydra.run.dir="))]
+    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    own = str(folder / "config.yaml") if name == default else name
+    return own, [*kept, "resume=auto", f"hydra.run.dir='{quoted}'"]
 
 
 class _Options(ArgumentParser):

@@ -20,8 +20,8 @@ LAYOUT = {"layout": "published"}  # first, so that a data set's choice of split 
 
 
 def is_flat(config: DictConfig) -> bool:
-    """Tell a published flat file from a native one, which has a ``defaults`` list."""
-    return "defaults" not in config
+    """Tell a published flat file from a native one, which has a ``defaults`` list, and from a run's ``config.yaml``."""
+    return "defaults" not in config and OmegaConf.select(config, "model_params._target_") is None
 
 
 def over_native(flat: DictConfig, base: DictConfig, methods: Path, root: str | None = None) -> DictConfig:

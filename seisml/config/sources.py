@@ -97,7 +97,7 @@ def _in_memory(name: str, config: DictConfig) -> str:
 
 def _groups(config: DictConfig, path: Path) -> frozenset[str]:
     """Groups that a primary config's defaults list chooses from."""
-    entries = config.defaults
+    entries = config.get("defaults", OmegaConf.create([]))  # a run's config.yaml has none: it is whole
     if not OmegaConf.is_list(entries) or not all(isinstance(entry, str) or _is_choice(entry) for entry in entries):
         raise UserError(f"{shown(path)}: defaults is a list of files, such as [dataset: aknes, _self_]")
     names = (str(next(iter(entry))) for entry in entries if OmegaConf.is_dict(entry))

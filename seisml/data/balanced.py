@@ -23,7 +23,7 @@ class BalancedSampler(EpochSampler):
     Args:
         groups: Windows of each group, not empty.
         seed: Seed of the order.
-        rank: This process among ``world_size``; each takes every ``world_size``-th turn.
+        rank: This process among ``world_size``; each takes every ``world_size``-th window.
         world_size: Number of training processes.
         random_starts: See :class:`EpochSampler`.
     """
@@ -33,18 +33,19 @@ class BalancedSampler(EpochSampler):
     ) -> None:
         super().__init__(max(groups, key=len), seed, True, rank, world_size, random_starts)
         self.groups = groups
-        self.turns = super().__len__()  # one for each window of the largest group
 
     def __len__(self) -> int:
-        return self.turns * len(self.groups)
+        total = len(self.windows) * len(self.groups)  # one turn for each window of the largest group
+        return len(range(self.rank, total, self.world_size))
 
-    def __iter__(self) -> Iterator[Key]:
+    def keys(self) -> Iterator[Key]:
+        """The epoch's keys, of all processes."""
         columns = [self._passes(number) for number in range(len(self.groups))]
         for turn in zip(*columns, strict=True):
             yield from turn
 
     def _passes(self, number: int) -> Iterator[Key]:
-        """Keys of the group over this process's turns of the epoch."""
+        """Keys of the group over the turns of the epoch."""
         group, longest = self.groups[number], len(self.windows)
         passes = -(-longest // len(group))
         order = np.concatenate([
@@ -52,8 +53,7 @@ class BalancedSampler(EpochSampler):
             for repeat in range(passes)
         ])  # fmt: skip
         epochs = self.epoch * passes + np.repeat(np.arange(passes), len(group))
-        mine = slice(self.rank, longest, self.world_size)
-        return self._keys(group, order[mine], epochs[mine])
+        return self._keys(group, order[:longest], epochs[:longest])
 
 
 class BalancedDataModule(StoreDataModule):

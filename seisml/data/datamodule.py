@@ -83,10 +83,14 @@ class StoreDataModule(pl.LightningDataModule):
         zero_weight_classes: Classes that training gives weight 0 (they stay in the test);
             names that the store lacks are passed over.
         seed: Seed of the order of events and of the drawn traces.
+
+    Attributes:
+        done: Epoch in which training begins, and batches of it that are done already: those of a run that is resumed.
     """
 
     citation: ClassVar[str] = ""
     licence: ClassVar[str] = ""
+    done: tuple[int, int] = (0, 0)
 
     def __init__(
         self,
@@ -217,6 +221,8 @@ class StoreDataModule(pl.LightningDataModule):
         else:
             n_draws = 1 if self.single_train else None
         sampler = self.train_sampler()
+        sampler.done = (self.done[0], self.done[1] * self.batch_size)
+        sampler.set_epoch(0)
         n = len(sampler)
         if self.is_ssl and self.drop_last and n < self.batch_size:
             raise UserError(

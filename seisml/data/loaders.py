@@ -74,4 +74,5 @@ def make_loader(
         collate_fn=filled_batch if is_training else keep_batch,
         persistent_workers=num_workers > 0 and is_training,
         pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),  # a loader draws a number when it starts: not from those that dropout takes
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +52,10 @@ class EpochSampler(Sampler[Key]):
         rank: This process among ``world_size``; each takes every ``world_size``-th window.
         world_size: Number of training processes.
         random_starts: Move each window at random within its share of the record, anew each epoch.
+
+    Attributes:
+        done: Samples of all processes that were gone through before the first pass begins, and the epoch that it
+            belongs to; a resumed run goes on from there.
     """
 
     def __init__(
@@ -65,20 +70,28 @@ class EpochSampler(Sampler[Key]):
         self.windows, self.seed, self.shuffle = windows, seed, shuffle
         self.rank, self.world_size, self.random_starts = rank, world_size, random_starts
         self.epoch = 0
+        self.done: tuple[int, int] = (0, 0)  # epoch, samples
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch that the next pass belongs to."""
-        self.epoch = epoch
+        """Set the epoch that the next pass belongs to: no earlier one than that which a resumed run begins with.
+
+        Lightning asks for the first batches of a resumed run before it knows the epoch.
+        """
+        self.epoch = max(epoch, self.done[0])
 
     def __len__(self) -> int:
         return len(range(self.rank, len(self.windows), self.world_size))
 
     def __iter__(self) -> Iterator[Key]:
+        epoch, samples = self.done
+        return islice(self.keys(), (samples if epoch == self.epoch else 0) + self.rank, None, self.world_size)
+
+    def keys(self) -> Iterator[Key]:
+        """The epoch's keys, of all processes."""
         n = len(self.windows)
         order = np.random.default_rng([self.seed, self.epoch]).permutation(n) if self.shuffle else range(n)
-        mine = order[self.rank :: self.world_size]
-        for begin in range(0, len(mine), BLOCK):
-            yield from self._keys(self.windows, np.asarray(mine[begin : begin + BLOCK]), self.epoch)
+        for begin in range(0, n, BLOCK):
+            yield from self._keys(self.windows, np.asarray(order[begin : begin + BLOCK]), self.epoch)
 
     def _keys(self, windows: Windows, numbers: np.ndarray, epoch: int | np.ndarray) -> Iterator[Key]:
         """Keys of the windows with these numbers (n,), in an epoch, one for all or (n,)."""

@@ -50,13 +50,13 @@ class MixtureSampler(EpochSampler):
         self.sizes = sizes
         self.counts = np.diff(np.rint(np.cumsum([0, *shares]) * len(windows)).astype(np.int64))  # sum: len(windows)
 
-    def __iter__(self) -> Iterator[Key]:
+    def keys(self) -> Iterator[Key]:
+        """The epoch's keys, of all processes."""
         taken = [self._of_store(number) for number in range(len(self.sizes))]
         numbers, epochs = (np.concatenate(column) for column in zip(*taken, strict=True))
         order = np.random.default_rng([self.seed, self.epoch]).permutation(len(numbers))
-        mine = order[self.rank :: self.world_size]
-        for begin in range(0, len(mine), BLOCK):
-            some = mine[begin : begin + BLOCK]
+        for begin in range(0, len(order), BLOCK):
+            some = order[begin : begin + BLOCK]
             yield from self._keys(self.windows, numbers[some], epochs[some])
 
     def _of_store(self, store: int) -> tuple[np.ndarray, np.ndarray]:

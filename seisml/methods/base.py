@@ -99,6 +99,13 @@ class Method(pl.LightningModule):
         """What it takes to build the encoder again (``backbone_type``...); nothing where it cannot be taken apart."""
         return {}
 
+    def training_state(self) -> dict[str, Tensor]:
+        """What training has gathered beside weights and buffers, so that a resumed run goes on with it."""
+        return {}
+
+    def load_training_state(self, state: dict[str, Tensor]) -> None:
+        """Take up what :meth:`training_state` gave."""
+
     def constant_losses(self, label: Tensor) -> dict[str, float]:
         """What logged losses come to for an answer that ignores its input; no loss that is not known is named.
 

@@ -44,6 +44,16 @@ class FeatureMemory:
         features[known], features[new] = found, fresh
         return features
 
+    def state(self) -> dict[str, Tensor]:
+        """The features so far and what they belong to, for a checkpoint."""
+        places = torch.tensor(list(self._places), dtype=torch.int64).reshape(len(self._places), -1)
+        return {"places": places, "features": self._table[: self._used].clone()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take up what :meth:`state` gave."""
+        self._places = {tuple(place): row for row, place in enumerate(state["places"].tolist())}
+        self._table, self._used = state["features"], len(state["features"])
+
     def _remember(self, keys: list[tuple[int, ...]], features: Tensor) -> None:
         begin, end = self._used, self._used + len(keys)
         if end > self.most:
@@ -110,6 +120,15 @@ class LinearHead(Method):
             "backbone_params": self.backbone_params,
             "in_channels": self.in_channels,
         }
+
+    def training_state(self) -> dict[str, Tensor]:
+        """The features of a frozen encoder: computed in other batches, they would differ in the last bit."""
+        return self.memory.state() if self.freeze_encoders else {}
+
+    def load_training_state(self, state: dict[str, Tensor]) -> None:
+        """Take up the features of a frozen encoder."""
+        if state:
+            self.memory.load_state({name: value.to(self.device) for name, value in state.items()})
 
     def embed(self, picture: Tensor) -> Tensor:
         """Encoder outputs: (N, in_channels, F, W) -> (N, D)."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -167,13 +167,58 @@ class SaveEncoder(Callback):
     def __init__(self, folder: Path, run: str, period: int) -> None:
         self.folder, self.run, self.period = folder, run, period
         self.saved: Path | None = None
+        self._epoch = 0  # of the latest file
+
+    def state_dict(self) -> dict[str, Any]:
+        """The epoch of the latest file."""
+        return {"epoch": self._epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up what :meth:`state_dict` gave."""
+        self._epoch = int(state_dict["epoch"])
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: Method) -> None:
+        """Know the latest file of a run that is resumed."""
+        self.saved = self._path(pl_module) if self._epoch else None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
         """Write the file where this epoch is one of the chosen."""
         epoch = trainer.current_epoch + 1
         if trainer.is_global_zero and (epoch % self.period == 0 or is_last_epoch(trainer)):
-            self.saved = self.folder / f"{pl_module.name}-{self.run}-ep{epoch}.ckpt"
+            self._epoch = epoch
+            self.saved = self._path(pl_module)
             save_encoder(pl_module, self.saved, epoch)
+
+    def _path(self, method: Method) -> Path:
+        return self.folder / f"{method.name}-{self.run}-ep{self._epoch}.ckpt"
+
+
+class BestModel(ModelCheckpoint):
+    """Keeps the model that is best on the dev part as ``best.ckpt``.
+
+    Args:
+        folder: Where the file goes.
+        monitor: Name of the value that chooses.
+        mode: ``min`` or ``max``.
+    """
+
+    def __init__(self, folder: Path, monitor: str, mode: Literal["min", "max"]) -> None:
+        super().__init__(
+            folder, "best", monitor=monitor, mode=mode, save_weights_only=True, enable_version_counter=False
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the best value so far; the file lies in this run's folder, wherever it lay before."""
+        scores = list(state_dict["best_k_models"].values())
+        path = str(Path(str(self.dirpath)) / "best.ckpt") if scores else ""
+        here = {
+            "dirpath": self.dirpath,
+            "best_model_path": path,
+            "kth_best_model_path": path,
+            "last_model_path": "",
+            "best_k_models": dict(zip([path], scores, strict=False)),
+        }
+        super().load_state_dict({**state_dict, **here})
 
 
 class History(Callback):
@@ -182,6 +227,14 @@ class History(Callback):
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
         self.values: dict[str, float] = {}  # the latest of each
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows and latest values, for a run that is resumed."""
+        return {"rows": self.rows, "values": self.values}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up what :meth:`state_dict` gave."""
+        self.rows, self.values = list(state_dict["rows"]), dict(state_dict["values"])
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the values of the epoch before: by now every callback has logged its own."""
@@ -197,7 +250,7 @@ class History(Callback):
         # values that are not measured every epoch stand there until the next time: note them once
         fresh = {name: value for name, value in values.items() if "train/" in name or self.values.get(name) != value}
         self.rows.append({"epoch": epoch, **fresh})
-        self.values = values
+        self.values = self.values | values
 
     def frame(self) -> pd.DataFrame:
         """The values, one row per epoch."""

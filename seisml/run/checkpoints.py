@@ -101,6 +101,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint; see :func:`atomic_save`."""
         atomic_save(checkpoint, Path(path))
 
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read a checkpoint, on the CPU and whatever is asked: see :func:`read_checkpoint`."""
+        return read_checkpoint(path)
+
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint without unpickling anything but tensors and plain values.

@@ -30,12 +30,13 @@ def run_folder(cfg: DictConfig) -> Path:
 def claim_folder(folder: Path, cfg: DictConfig) -> None:
     """Take a folder for a run by writing its resolved ``config.yaml``; of several processes of one run, the first does.
 
-    A cross-validation takes the folder of one that was interrupted, if it had the same configuration.
+    A cross-validation takes the folder of one that was interrupted, if it had the same configuration; a run that is
+    resumed has its folder already.
 
     Raises:
         UserError: Where the folder holds a run already.
     """
-    if rank() > 0:
+    if rank() > 0 or (cfg.get("resume") and (folder / "config.yaml").is_file()):
         return
     if OmegaConf.select(cfg, "evaluation.folds") is not None and (folder / "config.yaml").is_file():
         refuse_used(folder, parts=True)
@@ -70,13 +71,14 @@ def refuse_other(folder: Path, cfg: DictConfig) -> None:
         raise UserError(f"{shown(folder)} was begun with other settings: {some}; set another hydra.run.dir")
 
 
-def refuse_used(folder: Path, many: bool = False, parts: bool = False) -> None:
+def refuse_used(folder: Path, many: bool = False, parts: bool = False, resumed: bool = False) -> None:
     """Refuse to start in a folder that holds a run or cannot be made.
 
     Args:
         folder: The folder.
         many: Whether it is that of a multirun.
         parts: Whether the run has parts (folds), so that what an interrupted one has left is gone on with.
+        resumed: Whether to go on with a run that is there.
     """
     try:
         parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
@@ -84,10 +86,15 @@ def refuse_used(folder: Path, many: bool = False, parts: bool = False) -> None:
         raise UserError(f"{shown(folder)} cannot be made: {error.strerror or error}; set out=FOLDER") from error
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise UserError(f"{shown(folder)} cannot be made: {parent} is no folder to write in; set out=FOLDER")
+    if resumed:
+        return
     names = (METRICS,) if parts else RUN_FILES
     for name in (*names, "multirun.yaml") if many else names:
         if rank() == 0 and (folder / name).exists():
-            raise UserError(f"{shown(folder)} holds a run already ({name}); name another folder: hydra.run.dir=...")
+            raise UserError(
+                f"{shown(folder)} holds a run already ({name}); name another folder (hydra.run.dir=...), or go on with "
+                "it: resume=auto"
+            )
 
 
 def make_folder(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,21 +12,39 @@ from matplotlib.image import imread
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
+from seisml.errors import UserError
+from seisml.files import write_text
 from seisml.run.build import build_section
+
+WANDB = "pytorch_lightning.loggers.WandbLogger"
 
 
 def open_logger(cfg: DictConfig, folder: Path) -> Logger | None:
     """Build the configuration's logger, where there is one, and hand it the resolved configuration.
 
-    A logger of CSV files gets none: the run's folder has it as ``config.yaml``.
+    A logger of CSV files gets none: the run's folder has it as ``config.yaml``. One of wandb goes on with the run that
+    it began in this folder.
     """
     if not cfg.get("logger"):
         return None
-    settings: Any = OmegaConf.to_container(cfg.logger, resolve=True)
-    logger = build_section("logger", {"save_dir": str(folder), **settings}, Logger)
+    settings: Any = {"save_dir": str(folder), **OmegaConf.to_container(cfg.logger, resolve=True)}
+    if settings.get("_target_") == WANDB:
+        settings = {"id": wandb_id(folder), "resume": "allow"} | settings
+    logger = build_section("logger", settings, Logger)
     if not isinstance(logger, CSVLogger):
         logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
     return logger
+
+
+def wandb_id(folder: Path) -> str:
+    """The name by which wandb knows the run in a folder: the one it got when it began, else a new one."""
+    path = folder / "wandb_id"
+    if not path.is_file():
+        write_text(path, f"{uuid.uuid4().hex[:8]}\n")
+    found = path.read_text(encoding="utf-8").strip()
+    if not re.fullmatch(r"[0-9a-zA-Z_-]{1,64}", found):
+        raise UserError(f"{path}: {found[:64]!r} is no id of a wandb run; remove the file, and a new one begins")
+    return found
 
 
 def log_results(logger: Logger | None, metrics: Mapping[str, Any], step: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -26,6 +26,14 @@ class ProgressWatch(Callback):
     def __init__(self) -> None:
         self.losses: list[float] = []
         self.said: set[str] = set()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The losses so far and what was said, for a run that is resumed."""
+        return {"losses": self.losses, "said": sorted(self.said)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up what :meth:`state_dict` gave."""
+        self.losses, self.said = list(state_dict["losses"]), set(state_dict["said"])
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Method) -> None:
         """Look at the epoch before: by now its means are there."""

@@ -10,13 +10,13 @@ from pydantic import Field
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
 from seisml.errors import SettingError
-from seisml.values.ranges import Seed
+from seisml.values.ranges import Count, Seed
 
 GIVEN_TO_METHODS = ("facts", "front_end", "seed", "task")  # arguments of a method that the run gives, not its section
 
 
 # may stand at the top level though no file has them
-OPTIONAL = frozenset(("floor", "augmentations", "needs", "evaluation"))
+OPTIONAL = frozenset(("floor", "augmentations", "needs", "evaluation", "resume", "checkpoint"))
 
 
 Folder = Annotated[str, Field(min_length=1)]  # an empty name would be the root of the file system
@@ -36,6 +36,14 @@ class Evaluation(TypedDict, total=False):
     folds: Annotated[int, Field(ge=2)] | None
 
 
+class CheckpointTimes(TypedDict, total=False):
+    """The section ``checkpoint``: when the state of a run is saved. Each may be null; all that are set count."""
+
+    every_n_epochs: Count | None
+    every_n_steps: Count | None
+    every_n_minutes: Annotated[float, Field(gt=0)] | None
+
+
 class Settings(TypedDict, total=False):
     """The top level; every other key of it is a section that names the class it builds."""
 
@@ -43,6 +51,8 @@ class Settings(TypedDict, total=False):
     out: Folder
     encoder_folder: Folder
     figures: bool
+    resume: Folder | None
+    checkpoint: CheckpointTimes
     floor: float | Literal["auto"]
     augmentations: list[str | dict[str, Any]] | None
     backbone_with_clf_type: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.files import naming_disk_errors
@@ -26,7 +26,7 @@ from seisml.run.build import (
     method_class,
     read_pretrained,
 )
-from seisml.run.callbacks import FiniteLoss, History, SaveEncoder, monitors
+from seisml.run.callbacks import BestModel, FiniteLoss, History, SaveEncoder, monitors
 from seisml.run.checkpoints import add_to_record, read_checkpoint
 from seisml.run.effective import effective
 from seisml.run.folder import write_config
@@ -36,11 +36,14 @@ from seisml.run.predictions import PREDICTIONS_FILE, places_of, write_prediction
 from seisml.run.progress_watch import ProgressWatch
 from seisml.run.record import versions, write_metrics
 from seisml.run.results import RunResult, draw, gather_metrics, stored_paths
+from seisml.run.resuming.resume import LAST, check_split, is_finished, resume_point
+from seisml.run.resuming.snapshots import Snapshots
 from seisml.run.trainer import build_trainer
 from seisml.store.identity import event_hashes, event_ids
 
 if TYPE_CHECKING:
     from seisml.methods.base import Method
+    from seisml.tasks.base import Predictions
 
 EXPECTED = (  # what Lightning warns of though it is as it should be
     ".*does not have many workers.*",  # one process reads whole batches faster than workers could hand them over
@@ -48,6 +51,8 @@ EXPECTED = (  # what Lightning warns of though it is as it should be
     ".*`val_dataloader` but have no `validation_step`.*",
     ".*Total length of .* across ranks is zero.*",
     ".*`LightningModule.configure_optimizers` returned `None`.*",  # a method that is fitted, not trained
+    ".*your dataloader is not resumable.*",  # ours begins where the run stood; see StoreDataModule.done
+    ".*in eval mode at the start of training.*",  # Method.on_train_epoch_start and Snapshots set the mode
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
 )
 
@@ -66,27 +71,33 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
         UserError: Where the data, a checkpoint or a setting do not fit.
     """
     started, folder = time.perf_counter(), Path(folder)
+    if is_finished(cfg, folder):
+        return RunResult.read(folder)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     pretrained = read_pretrained(cfg)
     cfg = effective(cfg, pretrained)
-    write_config(cfg, folder)
-    data = open_data(cfg, folder)
+    before = resume_point(cfg, folder)
+    if before is None:
+        write_config(cfg, folder)
+    data = open_data(cfg, folder, before)
     method = prepare_method(cfg, data, pretrained)
     method.run_record = make_record(cfg, method, data, pretrained, run_name(folder))
 
     history, saver = History(), encoder_saver(cfg, method, folder)
-    watching = [history, FiniteLoss(), ProgressWatch(), *monitors(method)]
-    callbacks = [*watching, *checkpoint_callbacks(method, data, folder), *([saver] if saver else [])]
+    snapshots = Snapshots(folder / LAST, cfg.get("checkpoint") or {})
+    watching = [history, FiniteLoss(), ProgressWatch(), *monitors(method), *best_model(method, data, folder)]
+    callbacks = [*watching, *([saver] if saver else []), snapshots]
     with naming_disk_errors(folder), quiet_lightning():
         logger = open_logger(cfg, folder)
         settings = OmegaConf.to_container(cfg.trainer_params, resolve=True)
         trainer = build_trainer(folder, logger or False, callbacks, **settings)
         seconds = {"fit": -time.perf_counter()}
-        trainer.fit(method, datamodule=data)
+        trainer.fit(method, datamodule=data, ckpt_path=folder / LAST if before else None)
         if trainer.interrupted:
             raise KeyboardInterrupt
         seconds["fit"] += time.perf_counter()
-        checkpoint = save_and_choose(trainer, method, folder)
+        snapshots.save(trainer)
+        checkpoint = choose_model(method, folder)
         encoder = saver.saved if saver and saver.saved else (checkpoint if method.encoder is not None else None)
         decide(trainer, method, data, checkpoint)
         seconds["test"] = -time.perf_counter()
@@ -96,10 +107,7 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
         seconds["total"] = time.perf_counter() - started
         metrics = gather_metrics(method, data, predictions, trained, history.values, pretrained)
         metrics |= {"seconds": seconds, "paths": stored_paths(folder, checkpoint=checkpoint, encoder=encoder)}
-        write_metrics(folder, metrics)  # before anything is drawn: pictures may fail, numbers stay
-        if predictions is not None:
-            answers = method.task.table(predictions, data.facts)
-            write_predictions(folder / PREDICTIONS_FILE, places_of(predictions, data), answers)
+        save_results(folder, metrics, predictions, method, data)
         log_results(logger, metrics, trainer.global_step)
         drawn = cfg.get("figures", True)
         figures = draw(folder / "figures", predictions, history.frame(), method, data) if drawn else {}
@@ -111,13 +119,21 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
     return result
 
 
-def open_data(cfg: DictConfig, folder: Path) -> StoreDataModule:
-    """Open the data, read as the method's task says, and write down how they are split."""
+def open_data(cfg: DictConfig, folder: Path, before: Mapping[str, Any] | None) -> StoreDataModule:
+    """Open the data, read as the method's task says, and write down how they are split.
+
+    Args:
+        cfg: The configuration.
+        folder: The run's folder.
+        before: What a run that is resumed has said of itself; see :func:`seisml.run.resuming.resume.resume_point`.
+    """
     data = build_section("dataset", OmegaConf.to_container(cfg.dataset, resolve=True), StoreDataModule)
     data.task = method_class(cfg).task
     data.prepare_data()
     data.setup()
     say_data(data)
+    if before is not None:
+        check_split(before, data, folder)
     data.write_split(folder / "split.csv")
     return data
 
@@ -132,12 +148,11 @@ def prepare_method(cfg: DictConfig, data: StoreDataModule, pretrained: dict[str,
     return method
 
 
-def save_and_choose(trainer: pl.Trainer, method: Method, folder: Path) -> Path:
-    """Save the last state, and go on with the weights that were best on the dev part, where there are such."""
-    last, best = folder / "checkpoints" / "last.ckpt", folder / "checkpoints" / "best.ckpt"
-    trainer.save_checkpoint(last)
+def choose_model(method: Method, folder: Path) -> Path:
+    """Go on with the weights that were best on the dev part, where there are such, else with the last."""
+    best = folder / "checkpoints" / "best.ckpt"
     if not best.is_file():
-        return last
+        return folder / LAST
     method.load_state_dict(read_checkpoint(best)["state_dict"])
     return best
 
@@ -149,6 +164,19 @@ def decide(trainer: pl.Trainer, method: Method, data: StoreDataModule, checkpoin
     if decision is not None:
         method.run_record["decision"] = decision.to_dict()
         add_to_record(checkpoint, {"decision": decision.to_dict()})
+
+
+def save_results(
+    folder: Path, metrics: dict[str, Any], predictions: Predictions | None, method: Method, data: StoreDataModule
+) -> None:
+    """Write predictions.csv and, last, metrics.json, which says that a run is finished.
+
+    Before anything is drawn: pictures may fail, numbers stay.
+    """
+    if predictions is not None:
+        answers = method.task.table(predictions, data.facts)
+        write_predictions(folder / PREDICTIONS_FILE, places_of(predictions, data), answers)
+    write_metrics(folder, metrics)
 
 
 def run_name(folder: Path) -> str:
@@ -184,26 +212,12 @@ def encoder_saver(cfg: DictConfig, method: Method, folder: Path) -> SaveEncoder 
     return SaveEncoder(Path(cfg.get("encoder_folder", "checkpoints")), run_name(folder), method.model_save_ep_period)
 
 
-def checkpoint_callbacks(method: Method, data: StoreDataModule, folder: Path) -> list[Callback]:
-    """Keep the model that is best on the dev part, where there is one, and the last state now and then."""
-    callbacks: list[Callback] = []
-    where = folder / "checkpoints"
+def best_model(method: Method, data: StoreDataModule, folder: Path) -> list[Callback]:
+    """What keeps the model that is best on the dev part, where there is one."""
     watched = method.task.monitor
-    if len(data.split.dev) and watched is not None:
-        callbacks.append(
-            ModelCheckpoint(
-                where, "best", monitor=watched.name, mode=watched.mode, save_weights_only=True,
-                enable_version_counter=False,
-            )
-        )  # fmt: skip
-    if method.model_save_ep_period > 0:
-        callbacks.append(
-            ModelCheckpoint(
-                where, "last", every_n_epochs=method.model_save_ep_period, enable_version_counter=False,
-                save_on_train_epoch_end=True,
-            )
-        )  # fmt: skip
-    return callbacks
+    if watched is None or not len(data.split.dev):
+        return []
+    return [BestModel(folder / "checkpoints", watched.name, watched.mode)]
 
 
 # -- watching ----------------------------------------------------------------------------------------------------------

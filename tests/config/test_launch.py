@@ -98,6 +98,29 @@ def test_used_folder_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert [path.name for path in (tmp_path / "used").iterdir()] == ["metrics.json"]
 
 
+def test_a_used_folder_is_taken_to_go_on(tmp_path: Path) -> None:
+    train = Recorder()
+    assert run(SSL, train, [*GIVEN, "hydra.run.dir=used", "exp_params.LR=0.5"]) == 0
+    assert run(SSL, train, [*GIVEN, "hydra.run.dir=used", "resume=auto"]) == 0
+    assert run(SSL, train, [f"resume={tmp_path / 'used'}", "dataset.num_workers=3"]) == 0  # its settings, and this one
+    assert {folder for _, folder in train.calls} == {tmp_path / "used"}
+    assert [cfg.exp_params.LR for cfg, _ in train.calls] == [0.5, 1e-3, 0.5]
+    assert [cfg.get("resume") for cfg, _ in train.calls] == [None, "auto", "auto"]
+    last = train.calls[-1][0]
+    assert last.dataset.num_workers == 3 and last.dataset.root == "STORE"
+    train.calls.clear()
+    for _ in range(2):
+        assert run(SSL, train, ["-m", *GIVEN, "hydra.sweep.dir=sweep", "seed=1,2", "resume=auto"]) == 0
+    assert [folder for _, folder in train.calls] == [tmp_path / "sweep" / number for number in "0101"]
+
+
+def test_a_folder_without_a_run_cannot_be_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "runs2" / "a1").mkdir(parents=True)
+    (tmp_path / "runs2" / "a1" / "config.yaml").touch()
+    line = error_line(capsys, "resume=runs2/a2")
+    assert "resume=runs2/a2: there is no run (config.yaml); did you mean 'runs2/a1'?" in line
+
+
 def test_claiming_a_folder_twice_is_refused(tmp_path: Path) -> None:
     cfg = OmegaConf.create({"out": "runs"})
     folder = run_folder(cfg)

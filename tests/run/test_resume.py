@@ -1,0 +1,179 @@
+"""A run that was interrupted and resumed ends as one that never was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from seisml.config.compose import compose
+from seisml.errors import UserError
+from seisml.run.callbacks import FiniteLoss
+from seisml.run.checkpoints import read_checkpoint
+from seisml.run.loggers import wandb_id
+from seisml.run.train import train
+from tests.stores import write_store
+
+REPO = Path(__file__).resolve().parents[2]
+SMALL = [
+    "dataset=store", "model_params.backbone_type=SmallResNetEncoder", "dataset.batch_size=8",
+    "dataset.split_procedure=fixed_test", "front_end.nperseg=64", "front_end.noverlap=32", "front_end.size=[32,64]",
+    "trainer_params.gpus=[]", "+trainer_params.enable_progress_bar=false", "exp_params.model_save_ep_period=-1",
+    "trainer_params.max_epochs=3", "figures=false", "resume=auto", "checkpoint.every_n_steps=1",
+]  # fmt: skip
+PRETRAIN = [
+    "configs/ssl.yaml", "model_params.proj_hid=64", "model_params.proj_out=64", "exp_params.model_save_ep_period=2",
+    "augmentations=[{NeighboringCrop:{width:0.18}},RandomAmplitudeJitter]",
+    "exp_params.collapse_record_step_period=3",
+]  # fmt: skip
+FINETUNE = ["configs/finetune.yaml", "dataset.dev_data_ratio=0.25", "exp_params.knn_acc_record_ep_period=2"]
+FROZEN = [
+    *FINETUNE, "exp_params.freeze_encoders=true", "trainer_params.accumulate_grad_batches=2",
+    "trainer_params.max_epochs=-1", "trainer_params.max_steps=5",
+]  # fmt: skip
+DYING = """
+import os, signal, sys
+import seisml.files
+from seisml.config.compose import compose
+from seisml.run.train import train
+
+replace, saved = os.replace, []
+
+def die(part, path):
+    saved.append(path.name == "last.ckpt")
+    if sum(saved) == 4:  # the file is whole but has not taken its place
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(part, path)
+
+seisml.files.os.replace = die
+train(compose(sys.argv[2], sys.argv[3:]), sys.argv[1])
+"""
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing that a run does reacts to it."""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("resume") / "store", n_events=40, unlabelled=8)
+
+
+def configured(store, recipe, folder, *overrides):
+    config, *rest = recipe
+    own = [f"dataset.root={store}", f"encoder_folder={folder.parent / 'encoders'}", *overrides]
+    return config, [*SMALL, *rest, *own]
+
+
+def go(store, recipe, folder, *overrides):
+    return train(compose(*configured(store, recipe, folder, *overrides)), folder)
+
+
+def kill_at(monkeypatch, step):
+    """Let the next run end as its backward pass number ``step`` is due."""
+    calls = []
+
+    def die(*arguments):
+        calls.append(arguments)
+        if len(calls) == step:
+            raise Killed
+
+    monkeypatch.setattr(FiniteLoss, "on_before_backward", die)
+
+
+def outcome(folder):
+    """What must be the same: weights, metrics, history."""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    last = read_checkpoint(folder / "checkpoints" / "last.ckpt")
+    best = folder / "checkpoints" / "best.ckpt"
+    history = last["callbacks"]["History"]
+    weights = {**last["state_dict"], **(read_checkpoint(best)["state_dict"] if best.is_file() else {})}
+    unlike = {"seconds", "paths", "versions"}
+    table = pd.read_csv(folder / "metrics.csv")
+    return {key: value for key, value in metrics.items() if key not in unlike}, weights, history, table
+
+
+def assert_same(one, other):
+    assert one[0] == other[0] and one[2] == other[2]
+    assert one[1].keys() == other[1].keys()
+    assert all(torch.equal(value, other[1][name]) for name, value in one[1].items())
+    pd.testing.assert_frame_equal(one[3], other[3], check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kills"),
+    [(PRETRAIN, (2, 3, 8)), (FINETUNE, (1, 4, 4)), (FROZEN, (4, 5))],
+    ids=["pretrain", "finetune", "frozen"],
+)
+def test_killed_again_and_again_it_ends_the_same(store, tmp_path, monkeypatch, recipe, kills):
+    go(store, recipe, tmp_path / "whole")
+    folder = tmp_path / "killed"
+    for number, step in enumerate(kills):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            kill_at(patch, step)
+            go(store, recipe, folder, f"dataset.num_workers={number % 2}")
+    go(store, recipe, folder)
+    assert_same(outcome(folder), outcome(tmp_path / "whole"))
+
+
+@pytest.fixture(scope="module")
+def killed(store, tmp_path_factory):
+    """A run of fine-tuning that a real SIGKILL met while it saved its fourth checkpoint."""
+    folder = tmp_path_factory.mktemp("killed") / "run"
+    config, overrides = configured(store, FINETUNE, folder)
+    command = [sys.executable, "-c", DYING, str(folder), config, *overrides]
+    assert subprocess.run(command, cwd=REPO, capture_output=True).returncode == -signal.SIGKILL
+    return folder
+
+
+def test_a_checkpoint_that_is_being_written_leaves_the_one_before(store, killed, tmp_path, capsys):
+    folder = shutil.copytree(killed, tmp_path / "moved")
+    assert len(list((folder / "checkpoints").iterdir())) == 3  # best.ckpt, last.ckpt, and what was being written
+    go(store, FINETUNE, folder)
+    assert "Going on with batch 1 of epoch 2 (step 3)." in capsys.readouterr().out
+    go(store, FINETUNE, tmp_path / "whole")
+    assert_same(outcome(folder), outcome(tmp_path / "whole"))
+    written = (folder / "metrics.json").stat().st_mtime_ns
+    assert go(store, FINETUNE, folder).metrics["test/n"] == 8  # what is finished is not done again
+    assert (folder / "metrics.json").stat().st_mtime_ns == written
+    assert "is finished (metrics.json is there): nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("exp_params.LR.clf=0.5", "exp_params.LR.clf 0.5 (not 0.001)"),
+        ("+trainer_params.max_steps=9", "trainer_params.max_steps 9 (not None)"),
+        ("dataset.batch_size=4", "dataset.batch_size 4 (not 8)"),
+    ],
+)
+def test_other_settings_are_refused(store, killed, tmp_path, override, words):
+    folder = shutil.copytree(killed, tmp_path / "run")
+    with pytest.raises(UserError, match="was trained with other settings") as caught:
+        go(store, FINETUNE, folder, override)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_other_data_and_a_damaged_checkpoint_are_refused(store, killed, tmp_path):
+    folder = shutil.copytree(killed, tmp_path / "run")
+    others = write_store(tmp_path / "others", n_events=30)
+    with pytest.raises(UserError, match="its records are not those that .* was trained on"):
+        go(others, FINETUNE, folder)
+    last = folder / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:10_000])
+    with pytest.raises(UserError, match="damaged or truncated.*or remove it, and the run begins anew"):
+        go(store, FINETUNE, folder)
+
+
+def test_wandb_knows_a_run_by_one_name(tmp_path):
+    assert wandb_id(tmp_path) == wandb_id(tmp_path)
+    (tmp_path / "wandb_id").write_text("../other")
+    with pytest.raises(UserError, match="is no id of a wandb run"):
+        wandb_id(tmp_path)
