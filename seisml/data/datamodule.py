@@ -18,7 +18,7 @@ from seisml.data.grouping import GroupDraw
 from seisml.data.hold_out import HoldOut
 from seisml.data.loaders import make_loader
 from seisml.data.sampling import EpochSampler, this_process
-from seisml.data.shapes import check_traces, one_length, one_sampling_rate
+from seisml.data.shapes import check_pieces, check_traces, one_length, one_sampling_rate
 from seisml.data.splits import Grouping, Procedure, Split, make_split, with_hash
 from seisml.data.training_reads import TrainingReads
 from seisml.data.windows import Windows
@@ -58,13 +58,16 @@ class StoreDataModule(pl.LightningDataModule):
         num_workers: Worker processes that read batches.
         return_single_spectrogram_train: Train on one randomly drawn trace per event; all its traces where false.
         return_single_spectrogram_test: Test on one drawn trace per event; the ensemble over all where false.
-        is_ssl: Two drawn traces per event, unlabelled events included.
+        is_ssl: Pretraining: drawn traces of each event, unlabelled events included.
+        n_views: Traces drawn from each event in pretraining, with replacement.
         drop_last: Leave out the last batch of a training epoch where it is incomplete; by default in pretraining only.
             Supervised training on less than one batch keeps it.
         in_channels: Traces in one view: 1, or 3 where the network sees three components at once.
         n_samples: Length of the waveforms, in samples; needed where the store's records differ in length.
         window_length: Cut records into windows of so many seconds; null takes each record as one window.
         window_overlap: Share of a window that the next one repeats, in [0, 1).
+        n_pieces: Equal pieces that a window is a sequence of, for methods that look at it piece by piece; batches then
+            carry the label of each, too.
         random_starts: Move each training window at random within its share of the record, anew in every epoch.
         onset_share: Share of the training windows that are moved, anew in every epoch, to the largest jump of power
             around them, which then lies 5 to 60 % into the window; see :mod:`seisml.data.onsets`.
@@ -108,11 +111,13 @@ class StoreDataModule(pl.LightningDataModule):
         return_single_spectrogram_train: bool = True,
         return_single_spectrogram_test: bool = False,
         is_ssl: bool = False,
+        n_views: Literal[1, 2] = 2,
         drop_last: bool | None = None,
         in_channels: int = 1,
         n_samples: int | None = None,
         window_length: float | None = None,
         window_overlap: float = 0.0,
+        n_pieces: Count = 1,
         random_starts: bool = False,
         onset_share: Share = 0.0,
         views_from: Literal["record", "event"] = "record",
@@ -128,6 +133,8 @@ class StoreDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if is_ssl and n_views < 2 and (views_from == "event" or view_jitter):
+            raise UserError("dataset.views_from and view_jitter place the second view, and n_views is 1; set it to 2")
         self.root = Path(root)
         self.make_split = partial(
             make_split,
@@ -143,6 +150,7 @@ class StoreDataModule(pl.LightningDataModule):
         self.single_train, self.single_test = return_single_spectrogram_train, return_single_spectrogram_test
         self.in_channels, self.n_samples = in_channels, n_samples
         self.window_length, self.window_overlap, self.random_starts = window_length, window_overlap, random_starts
+        self.n_pieces, self.n_views = n_pieces, n_views
         self.reads = TrainingReads(onset_share, views_from, pair_share, view_jitter, recorded_noise)
         self.dead_traces = dead_traces
         self.label_column, self.label_unit, self.unlabeled = label_column, label_unit, unlabeled
@@ -167,6 +175,7 @@ class StoreDataModule(pl.LightningDataModule):
         check_traces(store, self.in_channels)
         sampling_rate = one_sampling_rate(store)
         n_samples = one_length(store, self.n_samples, self.window_length, self.window_overlap)
+        check_pieces(n_samples, self.n_pieces)
         # of stations and stretches of time there are too few to have one of each kind in every part
         grouped = self.split_by in ("record", "event")
         groups = event_ids(metadata) if grouped else np.zeros(len(metadata), np.int64)
@@ -174,7 +183,9 @@ class StoreDataModule(pl.LightningDataModule):
         self.split = self._without_held_out(store, self.draw_split(store, self.strata))
         self.split.check_events(metadata)
         of_labels = self.task.facts(labels, self.labelled(self.split.train), settings)
-        self.facts = DataFacts(sampling_rate=sampling_rate, n_samples=n_samples, **of_labels)
+        self.facts = DataFacts(
+            sampling_rate=sampling_rate, n_samples=n_samples, n_pieces=self.n_pieces, **of_labels
+        )
         self.store = store
 
     def open_store(self) -> Store:
@@ -217,7 +228,7 @@ class StoreDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Shuffled training batches: drawn traces, two views of them for self-supervision."""
         if self.is_ssl:
-            n_draws: int | None = 2
+            n_draws: int | None = self.n_views
         else:
             n_draws = 1 if self.single_train else None
         sampler = self.train_sampler()
@@ -285,8 +296,9 @@ class StoreDataModule(pl.LightningDataModule):
             n_draws: Draws of one view from each event; ``None`` hands out all its traces.
         """
         return StoreDataset(
-            self.ready_store, self.labels, self.facts.n_samples, self.seed, n_draws, self.in_channels, self.dead_traces
-        )
+            self.ready_store, self.labels, self.facts.n_samples, self.seed, n_draws, self.in_channels, self.dead_traces,
+            self.n_pieces,
+        )  # fmt: skip
 
     def windows(self, rows: np.ndarray) -> Windows:
         """Windows of chosen rows (N,): whole records, or what ``window_length`` cuts from their stretches."""

@@ -31,6 +31,7 @@ class StoreDataset(Dataset[Batch]):
         dead_traces: ``skip`` neither draws a dead trace (constant over the window) nor counts it among all traces, and
             leaves out samples that have no other; ``keep`` takes them as they are. See
             :func:`seisml.data.dead_traces.live_units` for several components.
+        n_pieces: Equal pieces that a window is a sequence of.
 
     Attributes:
         noise: Windows of noise; where there are some, each batch carries a drawn one beside every view.
@@ -47,10 +48,11 @@ class StoreDataset(Dataset[Batch]):
         n_draws: int | None,
         in_channels: int = 1,
         dead_traces: Literal["skip", "keep"] = "skip",
+        n_pieces: int = 1,
     ) -> None:
         self.store, self.labels, self.n_samples = store, labels, n_samples
         self.seed, self.n_draws, self.in_channels = seed, n_draws, in_channels
-        self.dead_traces = dead_traces
+        self.dead_traces, self.n_pieces = dead_traces, n_pieces
         self.noise: Windows | None = None
         self.second_views: SecondViews | None = None
         self.onsets: Onsets | None = None
@@ -73,7 +75,8 @@ class StoreDataset(Dataset[Batch]):
             ``waveform`` (B, K, T) float32, ``trace`` (B, K) int64, the number of each trace in its record, ``label``,
             and the keys, ``index`` (the row), ``start`` (where the window is read) and ``epoch``, (B,) int64; where all
             traces are handed out,
-            ``trace_mask`` (B, K), false on padding and dead traces; with :attr:`noise`, ``noise`` (B, K, T); with
+            ``trace_mask`` (B, K), false on padding and dead traces; with several pieces ``piece_label``
+            (B, n_pieces); with :attr:`noise`, ``noise`` (B, K, T); with
             :attr:`second_views`, ``view_index`` and ``view_start`` (B, 2), where each view was read.
 
         Raises:
@@ -84,6 +87,8 @@ class StoreDataset(Dataset[Batch]):
             starts = self.onsets.place(epoch, rows, starts)
         batch = {"index": torch.from_numpy(rows), "start": torch.from_numpy(starts), "epoch": torch.from_numpy(epoch)}
         batch["label"] = torch.from_numpy(self.target(rows, starts))
+        if self.n_pieces > 1:
+            batch["piece_label"] = torch.from_numpy(self._piece_targets(rows, starts))
         if self.n_draws is None:
             waveform, mask = self.store.read_records(rows, self.n_samples, starts)
             if self.dead_traces == "skip":
@@ -137,6 +142,12 @@ class StoreDataset(Dataset[Batch]):
             starts: First sample of each window, (B,).
         """
         return self.labels[rows]
+
+    def _piece_targets(self, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Targets of the pieces, (B, n_pieces): each as if a window ended where the piece does."""
+        before = self.n_samples // self.n_pieces * np.arange(self.n_pieces - 1, -1, -1)
+        target = self.target(np.repeat(rows, self.n_pieces), (starts[:, None] - before).ravel())
+        return target.reshape(-1, self.n_pieces)
 
     def _lengths(self, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Samples of each window before any padding, (B,)."""

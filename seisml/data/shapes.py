@@ -54,3 +54,12 @@ def one_length(store: Store, n_samples: int | None, window_length: float | None 
             "them into windows or dataset.n_samples to cut or pad them to one length, or prepare it again with --length"
         )
     return int(lengths[0])
+
+
+def check_pieces(n_samples: int, n_pieces: int) -> None:
+    """Refuse windows that do not part into equal pieces."""
+    if n_samples % n_pieces:
+        raise UserError(
+            f"dataset.n_pieces: windows of {n_samples} samples do not part into {n_pieces} equal pieces; take another "
+            f"number, or windows of {n_samples - n_samples % n_pieces} samples (dataset.window_length)"
+        )

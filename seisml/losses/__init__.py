@@ -1,7 +1,7 @@
 """Losses: functions of tensors, no state."""
 
 from seisml.losses.barlow_twins import barlow_twins_loss
-from seisml.losses.infonce import infonce_accuracy, infonce_loss, infonce_scores
+from seisml.losses.infonce import infonce_constant, infonce_loss, infonce_scores
 from seisml.losses.simclr import partner_accuracy, simclr_loss
 from seisml.losses.tnc import diag_loss, tnc_accuracy, tnc_loss
 from seisml.losses.vibcreg import (
@@ -20,7 +20,7 @@ __all__ = [
     "covariance_full",
     "covariance_gram",
     "diag_loss",
-    "infonce_accuracy",
+    "infonce_constant",
     "infonce_loss",
     "infonce_scores",
     "invariance",

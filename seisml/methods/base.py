@@ -150,33 +150,45 @@ class Method(pl.LightningModule):
             draws = self.augmentations.on_waveforms(draws, self.random(batch), noise)
         return tuple(self.front_end.picture(draw) for draw in draws)
 
-    def encode_traces(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Features of every trace (or group of ``in_channels`` traces) of a batch, a bounded number at a time.
+    def units(self, batch: Batch) -> tuple[Tensor, Batch]:
+        """Take a batch of whole events apart into what the network looks at: traces, or groups of ``in_channels``.
 
         Returns:
-            Features (B, K, D), and the mask (B, K), false on padding.
+            The mask (B, K), false on padding, and a batch of the N units that are there: ``waveform``
+            (N, in_channels, T), ``event`` (its place in the batch), ``epoch``, ``index``, ``start`` and ``trace`` (the
+            first in the record), (N,), and ``noise`` where it is given.
         """
         n_events, n_traces, n_samples = batch["waveform"].shape  # (B, C, T)
         n_units, ones = n_traces // self.in_channels, torch.ones_like(batch["waveform"][..., 0], dtype=torch.bool)
         whole, used = "trace_mask" not in batch, n_units * self.in_channels
         mask = batch.get("trace_mask", ones)[:, :used].unflatten(1, (n_units, self.in_channels)).all(-1)  # (B, K)
 
-        def units(x: Tensor) -> Tensor:
+        def there(x: Tensor) -> Tensor:
             """Those of (B, K, ...) that are there, (N, ...); padding costs nothing."""
             return x.flatten(0, 1) if whole else x[mask]  # a selection would have a size that no export knows
 
         start = batch.get("start", torch.zeros_like(batch["index"]))  # a record's first window where nothing is said
-        of_events = {"epoch": batch["epoch"], "index": batch["index"], "start": start}
-        chosen = {name: units(values[:, None].expand(-1, n_units)) for name, values in of_events.items()}
+        event = torch.arange(n_events, device=mask.device)
+        of_events = {"event": event, "epoch": batch["epoch"], "index": batch["index"], "start": start}
+        chosen = {name: there(values[:, None].expand(-1, n_units)) for name, values in of_events.items()}
         number = torch.arange(n_units, device=mask.device).expand(n_events, -1)
-        chosen["trace"] = units(batch["trace"][:, : used : self.in_channels] if "trace" in batch else number)
+        chosen["trace"] = there(batch["trace"][:, : used : self.in_channels] if "trace" in batch else number)
         for name in ("waveform", "noise"):
             if name in batch:  # (N, in_channels, T)
-                chosen[name] = units(batch[name][:, :used].reshape(n_events, n_units, self.in_channels, n_samples))
+                chosen[name] = there(batch[name][:, :used].reshape(n_events, n_units, self.in_channels, n_samples))
+        return mask, chosen
+
+    def encode_traces(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Features of every trace (or group of ``in_channels`` traces) of a batch, a bounded number at a time.
+
+        Returns:
+            Features (B, K, D), and the mask (B, K), false on padding.
+        """
+        mask, chosen = self.units(batch)
         features = self.encode_units(chosen)
-        if whole:
-            return features.unflatten(0, (n_events, n_units)), mask
-        out = features.new_zeros(n_events, n_units, features.shape[-1])
+        if "trace_mask" not in batch:
+            return features.unflatten(0, mask.shape), mask
+        out = features.new_zeros(*mask.shape, features.shape[-1])
         out[mask] = features
         return out, mask
 

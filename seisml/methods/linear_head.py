@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.methods.base import Method
-from seisml.networks.build import build_encoder
+from seisml.networks.build import build_encoder, fitted_arguments
 from seisml.values.ranges import Rate, Rates
 
 
@@ -78,7 +78,8 @@ class LinearHead(Method):
         backbone_type: Class of the encoder, from :mod:`seisml.networks`, or a dotted path to one.
         in_channels: Traces that the encoder sees at once.
         out_size_enc: Features of the encoder; checked against the backbone.
-        backbone_params: Further arguments of the encoder.
+        backbone_params: Further arguments of the encoder; its ``n_samples`` and ``piece_samples`` are the data's where
+            they are not given.
         LR: One rate, or ``{"encoder": ..., "clf": ...}``. From scratch the encoder takes the classifier's rate.
         freeze_encoders: Linear evaluation: encoder in eval mode, without gradients.
         freeze_bn_stat_train: Encoder in eval mode while training (averaged BatchNorm statistics), with gradients.
@@ -101,7 +102,9 @@ class LinearHead(Method):
     ) -> None:
         super().__init__(LR=LR if LR is not None else {"encoder": 5e-4, "clf": 1e-3}, **kwargs)
         self.in_channels = in_channels
-        self.backbone_type, self.backbone_params = backbone_type, dict(backbone_params or {})
+        sizes = (self.facts.n_samples, self.facts.n_pieces)
+        self.backbone_type = backbone_type
+        self.backbone_params = fitted_arguments(backbone_type, backbone_params, *sizes)
         self.encoder = build_encoder(backbone_type, in_channels, out_size_enc, **self.backbone_params)
         self.encoder.to(memory_format=torch.channels_last)
         self.classifier = nn.Linear(self.encoder.out_size, self.task.n_outputs(self.facts))

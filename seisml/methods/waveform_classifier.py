@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import OrderedDict
 from typing import Any
 
@@ -13,8 +12,6 @@ from torch import Tensor, nn
 from seisml.data.sampling import Batch
 from seisml.losses.squared_weights import squared_weights
 from seisml.methods.supervised import Supervised
-from seisml.networks.build import find_encoder
-from seisml.tasks.facts import DataFacts
 from seisml.values.ranges import Rate, Rates, Weight
 
 
@@ -25,9 +22,7 @@ class WaveformClassifier(Supervised):
     ``cosine`` is set. The run prints the network layer by layer.
 
     Args:
-        facts: What the data set tells about itself.
         backbone_type: Class of the network; see :class:`Supervised`.
-        backbone_params: Its arguments; ``n_samples`` comes from the data.
         LR: See :class:`Supervised`.
         use_class_weight: See :class:`seisml.methods.classifier.Classifier`.
         l2: Factor of the sum of squared weights in the loss.
@@ -38,9 +33,7 @@ class WaveformClassifier(Supervised):
 
     def __init__(
         self,
-        facts: DataFacts,
         backbone_type: str = "ConvNetEncoder",
-        backbone_params: dict[str, Any] | None = None,
         LR: Rate | Rates = 1e-4,
         use_class_weight: bool = False,
         l2: Weight = 0.0,
@@ -48,17 +41,7 @@ class WaveformClassifier(Supervised):
         cosine: bool = False,
         **kwargs: Any,
     ) -> None:
-        backbone_params = dict(backbone_params or {})
-        if "n_samples" in inspect.signature(find_encoder(backbone_type)).parameters:
-            backbone_params.setdefault("n_samples", facts.n_samples)
-        super().__init__(
-            facts=facts,
-            backbone_type=backbone_type,
-            backbone_params=backbone_params,
-            LR=LR,
-            use_class_weight=use_class_weight,
-            **kwargs,
-        )
+        super().__init__(backbone_type=backbone_type, LR=LR, use_class_weight=use_class_weight, **kwargs)
         self.l2, self.l2_convolutions_only, self.cosine = l2, l2_convolutions_only, cosine
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -3,6 +3,7 @@
 from seisml.networks.alexnet import AlexNetEncoder
 from seisml.networks.backbone_with_clf import BackboneWithClf, build_backbone_with_clf
 from seisml.networks.build import build_encoder, find_encoder
+from seisml.networks.context import ContextEncoder
 from seisml.networks.convnet import ConvNetEncoder
 from seisml.networks.convnetquake import ConvNetQuakeEncoder
 from seisml.networks.convnext import ConvNeXtSmallEncoder, ConvNeXtTinyEncoder
@@ -22,6 +23,7 @@ from seisml.networks.resnet import (
 __all__ = [
     "AlexNetEncoder",
     "BackboneWithClf",
+    "ContextEncoder",
     "ConvNeXtSmallEncoder",
     "ConvNeXtTinyEncoder",
     "ConvNetEncoder",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from seisml.errors import UserError, nearest
 from seisml.networks.alexnet import AlexNetEncoder
+from seisml.networks.context import ContextEncoder
 from seisml.networks.convnet import ConvNetEncoder
 from seisml.networks.convnetquake import ConvNetQuakeEncoder
 from seisml.networks.convnext import ConvNeXtSmallEncoder, ConvNeXtTinyEncoder
@@ -27,7 +29,7 @@ ENCODERS: dict[str, type[Encoder]] = {
     for cls in (
         ResNet18Encoder, ResNet34Encoder, ResNet50Encoder, ResNet152Encoder, SmallResNetEncoder, AlexNetEncoder,
         ConvNeXtTinyEncoder, ConvNeXtSmallEncoder, ConvNetEncoder, ConvNetQuakeEncoder, EmbeddingConvNetEncoder,
-        DilatedConvNetEncoder,
+        DilatedConvNetEncoder, ContextEncoder,
     )
 }  # fmt: skip
 ENCODERS |= {"convnext_tiny": ConvNeXtTinyEncoder, "convnext_small": ConvNeXtSmallEncoder}  # as published files say
@@ -62,6 +64,28 @@ def build_encoder(backbone_type: str, in_channels: int = 1, out_size_enc: int | 
             f"set {encoder.out_size} or null"
         )
     return encoder
+
+
+def fitted_arguments(
+    backbone_type: str, backbone_params: Mapping[str, Any] | None, n_samples: int, n_pieces: int = 1
+) -> dict[str, Any]:
+    """Complete an encoder's arguments with those that are the data's, where it has such.
+
+    Args:
+        backbone_type: As in :func:`build_encoder`.
+        backbone_params: Arguments that are given; None in place of a value leaves it to the data.
+        n_samples: Length of the waveforms, its argument ``n_samples``.
+        n_pieces: Pieces of a waveform; ``n_samples / n_pieces`` is its argument ``piece_samples``.
+
+    Returns:
+        The arguments.
+    """
+    arguments = dict(backbone_params or {})
+    known = inspect.signature(find_encoder(backbone_type)).parameters
+    for name, size in (("n_samples", n_samples), ("piece_samples", n_samples // n_pieces)):
+        if name in known and arguments.get(name) is None:
+            arguments[name] = size
+    return arguments
 
 
 def find_encoder(backbone_type: str) -> type[Encoder]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from seisml.losses import infonce_accuracy, infonce_loss, infonce_scores
+from seisml.losses import infonce_constant, infonce_loss, infonce_scores
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -23,22 +23,34 @@ def test_hand_values():
     piece = torch.tensor([[[99.0, -99.0], [1.0, 0.0], [0.0, 1.0]]])
     expected = (math.log(4 / 3) + math.log(8 / 7)) / 2
     assert infonce_loss(context, piece).item() == pytest.approx(expected, rel=1e-6)
-    assert infonce_accuracy(context, piece).item() == 1.0
     swapped = piece[:, [0, 2, 1]]
     assert infonce_loss(context, swapped).item() == pytest.approx((math.log(4) + math.log(8)) / 2, rel=1e-6)
-    assert infonce_accuracy(context, swapped).item() == 0.0
 
 
 def test_independent_formula():
     c, z = draw(3, 5, 4, seed=1), draw(3, 5, 4, seed=2)
-    losses, hits = [], []
+    losses, foresight = [], []
     for b in range(3):
         for k in range(4):
             scores = np.array([float((c[b, k] * z[b, j]).sum()) for j in range(1, 5)])
             losses.append(-math.log(math.exp(scores[k]) / np.exp(scores).sum()))
-            hits.append(scores.argmax() == k)
+            foresight.append(-math.log(math.exp(scores[k]) / np.exp(scores[k:]).sum()))
     assert infonce_loss(c, z).item() == pytest.approx(np.mean(losses), rel=1e-12)
-    assert infonce_accuracy(c, z).item() == pytest.approx(np.mean(hits))
+    met = np.array(foresight).reshape(3, 4)[:, :3]  # of one piece to come nothing is to be foreseen
+    assert infonce_loss(c, z, foresight=True).item() == pytest.approx(met.mean(), rel=1e-12)
+
+
+def test_alike_pieces_and_memory_alone():
+    alike = torch.ones(2, 10, 4)
+    for foresight in (False, True):
+        assert infonce_loss(alike, alike, foresight).item() == pytest.approx(infonce_constant(10, foresight))
+    assert infonce_constant(10) == pytest.approx(math.log(9))
+    assert infonce_constant(4, foresight=True) == pytest.approx((math.log(3) + math.log(2)) / 2)
+    # each context knows the pieces again that it has met, and scores the others alike: log((K - 1)!) / (K - 1)
+    piece = torch.eye(10)[None] * 1e3
+    context = -torch.ones(10, 10).tril()[None]
+    assert infonce_loss(context, piece).item() == pytest.approx(math.log(math.factorial(9)) / 9, rel=1e-5)
+    assert infonce_loss(context, piece, foresight=True).item() == pytest.approx(infonce_constant(10, True), rel=1e-5)
 
 
 def test_the_last_context_and_the_first_piece_are_not_used():
@@ -54,9 +66,10 @@ def test_windows_do_not_meet():
     torch.testing.assert_close(infonce_loss(c, z), sum(alone) / 2)
 
 
-def test_gradcheck():
+@pytest.mark.parametrize("foresight", [False, True])
+def test_gradcheck(foresight):
     c, z = draw(2, 4, 3, seed=1).requires_grad_(), draw(2, 4, 3, seed=2).requires_grad_()
-    assert torch.autograd.gradcheck(infonce_loss, (c, z))
+    assert torch.autograd.gradcheck(infonce_loss, (c, z, foresight))
 
 
 def test_large_scores_stay_finite_and_half_precision_is_lifted():

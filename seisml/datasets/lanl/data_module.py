@@ -42,7 +42,8 @@ class LanlDataModule(StoreDataModule):
         n_test_stretches: Stretches at the end that test. The contest's solutions tested on its hidden segments: 0.
         n_dev_stretches: Stretches before those that choose the model; the published validation is 2.
         split_procedure: Always ``column``: the parts are stretches, in their order.
-        window_length: Seconds of a window; null takes 150,000 samples of the real experiment.
+        window_length: Seconds of a window; null takes 150,000 samples of the real experiment for each of its
+            ``n_pieces``.
         window_overlap: Share of a window that the next one repeats.
         is_ssl: Pretraining: the training stretches without their times to failure, which are no classes to probe by.
         **kwargs: See :class:`StoreDataModule`.
@@ -95,7 +96,7 @@ class LanlDataModule(StoreDataModule):
         rows = np.arange(len(store))
         store.metadata[TARGET] = store.time_to_failure(rows, np.zeros_like(rows)).astype(float)
         if self.window_length is None:
-            self.window_length = SEGMENT / store.scale / store.sampling_rate[0]
+            self.window_length = self.n_pieces * SEGMENT / store.scale / store.sampling_rate[0]
         self.scale = store.scale
         return store
 
@@ -114,8 +115,9 @@ class LanlDataModule(StoreDataModule):
     def dataset(self, n_draws: int | None) -> LanlDataset:
         """What reads batches; see :class:`StoreDataModule`."""
         return LanlDataset(
-            self.ready_store, self.labels, self.facts.n_samples, self.seed, n_draws, self.in_channels, self.dead_traces
-        )
+            self.ready_store, self.labels, self.facts.n_samples, self.seed, n_draws, self.in_channels, self.dead_traces,
+            self.n_pieces,
+        )  # fmt: skip
 
     def event_names(self, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Stretch, and block of 2 s of the experiment within it: test stretches are too few to be drawn anew."""
