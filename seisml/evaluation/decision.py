@@ -78,7 +78,7 @@ def choose(log_probability: Tensor, label: Tensor, classes: Sequence[str], noise
     Returns:
         The decision; None without a sample of noise or of an event.
     """
-    probability, is_event = _events(log_probability, label, classes, noise_class)
+    probability, is_event = event_probability(log_probability, label, classes, noise_class)
     if not is_event.any() or is_event.all():
         return None
     precision, recall, thresholds = precision_recall_curve(is_event, probability)
@@ -101,7 +101,7 @@ def scores_at(
         classes: Class names.
         event: (N,) names of the events that the samples belong to.
     """
-    probability, is_event = _events(log_probability, label, classes, decision.noise_class)
+    probability, is_event = event_probability(log_probability, label, classes, decision.noise_class)
     called = torch.from_numpy((probability >= decision.threshold).astype(np.int64))
     answers = torch.eye(2)[called].log()
     found = classification_metrics(answers, torch.from_numpy(is_event.astype(np.int64)), (NOISE, "event"),
@@ -128,10 +128,10 @@ def average_precisions(probability: Tensor, label: Tensor, classes: Sequence[str
     }
 
 
-def _events(
+def event_probability(
     log_probability: Tensor, label: Tensor, classes: Sequence[str], noise_class: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Probability of an event, and whether there is one, of the labelled samples: (n,) each."""
+    """Probability of an event, the sum over all classes but noise, and whether there is one: (n labelled samples,)."""
     noise, known = list(classes).index(noise_class), label >= 0
     probability = log_probability[known].double().exp()
     others = [k for k in range(len(classes)) if k != noise]

@@ -16,6 +16,7 @@ from seisml.evaluation import figures
 from seisml.evaluation.decision import Decision, average_precisions, choose, find_noise, scores_at
 from seisml.evaluation.detection import detection_and_location
 from seisml.evaluation.metrics import classification_metrics, confusion_counts
+from seisml.tasks import pictures
 from seisml.tasks.base import Labels, LabelSettings, Monitor, Predictions, Task
 from seisml.terminal.text_table import with_interval
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from seisml.tasks.facts import DataFacts
 
 NO_CLASS = -1  # the label of a record without one
-GALLERY_SIZE = 12
 MAP_SIZE = 1000  # points of the embedding map; t-SNE of more takes many seconds
 
 
@@ -165,38 +165,21 @@ class Classification(Task):
         ]
 
     def figures(self, predictions: Predictions, method: Method, data: StoreDataModule) -> dict[str, Figure]:
-        """Confusion matrix, map of the embeddings, and a gallery of events."""
+        """Confusion matrix, map of the embeddings, calibration, precision and recall, and galleries of events."""
         classes, label = data.facts.classes, predictions.label
         predicted = self.predicted(predictions.output, data.facts)
         matrix = confusion_counts(label.numpy(), predicted.numpy(), len(classes))
         title = f"Embeddings of the {len(label)} test events"
-        return {
+        decision = Decision.from_record(method.run_record)
+        made = {
             "confusion_matrix": figures.confusion_matrix(matrix, classes),
             "embedding_map": figures.embedding_map(
                 predictions.embedding.numpy(), label.numpy(), classes, title, MAP_SIZE
             ),
-            "gallery": _gallery(predictions, predicted, method, data),
+            "gallery": pictures.gallery(predictions, predicted, method, data),
+            "calibration": figures.calibration_curve(predictions.output.exp(), label),
+            "precision_recall": figures.precision_recall(predictions.output, label, classes, decision),
         }
-
-
-def _gallery(predictions: Predictions, predicted: Tensor, method: Method, data: StoreDataModule) -> Figure:
-    """Test events of all classes, wrongly predicted ones among them, one trace of each."""
-    label, answer = predictions.label.numpy(), predicted.numpy()
-    chosen = np.asarray(figures.gallery_rows(label, answer, min(GALLERY_SIZE, data.batch_size)))
-    rows, starts = predictions.row.numpy()[chosen], predictions.start.numpy()[chosen]
-    batch = next(iter(data.evaluation_loader(rows, single=True, starts=starts)))
-    waveform = batch["waveform"][:, :1].to(method.device)
-    with torch.no_grad():
-        picture = method.front_end(waveform)[:, 0].float().cpu().numpy()
-    frequencies = method.front_end.frequencies
-    return figures.gallery(
-        waveform[:, 0].cpu().numpy(),
-        picture if picture.ndim == 3 else None,
-        label[chosen],
-        answer[chosen],
-        data.facts.classes,
-        data.facts.sampling_rate,
-        probability=predictions.output.exp().amax(-1).numpy()[chosen],
-        frequency_range=(frequencies[0], frequencies[-1]) if frequencies else None,
-        title=f"{len(chosen)} of {len(label)} test events; {(label != answer).sum()} of all are wrong",
-    )
+        if pictures.wrong(label.numpy(), predicted.numpy()):
+            made["false_predictions"] = pictures.false_predictions(predictions, predicted, method, data)
+        return made

@@ -100,13 +100,13 @@ def gallery(
     shown = gallery_rows(true, predicted, limit) if len(wave) > limit else np.arange(len(wave))
 
     band = (0.0, sampling_rate / 2) if frequency_range == "full" else frequency_range
-    time, unit = _time_axis(wave.shape[1], sampling_rate)
+    time, unit = time_axis(wave.shape[1], sampling_rate)
     figure, cells = _cells(len(shown), pictures is not None)
     for number, (event, (upper, lower)) in enumerate(zip(shown, cells, strict=True)):
-        _waveform(upper, wave[event], time)
+        draw_waveform(upper, wave[event], time)
         words, shade = _verdict(true[event], predicted[event], classes, None if chance is None else chance[event])
         if lower is not upper:
-            _spectrogram(lower, pictures[event], time[-1], band, first=number % COLUMNS == 0)
+            draw_spectrogram(lower, pictures[event], time[-1], band, first=number % COLUMNS == 0)
         _frame(upper, lower, words, shade, f"time ({unit})" if number + COLUMNS >= len(shown) else None)
     figure.suptitle(
         title or _summary(true, predicted, shown),
@@ -161,7 +161,7 @@ def _check(
         )
 
 
-def _time_axis(n_samples: int, sampling_rate: float) -> tuple[np.ndarray, str]:
+def time_axis(n_samples: int, sampling_rate: float) -> tuple[np.ndarray, str]:
     """Return the time of each sample and the unit."""
     factor, unit = time_unit(n_samples / sampling_rate)
     return np.arange(n_samples) / sampling_rate * factor, unit
@@ -193,7 +193,8 @@ def _verdict(true: int, predicted: int, classes: Sequence[str], probability: flo
     return f"✗ {name}{sure}, true {plain(classes[true], 15)}", VERMILION
 
 
-def _waveform(axes: Axes, wave: np.ndarray, time: np.ndarray) -> None:
+def draw_waveform(axes: Axes, wave: np.ndarray, time: np.ndarray) -> None:
+    """Draw a trace (T,) without its mean and scaled to its peak; time (T,) is in the axis's unit."""
     wave = wave - np.nanmean(wave) if np.isfinite(wave).any() else np.zeros_like(wave)
     peak = float(np.nanmax(np.abs(wave)))
     axes.plot(time, wave / peak if peak > 0 else wave, color=INK, linewidth=0.5)
@@ -205,7 +206,10 @@ def _waveform(axes: Axes, wave: np.ndarray, time: np.ndarray) -> None:
         axes.text(0.5, 0.62, "no signal", transform=axes.transAxes, ha="center", fontsize=SMALL, color=GREY)
 
 
-def _spectrogram(axes: Axes, picture: np.ndarray, end: float, band: tuple[float, float] | None, first: bool) -> None:
+def draw_spectrogram(
+    axes: Axes, picture: np.ndarray, end: float, band: tuple[float, float] | None, first: bool
+) -> None:
+    """Draw a picture (F, W) that lasts until ``end``; frequencies of ``band`` in Hz are written where it is first."""
     factor, unit = frequency_unit(band[1]) if band else (1.0, "")
     low, top = (band[0] * factor, band[1] * factor) if band else (0.0, 1.0)
     axes.imshow(
