@@ -29,7 +29,10 @@ ALLOWED: dict[str, set[str]] = {  # room -> rooms that it may import, beside BAS
     "inference": {"methods", "run", "tasks", "transforms", "waveforms"},
     "detection": {"evaluation", "inference", "waveforms"},
     "comparison": {"config", "data", "evaluation", "methods", "run", "store", "transforms"},
-    "commands": {"comparison", "config", "data", "detection", "evaluation", "inference", "methods", "run", "waveforms"},
+    "commands": {
+        "comparison", "config", "data", "detection", "evaluation", "inference", "methods", "prepare", "run", "store",
+        "tasks", "waveforms",
+    },  # fmt: skip
     "cli": set(),
     "__init__": {"inference"},  # seisml.load
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import ClassVar, Literal
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch.utils.data import DataLoader
 
 from seisml.data.dataset import StoreDataset
+from seisml.data.elsewhere import all_to_test, check_rate, remarks
 from seisml.data.folds import read_split
 from seisml.data.grouping import GroupDraw
 from seisml.data.hold_out import HoldOut
@@ -27,7 +30,7 @@ from seisml.files import write_frame
 from seisml.store.folder import recover_interrupted
 from seisml.store.identity import event_ids, text_column
 from seisml.store.store import Store
-from seisml.tasks.base import LabelSettings, Part, Task
+from seisml.tasks.base import Elsewhere, LabelSettings, Part, Task
 from seisml.tasks.classification import Classification
 from seisml.tasks.facts import DataFacts
 from seisml.tasks.unlabelled import Unlabelled
@@ -54,6 +57,8 @@ class StoreDataModule(pl.LightningDataModule):
             records that it does not name train too, but for those of its dev and test events.
         hold_out: What training must not see: ``split.csv`` files of runs, whose dev and test records count, and folders
             of prepared stores. Records of their events are left out, and what shares a moment with their records.
+        test_root: Another store, all labelled records of which are the test part; that of ``root`` goes unused, so that
+            a model is the same with it and without.
         batch_size: Events per batch.
         num_workers: Worker processes that read batches.
         return_single_spectrogram_train: Train on one randomly drawn trace per event; all its traces where false.
@@ -106,6 +111,7 @@ class StoreDataModule(pl.LightningDataModule):
         split_by: Grouping = "record",
         split_file: str | None = None,
         hold_out: Sequence[str] = (),
+        test_root: str | None = None,
         batch_size: Count = 64,
         num_workers: Whole = 0,
         return_single_spectrogram_train: bool = True,
@@ -143,7 +149,7 @@ class StoreDataModule(pl.LightningDataModule):
             unlabeled=unlabeled,
         )  # fmt: skip
         self.split_procedure, self.split_by, self.is_ssl = split_procedure, split_by, is_ssl
-        self.split_file, self.split_seed = split_file, train_test_split_rand_seed
+        self.split_file, self.split_seed, self.test_root = split_file, train_test_split_rand_seed, test_root
         self.hold_out = HoldOut.read(hold_out) if hold_out else None
         self.drop_last = is_ssl if drop_last is None else drop_last
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
@@ -157,6 +163,8 @@ class StoreDataModule(pl.LightningDataModule):
         self.classes, self.zero_weight_classes = classes, tuple(zero_weight_classes)
         self.task: Task = Unlabelled() if is_ssl else Classification()  # a run sets that of its method
         self.store: Store | None = None
+        self.elsewhere: Elsewhere | None = None  # a trained model's other data: see :meth:`at`
+        self.tested: StoreDataModule = self  # what the test part belongs to
 
     def setup(self, stage: str | None = None) -> None:
         """Open the store, label its rows and split it. Safe to call again.
@@ -169,11 +177,17 @@ class StoreDataModule(pl.LightningDataModule):
         store = self.open_store()
         metadata = store.metadata
         classes = tuple(self.classes) if self.classes else None
-        settings = LabelSettings(self.label_column, self.unlabeled, classes, self.zero_weight_classes, self.label_unit)
+        settings = LabelSettings(
+            self.label_column, self.unlabeled, classes, self.zero_weight_classes, self.label_unit, self.elsewhere
+        )
         labels = self.task.read(metadata, settings, str(store.root))
-        self.labels, self._known = labels.values, labels.known
+        self.all_labels, self.labels, self._known = labels, labels.values, labels.known
         check_traces(store, self.in_channels)
         sampling_rate = one_sampling_rate(store)
+        if self.elsewhere is not None:
+            check_rate(store, sampling_rate, self.facts)
+            self.split, self.store = all_to_test(labels, self.elsewhere == "all"), store
+            return
         n_samples = one_length(store, self.n_samples, self.window_length, self.window_overlap)
         check_pieces(n_samples, self.n_pieces)
         # of stations and stretches of time there are too few to have one of each kind in every part
@@ -187,6 +201,44 @@ class StoreDataModule(pl.LightningDataModule):
             sampling_rate=sampling_rate, n_samples=n_samples, n_pieces=self.n_pieces, **of_labels
         )
         self.store = store
+        if self.test_root is not None:
+            if not Path(self.test_root).exists():
+                raise UserError(f"dataset.test_root: there is nothing at {self.test_root}; name a prepared store")
+            self.tested = self.at(self.test_root, self.facts, trained=self.preprocessing)
+
+    def at(
+        self,
+        root: str | Path,
+        facts: DataFacts,
+        elsewhere: Elsewhere = "labelled",
+        trained: Preprocessing | None = None,
+    ) -> StoreDataModule:
+        """The same at another store, for a model that was trained on data with these facts; all of it tests.
+
+        Args:
+            root: The other store.
+            facts: What the model was trained on; classes that it does not know count as unlabelled.
+            elsewhere: Test the records with a label that the model knows, or ``all``.
+            trained: What was done to the recordings that it was trained on; for remarks.
+
+        Raises:
+            UserError: The store does not fit the model.
+        """
+        other = copy.copy(self)
+        other.root, other.test_root, other.store, other.tested = Path(root), None, None, other
+        other.elsewhere, other.facts, other.classes = elsewhere, facts, facts.classes
+        other.setup()
+        if not len(other.split.test):
+            known = f" ({', '.join(facts.classes)})" if facts.classes else ""
+            raise UserError(f"{root}: no record has a label that the model knows{known}; set dataset.label_column")
+        for remark in remarks(other.ready_store, other.all_labels, facts, self.unlabeled, self.is_cut, trained):
+            rank_zero_only(print)(remark, flush=True)
+        return other
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether records are cut into windows."""
+        return self.window_length is not None
 
     def open_store(self) -> Store:
         """Open what ``root`` names; data sets in other formats return something that reads like a store.
@@ -265,11 +317,13 @@ class StoreDataModule(pl.LightningDataModule):
         """
         rows = {"train": self.labelled(self.split.train), "dev": self.split.dev, "test": self.split.test}[part]
         windows = self.windows(rows)
+        if part == "test" and self.tested is not self:
+            return self.tested.loader_of(part)
         if not len(windows):
             return None
         if part != "train":
             return self.evaluation_loader(rows)
-        most = min(len(self.windows(self.split.test)), TRAINED_WINDOWS)
+        most = min(len(self.tested.windows(self.tested.split.test)), TRAINED_WINDOWS)
         drawn = np.random.default_rng([self.seed, 8]).permutation(len(windows))[:most]
         rows, starts = windows.keys(np.sort(drawn))
         return self.evaluation_loader(rows, starts=starts) if most else None

@@ -127,7 +127,7 @@ def run(arguments: Namespace) -> int:
     steps = preprocessing_options(arguments)
     how = replace(store_options(arguments), sac_depth=arguments.sac_depth)
     classes = class_folders(arguments.source, arguments.out)
-    event, group = _event_pattern(arguments.event), _pattern("--group", arguments.group)
+    event, group = event_pattern(arguments.event), _pattern("--group", arguments.group)
     listing = Listing(classes=list(classes))
     for entry in sorted(arguments.source.iterdir()):
         if entry.is_file() and not entry.name.startswith("."):
@@ -266,7 +266,12 @@ def _pattern(option: str, text: str | None) -> re.Pattern[str] | None:
         raise UserError(f"{option} {text!r}: not a regular expression ({error})") from error
 
 
-def _event_pattern(text: str | None) -> re.Pattern[str] | None:
+def event_pattern(text: str | None) -> re.Pattern[str] | None:
+    """Check ``--event``: a pattern with a group of that name, or None.
+
+    Raises:
+        UserError: It is no regular expression, or has no such group.
+    """
     pattern = _pattern("--event", text)
     if pattern is not None and "event" not in pattern.groupindex:
         raise UserError(f"--event {text!r}: has no group named event; write it like '(?P<event>.+)_OL\\d+'")

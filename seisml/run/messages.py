@@ -24,25 +24,34 @@ MOST_ROWS = 24  # of a closing table
 say = rank_zero_only(partial(print, flush=True))
 
 
-def parts_of(data: StoreDataModule) -> dict[str, np.ndarray]:
-    """Rows of each part of the split."""
-    return {"train": data.split.train, "dev": data.split.dev, "test": data.split.test}
+def parts_of(data: StoreDataModule) -> dict[str, tuple[StoreDataModule, np.ndarray]]:
+    """Rows of each part of the split, and what they are rows of."""
+    tested = data.tested
+    return {"train": (data, data.split.train), "dev": (data, data.split.dev), "test": (tested, tested.split.test)}
+
+
+def events_of(data: StoreDataModule, rows: np.ndarray) -> np.ndarray:
+    """Names of the events of some rows, each once."""
+    return np.unique(event_ids(data.ready_store.metadata)[rows])
 
 
 def say_data(data: StoreDataModule) -> None:
     """Say what the data are and how they are split."""
     split, facts = data.split, data.facts
-    events = event_ids(data.ready_store.metadata)
-    cut = data.window_length is not None
     parts = ", ".join(
-        f"{part} {len(rows)} records of {len(np.unique(events[rows]))} events"
-        + (f" in {len(data.windows(rows))} windows" if cut else "")
-        for part, rows in parts_of(data).items()
+        f"{part} {len(rows)} records of {len(events_of(of, rows))} events"
+        + (f" in {len(of.windows(rows))} windows" if data.is_cut else "")
+        for part, (of, rows) in parts_of(data).items()
     )
     say(
         f"Data: {data.root}, {len(data.ready_store)} records, {data.task.describe(facts)}, {facts.n_samples} samples "
         f"at {facts.sampling_rate:.10g} Hz\nSplit: {data.split_procedure}, {parts} ({split.hash[:12]})"
     )
+    if data.tested is data:
+        return
+    tested = events_of(data.tested, data.tested.split.test)
+    seen = np.isin(tested, events_of(data, np.concatenate([split.train, split.dev]))).sum()
+    say(f"Test: {data.tested.root}, {len(tested)} events; {seen} of them have names that training has, too")
 
 
 def say_overruled(settings: Sequence[str], path: str | Path) -> None:
@@ -74,7 +83,8 @@ def seen_report(pretrained: dict[str, Any] | None, data: StoreDataModule) -> dic
         report["test_events_seen"] = None
         say(f"{pretrained['path']} does not say which events it has seen; it may have seen those of the test part.")
         return report
-    shared = overlap(seen.numpy(), data.ready_store.metadata, data.split.test)
+    tested = data.tested
+    shared = overlap(seen.numpy(), tested.ready_store.metadata, tested.split.test)
     report["test_events_seen"] = shared
     say(f"The pretrained encoder has seen {shared['seen']} of the {shared['events']} test events, without labels.")
     return report

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from seisml.evaluation import figures
 from seisml.evaluation.decision import Decision
-from seisml.run.messages import parts_of, say_remarks, say_unlearned, seen_report
+from seisml.run.messages import events_of, parts_of, say_remarks, say_unlearned, seen_report
 from seisml.run.record import METRICS_FILE, versions
-from seisml.store.identity import event_ids
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
@@ -99,11 +97,10 @@ def gather_metrics(
     if trained is not None:
         scores = method.task.metrics(trained, data.facts)
         metrics |= {f"trained/{name}": scores[name] for name in ("n", *method.task.compared)}
-    events = event_ids(data.ready_store.metadata)
     return metrics | {
         "classes": list(data.facts.classes),
-        "records": {part: len(rows) for part, rows in parts_of(data).items()},
-        "events": {part: len(np.unique(events[rows])) for part, rows in parts_of(data).items()},
+        "records": {part: len(rows) for part, (_, rows) in parts_of(data).items()},
+        "events": {part: len(events_of(of, rows)) for part, (of, rows) in parts_of(data).items()},
         "split_hash": data.split.hash,
         "chance": method.chance_levels(data.batch_size),
         "pretrained": seen_report(pretrained, data),

@@ -110,7 +110,7 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
         save_results(folder, metrics, predictions, method, data)
         log_results(logger, metrics, trainer.global_step)
         drawn = cfg.get("figures", True)
-        figures = draw(folder / "figures", predictions, history.frame(), method, data) if drawn else {}
+        figures = draw(folder / "figures", predictions, history.frame(), method, data.tested) if drawn else {}
         log_figures(logger, figures)
         close_logger(logger)
     result = RunResult(folder, metrics, checkpoint, encoder, figures)
@@ -175,7 +175,7 @@ def save_results(
     """
     if predictions is not None:
         answers = method.task.table(predictions, data.facts)
-        write_predictions(folder / PREDICTIONS_FILE, places_of(predictions, data), answers)
+        write_predictions(folder / PREDICTIONS_FILE, places_of(predictions, data.tested), answers)
     write_metrics(folder, metrics)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 Part = Literal["train", "dev", "test"]
+Elsewhere = Literal["labelled", "all"]  # what a trained model is asked of other data: records with a label, or all
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class LabelSettings:
         classes: Class names in the order of the labels; None for those found, alphabetically.
         zero_weight_classes: Classes that training gives weight 0.
         unit: Unit of a number; None for the one that the column's name ends in.
+        elsewhere: Set for data that a model was not trained on: classes that it does not know count as unlabelled.
     """
 
     column: str = "trace_category"
@@ -46,6 +48,7 @@ class LabelSettings:
     classes: tuple[str, ...] | None = None
     zero_weight_classes: tuple[str, ...] = ()
     unit: str | None = None
+    elsewhere: Elsewhere | None = None
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,8 @@ class Task(ABC):
             return None
         batches = trainer.predict(method, loader)
         joined = {name: torch.cat([batch[name].cpu() for batch in batches]) for name in batches[0]}
-        event = data.event_names(joined["index"].numpy(), joined["start"].numpy())
+        tested = data.tested if part == "test" else data
+        event = tested.event_names(joined["index"].numpy(), joined["start"].numpy())
         return Predictions(
             joined["output"], joined["label"], joined["index"], joined["start"], event, joined["embedding"]
         )

@@ -61,7 +61,7 @@ class Classification(Task):
         """Number the classes of the column; the metadata's ``trace_category`` becomes what it says."""
         column, unlabeled = settings.column, settings.unlabeled
         if column not in metadata:
-            if self.needs_labels:
+            if self.needs_labels and settings.elsewhere != "all":
                 raise UserError(
                     f"{place}/metadata.csv has no column {column!r}; name the column that holds the "
                     f"class: dataset.label_column=... (columns: {', '.join(metadata.columns)})"
@@ -77,7 +77,7 @@ class Classification(Task):
         code = {name: number for number, name in enumerate(classes)}
         values = names.map(code).fillna(NO_CLASS).to_numpy(np.int64)
         unknown = set(names[labelled & (values < 0)])
-        if unknown:
+        if unknown and settings.elsewhere is None:
             raise UserError(f"dataset.classes lacks {', '.join(sorted(unknown))}, which {place} has; add it")
         return Labels(values, values != NO_CLASS, classes)
 

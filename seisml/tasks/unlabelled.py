@@ -38,11 +38,12 @@ class Unlabelled(Classification):
     ) -> Predictions | None:
         """Let the 5 nearest neighbours of one trace's embedding vote, fitted on the training part; test part only."""
         train = data.labelled(data.split.train)
-        if part != "test" or not len(data.split.test) or not len(train):
+        tested = data.tested
+        if part != "test" or not len(tested.split.test) or not len(train):
             return None
-        known, asked = (embed_rows(method, data, rows) for rows in (train, data.split.test))
+        known, asked = embed_rows(method, data, train), embed_rows(method, tested, tested.split.test)
         votes = knn_votes(known.features, known.label, asked.features, len(data.facts.classes))
         share = (votes.float() + 1e-3) / (votes + 1e-3).sum(-1, keepdim=True)
-        event = event_ids(data.ready_store.metadata)[asked.row.numpy()]
+        event = event_ids(tested.ready_store.metadata)[asked.row.numpy()]
         made_by = "5 nearest neighbours of one trace's embedding"
         return Predictions(share.log(), asked.label, asked.row, asked.start, event, asked.features, made_by)

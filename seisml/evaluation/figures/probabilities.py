@@ -98,7 +98,8 @@ def precision_recall(
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     add_title(figure, "Precision and recall over all thresholds, each class against the others")
-    add_legend(axes, loc="center left", bbox_to_anchor=(1.01, 0.5), title="class (samples), area below")
+    if axes.lines:  # nothing is drawn of samples that all belong to one class
+        add_legend(axes, loc="center left", bbox_to_anchor=(1.01, 0.5), title="class (samples), area below")
     return figure
 
 
