@@ -10,13 +10,15 @@ EXAMPLE = "seisml compare --probe nz_2013=data/nz_2013 --pretrain self others.ck
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``seisml compare``."""
-    parser.add_argument("--probe", nargs="+", required=True, metavar="EXPERIMENT[=STORE]",
-                        help="data sets to test on: experiments of configs/experiment, or prepared stores")
+    parser.add_argument("--probe", nargs="+", required=True, metavar="WHAT",
+                        help="data sets to test on: [NAME:]EXPERIMENT[=STORE] of configs/experiment, [NAME:]STORE")
     parser.add_argument("--pretrain", nargs="+", default=["self"], metavar="WHAT",
                         help="encoders: [NAME:]CHECKPOINT; [NAME:]EXPERIMENT[=STORE], pretrained anew for each seed; "
                         "self: EXPERIMENT_pretrain on the probe's store without its test events; none")
     parser.add_argument("--stores", nargs="+", default=[], metavar="STORE",
                         help="stores of pretraining experiments over several stores; that of the probe is left out")
+    parser.add_argument("--hold-out", action="store_true",
+                        help="pretraining experiments leave out what a trial tests on, by events and by content")
     parser.add_argument("--fractions", nargs="+", default=["1event", "0.05", "0.1", "1"], metavar="SHARE",
                         help="shares of the training events that are labelled; 1event is one event per class")
     parser.add_argument("--seeds", type=int, default=5, help="seeds, each with splits and weights of its own (5)")
@@ -54,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         overrides=tuple(arguments.set),
         pretrain_overrides=tuple(arguments.pretrain_set),
         stores=tuple(arguments.stores),
+        hold_out=arguments.hold_out,
         jobs=arguments.jobs,
         progress=True,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from seisml.comparison.engine import Results, finished, work_off
-from seisml.comparison.leaks import leak_warnings, seen_events
+from seisml.comparison.leaks import leak_warnings, seen_of
 from seisml.comparison.plan import Options, Probe, Source, Trial
 from seisml.comparison.planning import Encoder, encoder_of, plan_cells
 from seisml.comparison.results import cell_rows, printed, summarise, tested_shares
@@ -90,11 +90,12 @@ def _look_for_leaks(
     trials: Sequence[Trial], encoders: Mapping[Path, Sequence[Encoder]]
 ) -> tuple[list[str], dict[tuple[str, Path], int]]:
     """Lines that warn, and how many test events an encoder has seen, by its name and the trial's folder."""
-    found = [(encoder, trial, seen_events(encoder, trial)) for trial in trials for encoder in encoders[trial.folder]]
+    found = [(encoder, trial, seen_of(encoder, trial)) for trial in trials for encoder in encoders[trial.folder]]
     warnings = leak_warnings(found)
     for line in warnings:
         say(line)
-    return warnings, {(encoder.name, trial.folder): len(seen) for encoder, trial, seen in found if seen is not None}
+    counts = {(encoder.name, trial.folder): seen.events for encoder, trial, seen in found}
+    return warnings, {place: len(events) for place, events in counts.items() if events is not None}
 
 
 def _conclude(

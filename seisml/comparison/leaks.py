@@ -4,43 +4,67 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from seisml.comparison.plan import Trial
 from seisml.comparison.planning import Encoder
+from seisml.files import original
 from seisml.run.checkpoints import read_checkpoint, read_record
+from seisml.store.content import UNKNOWN
 from seisml.store.identity import event_hashes
 
 
-def seen_events(encoder: Encoder, trial: Trial) -> list[str] | None:
-    """Test events of a trial that an encoder was trained on, by name; None where its file does not say."""
-    seen = read_record(read_checkpoint(encoder.path), encoder.path).get("seen_events")
-    if seen is None:
-        return None
-    known = np.isin(event_hashes(trial.test_events), seen.numpy())
-    return [name for name, is_known in zip(trial.test_events, known, strict=True) if is_known]
+@dataclass(frozen=True)
+class Seen:
+    """What an encoder has seen of the test part of a trial.
+
+    Attributes:
+        events: Test events that it was trained on, by name or because they share a record; None where its file does
+            not say.
+        shared: How many of them share a record under another name.
+    """
+
+    events: list[str] | None
+    shared: int = 0
 
 
-def leak_warnings(found: Iterable[tuple[Encoder, Trial, list[str] | None]]) -> list[str]:
+def seen_of(encoder: Encoder, trial: Trial) -> Seen:
+    """What an encoder has seen of a trial's test part, as far as its file says."""
+    record = read_record(read_checkpoint(encoder.path), encoder.path)
+    if record.get("seen_events") is None:
+        return Seen(None)
+    known = set(np.asarray(trial.test_events)[np.isin(event_hashes(trial.test_events), record["seen_events"].numpy())])
+    table = pd.read_csv(trial.held_out, dtype={"source_id": str})
+    content = record.get("seen_content")
+    same = np.isin(table["content"], [] if content is None else content.numpy()) & (table["content"] != UNKNOWN)
+    shared = set(table["source_id"][same].map(original)) - known
+    return Seen(sorted(map(str, known | shared)), len(shared))
+
+
+def leak_warnings(found: Iterable[tuple[Encoder, Trial, Seen]]) -> list[str]:
     """A line for each encoder and probe where there is a leak, or where nobody can tell.
 
     Args:
-        found: Encoder, trial, and what :func:`seen_events` gave.
+        found: Encoder, trial, and what :func:`seen_of` gave.
     """
-    together: dict[tuple[str, str], list[list[str] | None]] = defaultdict(list)
+    together: dict[tuple[str, str], list[Seen]] = defaultdict(list)
     for encoder, trial, seen in found:
         together[encoder.name, trial.probe.name].append(seen)
     lines = []
-    for (encoder, probe), seen in together.items():
-        leaks = [events for events in seen if events]
+    for (encoder, probe), all_seen in together.items():
+        leaks = [seen for seen in all_seen if seen.events]
         if leaks:
-            most = max(map(len, leaks))
+            most = max(leaks, key=lambda seen: len(seen.events or ()))
+            events = most.events or []
+            by_content = f"; {most.shared} by the content of their records" if most.shared else ""
             lines.append(
-                f"Warning: leak: {encoder} has seen test events of {probe} in {len(leaks)} of {len(seen)} trials "
-                f"(up to {most}, {leaks[0][0]} among them); its rows do not show what unseen events would give"
+                f"Warning: {encoder} has seen test events of {probe} in {len(leaks)} of {len(all_seen)} trials "
+                f"(up to {len(events)}, {events[0]} among them{by_content}); its rows are not those of unseen events"
             )
-        elif None in seen:
+        elif any(seen.events is None for seen in all_seen):
             lines.append(
                 f"Warning: {encoder} does not say which events it was pretrained on; it may have seen those of {probe}"
             )

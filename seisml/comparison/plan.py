@@ -9,6 +9,7 @@ from typing import Any
 
 from seisml.config.sources import config_dir
 from seisml.errors import UserError, nearest
+from seisml.files import safe_name
 
 ONE_EVENT = "1event"
 RANDOM, SCRATCH, ATTRIBUTES = "random", "scratch", "attributes"
@@ -28,6 +29,7 @@ class Options:
         overrides: Hydra overrides of all runs that learn from labels.
         pretrain_overrides: Hydra overrides of pretraining.
         stores: Stores of pretraining experiments over several stores.
+        hold_out: Whether pretraining experiments leave out what a trial tests on, each trial having one of its own.
         jobs: Processes.
         progress: Show how far it is.
     """
@@ -41,6 +43,7 @@ class Options:
     overrides: tuple[str, ...] = ()
     pretrain_overrides: tuple[str, ...] = ()
     stores: tuple[str, ...] = ()
+    hold_out: bool = False
     jobs: int = 1
     progress: bool = False
 
@@ -63,17 +66,20 @@ class Probe:
 
     @classmethod
     def of(cls, text: str) -> Probe:
-        """Read ``EXPERIMENT``, ``EXPERIMENT=STORE`` or ``STORE``.
+        """Read ``[NAME:]EXPERIMENT``, ``[NAME:]EXPERIMENT=STORE`` or ``[NAME:]STORE``.
 
         Raises:
             UserError: It is none of them.
         """
-        name, _, store = text.partition("=")
+        label, what = _labelled(text)
+        name, _, store = what.partition("=")
         if name in experiments():
-            root = (f"dataset.root={store}",) if store else ()
-            return cls(name, (f"+experiment={name}", *root), name, store or None)
-        if Path(text).is_dir():
-            return cls(Path(text).resolve().name, ("dataset=store", f"dataset.root={text}"), None, text)
+            root = (f"dataset.root={quoted(store)}",) if store else ()
+            return cls(label or name, (f"+experiment={name}", *root), name, store or None)
+        if Path(what).is_dir():
+            return cls(
+                label or Path(what).resolve().name, ("dataset=store", f"dataset.root={quoted(what)}"), None, what
+            )
         raise UserError(f"--probe: {name} is neither an experiment nor a store; {nearest(name, experiments())}")
 
 
@@ -102,8 +108,7 @@ class Source:
         """
         if text == "self":
             return cls("self")
-        name, colon, what = text.partition(":")
-        label, what = (name, what) if colon else (None, text)
+        label, what = _labelled(text)
         experiment, _, store = what.partition("=")
         if experiment in experiments():
             return cls(label or experiment, None, experiment, store or None)
@@ -162,6 +167,7 @@ class Trial:
         whole: The split with all training events.
         parts: The numbers of labels.
         whole_hash: Its hash.
+        held_out: What tests, by name and content; see :mod:`seisml.data.hold_out`.
         test_share: Share of the labelled events that test.
         test_events: Names of the events of the test part.
     """
@@ -174,6 +180,7 @@ class Trial:
     whole: Path
     parts: tuple[Part, ...]
     whole_hash: str
+    held_out: Path
     test_share: float
     test_events: tuple[str, ...]
 
@@ -181,6 +188,26 @@ class Trial:
     def name(self) -> str:
         """What its folder is called."""
         return self.folder.name
+
+
+def _labelled(text: str) -> tuple[str | None, str]:
+    """Part a name from what it names: ``NAME:WHAT``.
+
+    Raises:
+        UserError: A name that no folder could have.
+    """
+    label, colon, what = text.partition(":")
+    if not colon:
+        return None, text
+    if not label or label != safe_name(label):
+        raise UserError(f"{text}: {label!r} names a folder; use letters, digits, _ and -")
+    return label, what
+
+
+def quoted(text: str) -> str:
+    """A text as a value of Hydra's."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def experiments() -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from seisml.comparison.plan import ATTRIBUTES, RANDOM, SCRATCH, Options, Part, Source, Trial, fraction_name
+from seisml.comparison.plan import ATTRIBUTES, RANDOM, SCRATCH, Options, Part, Source, Trial, fraction_name, quoted
 from seisml.comparison.tasks import (
     AttributeTable,
     Cell,
@@ -63,28 +63,30 @@ def encoder_of(source: Source, trial: Trial, options: Options, out: Path) -> Enc
         record = read_record(read_checkpoint(source.checkpoint), source.checkpoint)
         return Encoder(source.name, source.checkpoint, digest, None, "front_end" in record)
     on_itself = source.experiment is None
-    cfg = _pretraining(source.experiment_for(trial.probe), options.pretrain_overrides)
-    values: dict[str, Any] = {"seed": trial.seed}
     root = trial.probe.store if on_itself else source.store
-    values |= {"dataset.root": root} if root else {}
+    cfg = _pretraining(source.experiment_for(trial.probe), root, options.pretrain_overrides)
+    values: dict[str, Any] = {"seed": trial.seed}
     if options.stores and "stores" in cfg.dataset:
         here = Path(trial.config["dataset"].get("root", "")).resolve()
         values["dataset.stores"] = [store for store in options.stores if Path(store).resolve() != here]
     cfg = changed(cfg, values)
     settings = plain(cfg)
-    asked = {"config": settings, "split": trial.whole_hash if on_itself else ""}
-    if on_itself:
-        cfg = changed(cfg, {"dataset.split_file": str(trial.whole)})
+    leaves_out = on_itself or options.hold_out
+    asked = {"config": settings, "split": trial.whole_hash if leaves_out else ""}
+    if leaves_out:
+        held_out = [str(trial.held_out)]
+        cfg = changed(cfg, {"dataset.split_file": str(trial.whole)} if on_itself else {"dataset.hold_out": held_out})
     folder, config = out / "pretrain" / source.name / short(asked), OmegaConf.to_container(cfg)
     task = Pretraining(folder, asked, _steps(settings), config)
     return Encoder(source.name, task.encoder, short(asked), task)
 
 
 @functools.cache
-def _pretraining(experiment: str, overrides: tuple[str, ...]) -> DictConfig:
+def _pretraining(experiment: str, root: str | None, overrides: tuple[str, ...]) -> DictConfig:
     """Compose a pretraining experiment; once for all trials."""
     quiet = ("figures=false", "~logger", "trainer_params.enable_progress_bar=false")
-    return compose(PRETRAIN, (f"+experiment={experiment}", *quiet, *overrides))
+    place = (f"dataset.root={quoted(root)}",) if root else ()
+    return compose(PRETRAIN, (f"+experiment={experiment}", *place, *quiet, *overrides))
 
 
 def plan_cells(

@@ -14,6 +14,7 @@ from seisml.config.compose import compose
 from seisml.data.datamodule import StoreDataModule
 from seisml.data.folds import fold_splits, thinned
 from seisml.data.grouping import DEV, GroupDraw
+from seisml.data.hold_out import write_held_out
 from seisml.data.splits import Split
 from seisml.errors import UserError
 from seisml.run.folds import open_all
@@ -84,7 +85,8 @@ def _trial(
     split.write(whole, metadata)
     tested, n_trained = np.unique(events[split.test]), len(np.unique(events[split.train]))
     share, names = len(tested) / (len(tested) + n_trained), tuple(map(str, tested))
-    return Trial(probe, seed, fold, folder, config, whole, tuple(parts), split.hash, share, names)
+    held_out = write_held_out(folder / "splits" / "held_out.csv", data.ready_store, split.test)
+    return Trial(probe, seed, fold, folder, config, whole, tuple(parts), split.hash, held_out, share, names)
 
 
 def inner_splits(split: Split, draw: GroupDraw) -> list[Split]:

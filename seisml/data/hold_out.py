@@ -1,7 +1,8 @@
-"""Events that other data sets keep for their tests, and pretraining must not see: told by name and by time.
+"""Events that other data sets keep for their tests, and pretraining must not see: told by name, time and content.
 
 A station's hours and the windows cut from them are two stores of the same ground motion. An encoder that is to be
-tested on the windows must not be pretrained on those hours, whatever their records are called.
+tested on the windows must not be pretrained on those hours, whatever their records are called. Where times are not
+known, records that stand in two stores are told by what they hold.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from seisml.errors import UserError
-from seisml.files import original
+from seisml.files import original, write_frame
+from seisml.store.content import content_hashes, known_content
 from seisml.store.identity import event_ids, text_column, times_in_microseconds
 from seisml.store.store import Store
 
@@ -31,21 +33,26 @@ class HoldOut:
         begin: First moment of each stretch of time, (M,) int64 in microseconds since 1970; they neither overlap nor
             touch, and stand in order.
         end: Last moment of each, (M,).
+        content: Hashes of traces, ascending; see :func:`seisml.store.content.content_hashes`.
     """
 
     events: np.ndarray
     begin: np.ndarray
     end: np.ndarray
+    content: np.ndarray
 
     @classmethod
-    def of(cls, events: np.ndarray, time: np.ndarray, seconds: np.ndarray) -> HoldOut:
-        """From the records' events (N,), starts (M,) in microseconds, and lengths (M,) in seconds."""
+    def of(
+        cls, events: np.ndarray, time: np.ndarray, seconds: np.ndarray, content: np.ndarray | None = None
+    ) -> HoldOut:
+        """From events (N,), starts (M,) in microseconds, lengths (M,) in seconds, and hashes of traces (K,)."""
         order = np.argsort(time, kind="stable")
         begin, end = time[order], (time + np.ceil(seconds * SECOND).astype(np.int64))[order]
         latest = np.maximum.accumulate(end)
         new = np.flatnonzero(np.concatenate([np.ones(min(1, len(begin)), bool), begin[1:] > latest[:-1]]))
         last = np.concatenate([new[1:], [len(begin)]]) - 1 if len(new) else new
-        return cls(np.unique(events[events != ""].astype(str)), begin[new], latest[last])
+        hashes = known_content(np.empty(0, np.int64) if content is None else content)
+        return cls(np.unique(events[events != ""].astype(str)), begin[new], latest[last], hashes)
 
     @classmethod
     def read(cls, paths: Sequence[str]) -> HoldOut:
@@ -59,8 +66,7 @@ class HoldOut:
             UserError: One is missing or neither of them.
         """
         found = [_of_store(path) if Path(path).is_dir() else _of_split(path) for path in paths]
-        events, time, seconds = (np.concatenate(column) for column in zip(*found, strict=True))
-        return cls.of(events, time, seconds)
+        return cls.of(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
     def left_in(self, store: Store, rows: np.ndarray, by_time: bool) -> np.ndarray:
         """Those of the rows (N,) that may train.
@@ -70,7 +76,11 @@ class HoldOut:
             rows: Of the training part.
             by_time: Leave out records that share a moment with what is held out, too; else see :meth:`cut`.
         """
-        kept = rows[~np.isin(event_ids(store.metadata)[rows].astype(str), self.events)]
+        events = event_ids(store.metadata)
+        kept = rows[~np.isin(events[rows].astype(str), self.events)]
+        if len(self.content):
+            hashes, row = content_hashes(store, kept)
+            kept = kept[~np.isin(events[kept], events[row[np.isin(hashes, self.content)]])]
         if not by_time or not len(self.begin):
             return kept
         time, known = times_in_microseconds(store.metadata)
@@ -118,23 +128,41 @@ class HoldOut:
         return row[order], begin[order], end[order]
 
 
-def _of_store(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Events, starts and lengths of all records of a store."""
+def write_held_out(path: str | Path, store: Store, rows: np.ndarray) -> Path:
+    """List what must not be trained on, as ``dataset.hold_out`` reads it: a ``split.csv`` with the content of traces.
+
+    Args:
+        path: The file.
+        store: The store that they are rows of.
+        rows: Rows of the test part, (N,).
+    """
+    content, row = content_hashes(store, rows)
+    columns = {name: text_column(store.metadata, name)[row] for name in ("source_id", "trace_start_time")}
+    table = pd.DataFrame({"part": "test", "row": row, **columns, "content": content})
+    table["trace_duration_s"] = store.n_samples[row] / store.sampling_rate[row]
+    table["source_id"] = event_ids(store.metadata)[row]
+    return write_frame(path, table)
+
+
+def _of_store(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Events, starts, lengths and content of all records of a store."""
     try:
         store = Store(path)
     except UserError as error:
         raise UserError(f"{KEY}: {error}") from error
     time, known = times_in_microseconds(store.metadata)
-    return text_column(store.metadata, "source_id"), time[known], (store.n_samples / store.sampling_rate)[known]
+    seconds, (content, _) = store.n_samples / store.sampling_rate, content_hashes(store, np.arange(len(store)))
+    return text_column(store.metadata, "source_id"), time[known], seconds[known], content
 
 
-def _of_split(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Events, starts and lengths of the dev and test records of a split."""
-    wanted = {"part", "source_id", "trace_start_time", "trace_duration_s"}
+def _of_split(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Events, starts and lengths of the dev and test records of a split, and their content where it is listed."""
+    wanted = {"part", "source_id", "trace_start_time", "trace_duration_s", "content"}
     try:
         table = pd.read_csv(path, usecols=lambda name: name in wanted, dtype={"part": str, "source_id": str})
         table = table[table["part"].isin(["dev", "test"])].reset_index(drop=True)
         seconds = table["trace_duration_s"].to_numpy(float)
+        content = table["content"].to_numpy(np.int64) if "content" in table else np.empty(0, np.int64)
         time, known = times_in_microseconds(table)
     except (OSError, KeyError, ValueError) as error:
         raise UserError(
@@ -143,4 +171,4 @@ def _of_split(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         ) from error
     known = known & np.isfinite(seconds) & (seconds >= 0)
     events = table["source_id"].fillna("").map(original).to_numpy(object)
-    return events, time[known], seconds[known]
+    return events, time[known], seconds[known], content

@@ -46,6 +46,7 @@ class Record(BaseModel):
     backbone_params: dict[str, Any] | None = None
     in_channels: Annotated[int, Field(ge=1, le=4096)] = 1
     seen_events: Tensor | None = None
+    seen_content: Tensor | None = None
     decision: dict[str, Any] | None = None
 
 
@@ -171,10 +172,11 @@ def read_record(values: Mapping[str, Any], path: str | Path, needed: Iterable[st
                 raise UserError(f"seisml.{key} is missing")
     except UserError as error:
         raise UserError(f"checkpoint {path}: {error}; give a file that sslearn.py or finetune.py wrote") from error
-    seen = record.get("seen_events")
-    if seen is not None and (seen.dtype != torch.int64 or seen.ndim != 1 or not _is_whole(seen)):
-        raise UserError(f"checkpoint {path}: seisml.seen_events are no hashes of events; use another file")
-    return {key: value for key, value in record.items() if value is not None or key == "seen_events"}
+    for name in ("seen_events", "seen_content"):
+        seen = record.get(name)
+        if seen is not None and (seen.dtype != torch.int64 or seen.ndim != 1 or not _is_whole(seen)):
+            raise UserError(f"checkpoint {path}: seisml.{name} are no hashes; use another file")
+    return {key: value for key, value in record.items() if value is not None or key.startswith("seen_")}
 
 
 def encoder_state(values: Mapping[str, Any], path: str | Path) -> dict[str, Tensor]:

@@ -39,6 +39,7 @@ from seisml.run.results import RunResult, draw, gather_metrics, stored_paths
 from seisml.run.resuming.resume import LAST, check_split, is_finished, resume_point
 from seisml.run.resuming.snapshots import Snapshots
 from seisml.run.trainer import build_trainer
+from seisml.store.content import content_hashes, known_content
 from seisml.store.identity import event_hashes, event_ids
 
 if TYPE_CHECKING:
@@ -201,8 +202,16 @@ def make_record(
         **method.encoder_settings(),
         "split_hash": data.split.hash,
         "seen_events": None if seen is None else torch.from_numpy(np.asarray(seen)),
+        "seen_content": seen_content(data, pretrained),
         "versions": versions(),
     }
+
+
+def seen_content(data: StoreDataModule, pretrained: dict[str, Any] | None) -> torch.Tensor | None:
+    """Hashes of the traces that train, with those that a pretrained encoder has seen; None where that is not known."""
+    seen = known_content(content_hashes(data.ready_store, data.split.train)[0])
+    earlier = pretrained["record"].get("seen_content") if pretrained else torch.empty(0, dtype=torch.int64)
+    return None if earlier is None else torch.from_numpy(np.union1d(seen, earlier.numpy()))
 
 
 def encoder_saver(cfg: DictConfig, method: Method, folder: Path) -> SaveEncoder | None:

@@ -20,6 +20,8 @@ from seisml.data.splits import make_split
 from seisml.datasets.demo.data_module import prepare_demo
 from seisml.errors import UserError
 from seisml.run.checkpoints import read_checkpoint
+from seisml.store.store import Store
+from seisml.store.writer import StoreWriter
 from tests.stores import write_store
 
 SMALL = ("dataset.batch_size=16", "front_end.size=[32,32]", "trainer_params.gpus=[]")
@@ -99,10 +101,28 @@ def test_an_encoder_that_saw_test_events_is_told_and_a_broken_cell_costs_itself(
     options = replace(OPTIONS, fractions=(1.0,), seeds=2, overrides=(*SMALL, "exp_params.LR={encoder: 1e9, clf: 1e30}"))
     found = compare([Probe.of(f"demo={store}")], [Source.of(f"mine:{encoder}")], options, tmp_path / "out")
     said = capsys.readouterr().out
-    assert "Warning: leak: mine has seen test events of demo in 1 of 2 trials" in said
+    assert "Warning: mine has seen test events of demo in 1 of 2 trials" in said
     assert sorted(found.cells.query("row == 'mine + linear'")["test_events_seen"] > 0) == [False, True]
     assert set(found.cells["row"]) == {"attributes + forest", "random + linear", "mine + linear"}
     assert len(found.failed) == 4 and said.count("failed: the loss is") == 4
+
+
+def test_the_same_recordings_under_other_names_are_a_leak_and_can_be_held_out(compared, store, tmp_path):
+    """An encoder pretrained on a copy of the probe's store in another unit."""
+    renamed = tmp_path / "renamed"
+    source = Store(store)
+    with StoreWriter(renamed, {"test": True}, None) as writer:
+        for row in range(len(source)):
+            waveform, _ = source.read_records(np.array([row]))
+            names = {"source_id": f"copy{row}", "trace_category": source.metadata["trace_category"][row]}
+            writer.add(1e-3 * waveform[0], {**names, "trace_sampling_rate_hz": source.sampling_rate[row]})
+    options = replace(OPTIONS, seeds=1, fractions=(1.0,), pretrain_overrides=PRETRAIN)
+    probe, source_of_it = Probe.of(f"demo={store}"), Source.of(f"copy:demo_pretrain={renamed}")
+    found = compare([probe], [source_of_it], options, tmp_path / "leaky")
+    (line,) = found.warnings
+    assert "copy has seen test events of demo in 1 of 1 trials" in line and "by the content of" in line
+    held = compare([probe], [source_of_it], replace(options, hold_out=True), tmp_path / "clean")
+    assert not held.warnings and set(held.cells.query("encoder == 'copy'")["test_events_seen"]) == {0}
 
 
 def test_tables_of_frozen_encoders_serve_all_trials(compared):
