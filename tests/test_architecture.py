@@ -30,8 +30,8 @@ ALLOWED: dict[str, set[str]] = {  # room -> rooms that it may import, beside BAS
     "detection": {"evaluation", "inference", "waveforms"},
     "comparison": {"config", "data", "evaluation", "methods", "run", "store", "transforms"},
     "commands": {
-        "comparison", "config", "data", "detection", "evaluation", "inference", "methods", "prepare", "run", "store",
-        "tasks", "waveforms",
+        "comparison", "config", "data", "datasets", "detection", "evaluation", "inference", "methods", "prepare", "run",
+        "store", "tasks", "waveforms",
     },  # fmt: skip
     "cli": set(),
     "__init__": {"inference"},  # seisml.load

@@ -1,4 +1,4 @@
-"""``seisml predict``: continuous streams -> probabilities, detections, pictures."""
+"""``seisml predict``: continuous streams -> probabilities, detections, pictures; or a contest's segments -> times."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from seisml.commands import submission
+from seisml.commands.devices import check_device
 from seisml.detection.busy_stations import busy_remarks
 from seisml.detection.closing import summary, write_results
 from seisml.detection.coincidence import network_events
@@ -158,8 +158,7 @@ def _settings(method: Classifier, checkpoint: str | Path, options: PredictOption
         raise UserError(f"--within: {options.within:g} s is no length of time; give more than 0")
     if options.missing not in ("skip", "zeros"):
         raise UserError(f"--missing: {options.missing!r} is unknown; {nearest(options.missing, ('skip', 'zeros'))}")
-    if options.device != "cpu" and not (options.device.startswith("cuda") and torch.cuda.is_available()):
-        raise UserError(f"--device: there is no {options.device!r} here; use cpu")
+    check_device(options.device)
     steps, facts = _preprocessing(method, checkpoint, options), method.facts
     precision = _precision(options, rule.threshold)
     if precision == "bfloat16" and rule.threshold < LEAST_THRESHOLD:
@@ -204,7 +203,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a run's checkpoints/best.ckpt, or a bundle's folder")
     parser.add_argument("streams", metavar="STREAM", nargs="+", help="miniSEED or SAC files, folders, an SDS archive")
-    parser.add_argument("--out", required=True, help="output folder; finished station-days in it are not done again")
+    parser.add_argument("--out", help="output folder; finished station-days in it are not done again")
+    parser.add_argument(
+        "--submission", metavar="FILE",
+        help="for a checkpoint of dataset=lanl and a folder of seg_*.csv: write their times to failure to this file",
+    )  # fmt: skip
     parser.add_argument("--step", type=float, default=1.0, help="seconds between windows (default: 1)")
     parser.add_argument(
         "--threshold", type=float,
@@ -263,6 +266,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command: returns the exit code."""
+    if arguments.submission is not None:
+        return submission.run(arguments)
+    if arguments.out is None:
+        raise UserError("--out: name the folder for what is found, or --submission FILE for a contest's segments")
     if arguments.workers is not None and arguments.workers < 1:
         raise UserError(f"--workers: {arguments.workers} is no number of processes; give 1 or more")
     if not arguments.largest_record > 0:

@@ -359,11 +359,15 @@ class StoreDataModule(pl.LightningDataModule):
         if self.window_length is None:
             return Windows.at(rows)
         length = self.facts.n_samples
-        step = max(1, round(length * (1 - self.window_overlap)))
         stretches = self.stretches(np.asarray(rows, np.int64))
         if self.hold_out is not None:
             stretches = self._without_held_out_times(*stretches)
+        step = np.maximum(1, np.rint(length * (1 - self.overlaps(stretches[0])))).astype(np.int64)
         return Windows.within(*stretches, length, step)
+
+    def overlaps(self, rows: np.ndarray) -> np.ndarray:
+        """Share of a window that the next one repeats, in each of the rows (N,)."""
+        return np.full(len(rows), self.window_overlap)
 
     def stretches(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Parts of records that windows may lie in: whole records, here.

@@ -25,23 +25,26 @@ class Windows:
         row: Record of each stretch, (S,) int64.
         first: First sample that a window may start at, (S,) int64.
         span: How many samples a window may start at, from ``first`` on, (S,) int64, at least 1.
-        step: Samples from the start of one window to that of the next.
+        step: Samples from the start of one window to that of the next, (S,) int64.
     """
 
     row: np.ndarray
     first: np.ndarray
     span: np.ndarray
-    step: int
+    step: np.ndarray
 
     @classmethod
     def at(cls, rows: np.ndarray, starts: np.ndarray | int = 0) -> Windows:
         """One window for each of the rows (N,), at its start: (N,), or one number for all."""
         rows = np.asarray(rows, np.int64)
         starts = np.array(np.broadcast_to(np.asarray(starts, np.int64), rows.shape))
-        return cls(rows, starts, np.ones(len(rows), np.int64), 1)
+        ones = np.ones(len(rows), np.int64)
+        return cls(rows, starts, ones, ones)
 
     @classmethod
-    def within(cls, row: np.ndarray, begin: np.ndarray, end: np.ndarray, length: int, step: int) -> Windows:
+    def within(
+        cls, row: np.ndarray, begin: np.ndarray, end: np.ndarray, length: int, step: int | np.ndarray
+    ) -> Windows:
         """All windows within stretches; a stretch that is shorter than a window has none.
 
         Args:
@@ -49,12 +52,13 @@ class Windows:
             begin: Its first sample, (S,).
             end: One beyond its last sample, (S,).
             length: Samples of a window.
-            step: Samples from one window to the next.
+            step: Samples from one window to the next, one number for all or (S,).
         """
+        step = np.array(np.broadcast_to(np.asarray(step, np.int64), np.shape(row)))
         row, begin, end = (np.asarray(column, np.int64) for column in (row, begin, end))
         span = end - begin - length + 1
         fits = span > 0
-        return cls(row[fits], begin[fits], span[fits], step)
+        return cls(row[fits], begin[fits], span[fits], step[fits])
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -71,7 +75,7 @@ class Windows:
     def keys(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and starts of the windows with these numbers, each (n,)."""
         stretch, place = self._locate(numbers)
-        return self.row[stretch], self.first[stretch] + place * self.step
+        return self.row[stretch], self.first[stretch] + place * self.step[stretch]
 
     def shifted(self, numbers: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and starts where each window moves within its share of the stretch.

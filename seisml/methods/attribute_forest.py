@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import numpy as np
-import torch
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from torch import Tensor
 
 from seisml.data.sampling import Batch
 from seisml.methods.classifier import Classifier, ensemble
+from seisml.methods.fitted import FittedAtOnce
 from seisml.networks.attributes import AttributesEncoder
 from seisml.networks.forest import Forest
 from seisml.values.ranges import Count, Period
 
 
-class AttributeForest(Classifier):
+class AttributeForest(FittedAtOnce, Classifier):
     """Attributes of each trace, classified by scikit-learn's trees; an event's answer is the mean over its traces.
 
     The trees are fitted once, to all traces of the labelled training events, before the first step; the one epoch that
@@ -51,10 +50,6 @@ class AttributeForest(Classifier):
         self.encoder = AttributesEncoder(in_channels, amplitudes)
         rounds = self.n_classes if model == "boosting" and self.n_classes > 2 else 1
         self.forest = Forest(n_estimators * rounds, max_leaf_nodes, self.n_classes)
-        self.automatic_optimization = False  # nothing here has a gradient
-
-    def configure_optimizers(self) -> None:  # type: ignore[override]
-        """None: the trees are fitted at once."""
 
     def embed(self, picture: Tensor) -> Tensor:
         """Attributes of waveforms: (N, in_channels, T) -> (N, D)."""
@@ -62,32 +57,11 @@ class AttributeForest(Classifier):
 
     def on_train_start(self) -> None:
         """Fit the trees to all traces of the labelled training events."""
-        x, label = self.training_attributes()
+        x, label, _ = self.training_features()
         model = new_trees(self.model, self.n_estimators, self.max_leaf_nodes, self.seed)
         weight = self.class_weight.cpu().numpy()[label]
         used = weight > 0
         self.forest.take(model.fit(x[used], label[used], sample_weight=weight[used]))
-
-    @torch.no_grad()
-    def training_attributes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Attributes (N, D) and class numbers (N,) of all traces of the labelled training events."""
-        data = self.trainer.datamodule
-        self.eval()
-        x, label = [], []
-        for batch in data.evaluation_loader(data.labelled(data.split.train), single=False):
-            batch = {name: value.to(self.device) for name, value in batch.items()}
-            features, mask = self.encode_traces(batch)
-            x.append(features[mask].cpu().numpy())
-            label.append(batch["label"][:, None].expand_as(mask)[mask].cpu().numpy())
-        return np.concatenate(x), np.concatenate(label)
-
-    def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Measure loss and accuracy on the training events."""
-        super().training_step(batch, batch_idx)
-
-    def on_train_epoch_end(self) -> None:
-        """Stop: another epoch would measure the same trees again."""
-        self.trainer.should_stop = True
 
     def predict_log_probability(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the events, the mean over their traces, and their mean attributes."""

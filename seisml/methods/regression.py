@@ -21,15 +21,14 @@ RegressionLoss = Literal["squared", "absolute", "huber"]
 LOSSES = {"squared": F.mse_loss, "absolute": F.l1_loss, "huber": F.huber_loss}
 
 
-class Regressor(LinearHead, Predictor):
-    """A linear layer with one output on an encoder; an event's number is the mean over its traces.
+class NumberPredictor(Predictor):
+    """A recipe that learns a number without the mean of the training part and in units of its standard deviation.
 
-    The number is learnt without the mean of the training part and in units of its standard deviation, both from the
-    data's facts, and predicted in its unit.
+    Both come from the data's facts; the number is predicted in its unit.
 
     Args:
         loss: ``squared``, ``absolute``, or ``huber`` (squared up to one standard deviation, absolute beyond).
-        **kwargs: See :class:`seisml.methods.linear_head.LinearHead`.
+        **kwargs: See :class:`seisml.methods.base.Method`.
     """
 
     task: Regression = Regression()
@@ -39,11 +38,6 @@ class Regressor(LinearHead, Predictor):
             raise UserError(f"exp_params.loss: {loss!r} is unknown; {nearest(loss, get_args(RegressionLoss))}")
         super().__init__(**kwargs)
         self.loss = loss
-
-    def answer(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The events' standardised numbers (B, 1) and their mean features."""
-        output, mask, features = self.trace_outputs(batch)
-        return masked_mean(output, mask), features
 
     def loss_of(self, output: Tensor, label: Tensor) -> Tensor:
         """The chosen loss between standardised numbers, in float32."""
@@ -60,6 +54,18 @@ class Regressor(LinearHead, Predictor):
             return {}
         best = minimize_scalar(loss, bounds=(float(target.min()), float(target.max())), method="bounded")
         return {"train/loss": float(best.fun)}
+
+
+class Regressor(NumberPredictor, LinearHead):
+    """A linear layer with one output on an encoder; an event's number is the mean over its traces.
+
+    Arguments as in :class:`NumberPredictor` and :class:`seisml.methods.linear_head.LinearHead`.
+    """
+
+    def answer(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The events' standardised numbers (B, 1) and their mean features."""
+        output, mask, features = self.trace_outputs(batch)
+        return masked_mean(output, mask), features
 
 
 class BinnedRegressor(LinearHead, Predictor):

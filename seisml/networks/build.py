@@ -8,6 +8,7 @@ from typing import Any
 
 from seisml.errors import UserError, nearest
 from seisml.networks.alexnet import AlexNetEncoder
+from seisml.networks.cnn_lstm import CnnLstmEncoder
 from seisml.networks.context import ContextEncoder
 from seisml.networks.convnet import ConvNetEncoder
 from seisml.networks.convnetquake import ConvNetQuakeEncoder
@@ -29,7 +30,7 @@ ENCODERS: dict[str, type[Encoder]] = {
     for cls in (
         ResNet18Encoder, ResNet34Encoder, ResNet50Encoder, ResNet152Encoder, SmallResNetEncoder, AlexNetEncoder,
         ConvNeXtTinyEncoder, ConvNeXtSmallEncoder, ConvNetEncoder, ConvNetQuakeEncoder, EmbeddingConvNetEncoder,
-        DilatedConvNetEncoder, ContextEncoder,
+        DilatedConvNetEncoder, CnnLstmEncoder, ContextEncoder,
     )
 }  # fmt: skip
 ENCODERS |= {"convnext_tiny": ConvNeXtTinyEncoder, "convnext_small": ConvNeXtSmallEncoder}  # as published files say

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Literal
+from pathlib import Path
+from typing import ClassVar, Literal
 
+import torch
 from torch import nn
 from torchvision import models
 from torchvision.models.resnet import BasicBlock
@@ -34,44 +36,81 @@ class ResNetEncoder(Encoder):
         build: torchvision's function for the architecture.
         in_channels: Channels of the pictures.
         pool: Global pooling of the last feature maps.
+        max_pool: Keep the pooling behind the first convolution; False looks at small pictures more closely.
     """
 
-    def __init__(self, build: Callable[..., models.ResNet], in_channels: int = 1, pool: Pool = "avg"):
+    imagenet: ClassVar[models.WeightsEnum]
+
+    def __init__(
+        self, build: Callable[..., models.ResNet], in_channels: int = 1, pool: Pool = "avg", max_pool: bool = True
+    ):
         model = build(weights=None)
         super().__init__(in_channels, out_size=model.fc.in_features)
         first = model.conv1
         model.conv1 = nn.Conv2d(in_channels, first.out_channels, kernel_size=7, stride=2, padding=3, bias=False)
+        if not max_pool:
+            model.maxpool = nn.Identity()
         model.avgpool = global_pool(pool)
         model.fc = nn.Identity()
         self.model = model
+
+    def load_imagenet(self) -> None:
+        """Load torchvision's ImageNet weights, fetched where they are not in PyTorch's cache.
+
+        The first convolution takes the mean over the three colours, times three over its channels: it answers to a
+        picture as the network of three channels answers to the picture repeated in each.
+
+        Raises:
+            UserError: They can neither be found nor fetched.
+        """
+        weights = type(self).imagenet
+        try:
+            state = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
+            first = state["conv1.weight"].sum(dim=1, keepdim=True)  # (64, 1, 7, 7)
+            state["conv1.weight"] = first.expand(-1, self.in_channels, -1, -1) / self.in_channels
+            self.model.load_state_dict({name: value for name, value in state.items() if not name.startswith("fc.")})
+        except Exception as error:  # no connection, a proxy's refusal, a damaged file: PyTorch promises nothing
+            where = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+            raise UserError(
+                f"load_encoder.weights: imagenet could not be loaded from {weights.url} "
+                f"({' '.join(str(error).split())[:100]}); set load_encoder.weights=null, or put the file at {where}"
+            ) from error
 
 
 class ResNet18Encoder(ResNetEncoder):
     """ResNet-18: 512 features, 11.2 million parameters."""
 
-    def __init__(self, in_channels: int = 1, pool: Pool = "avg"):
-        super().__init__(models.resnet18, in_channels, pool)
+    imagenet = models.ResNet18_Weights.IMAGENET1K_V1
+
+    def __init__(self, in_channels: int = 1, pool: Pool = "avg", max_pool: bool = True):
+        super().__init__(models.resnet18, in_channels, pool, max_pool)
 
 
 class ResNet34Encoder(ResNetEncoder):
     """ResNet-34: 512 features, 21.3 million parameters."""
 
-    def __init__(self, in_channels: int = 1, pool: Pool = "avg"):
-        super().__init__(models.resnet34, in_channels, pool)
+    imagenet = models.ResNet34_Weights.IMAGENET1K_V1
+
+    def __init__(self, in_channels: int = 1, pool: Pool = "avg", max_pool: bool = True):
+        super().__init__(models.resnet34, in_channels, pool, max_pool)
 
 
 class ResNet50Encoder(ResNetEncoder):
     """ResNet-50: 2048 features, 23.5 million parameters."""
 
-    def __init__(self, in_channels: int = 1, pool: Pool = "avg"):
-        super().__init__(models.resnet50, in_channels, pool)
+    imagenet = models.ResNet50_Weights.IMAGENET1K_V1
+
+    def __init__(self, in_channels: int = 1, pool: Pool = "avg", max_pool: bool = True):
+        super().__init__(models.resnet50, in_channels, pool, max_pool)
 
 
 class ResNet152Encoder(ResNetEncoder):
     """ResNet-152: 2048 features, 58.1 million parameters."""
 
-    def __init__(self, in_channels: int = 1, pool: Pool = "avg"):
-        super().__init__(models.resnet152, in_channels, pool)
+    imagenet = models.ResNet152_Weights.IMAGENET1K_V1
+
+    def __init__(self, in_channels: int = 1, pool: Pool = "avg", max_pool: bool = True):
+        super().__init__(models.resnet152, in_channels, pool, max_pool)
 
 
 class SmallResNetEncoder(Encoder):

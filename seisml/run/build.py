@@ -18,6 +18,7 @@ from torch import nn
 from seisml.errors import UserError
 from seisml.methods.base import Method
 from seisml.networks.build import build_encoder
+from seisml.networks.resnet import ResNetEncoder
 from seisml.run.bundle import read_model
 from seisml.run.checkpoints import (
     NetworkSettings,
@@ -162,6 +163,25 @@ def load_pretrained(method: Method, pretrained: dict[str, Any]) -> None:
         rank_zero_only(print)(f"The classifier of {path} {loaded}.", flush=True)
     if "front_end_state" in pretrained["record"]:
         load_weights(method.front_end, pretrained["record"]["front_end_state"], path, "front_end")
+    method.pretrained = True
+
+
+def load_published_weights(method: Method, cfg: DictConfig) -> None:
+    """Load the weights that ``load_encoder.weights`` names, where it names some; no checkpoint makes anybody fetch any.
+
+    Raises:
+        UserError: There are none for this encoder, they cannot be fetched, or a checkpoint is named too.
+    """
+    if OmegaConf.select(cfg, "load_encoder.weights") is None:
+        return
+    if str(OmegaConf.select(cfg, "load_encoder.ckpt_fname")).lower() != "none":
+        raise UserError("load_encoder.weights: load_encoder.ckpt_fname brings weights, too; set one of them to null")
+    if not isinstance(method.encoder, ResNetEncoder):
+        raise UserError(
+            f"load_encoder.weights: there are no ImageNet weights for {type(method.encoder).__name__} here; "
+            "take a ResNet encoder or set load_encoder.weights=null"
+        )
+    method.encoder.load_imagenet()
     method.pretrained = True
 
 

@@ -27,6 +27,7 @@ class LoadEncoder(TypedDict, total=False):
 
     ckpt_fname: str | None
     backbone_type: str
+    weights: Literal["imagenet"] | None
     trust: list[str]
 
 

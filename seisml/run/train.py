@@ -23,6 +23,7 @@ from seisml.run.build import (
     build_section,
     fit_front_end,
     load_pretrained,
+    load_published_weights,
     method_class,
     read_pretrained,
 )
@@ -145,6 +146,7 @@ def prepare_method(cfg: DictConfig, data: StoreDataModule, pretrained: dict[str,
     if pretrained:
         say_rates(data, pretrained)
         load_pretrained(method, pretrained)
+    load_published_weights(method, cfg)
     fit_front_end(method, data, pretrained is not None and "front_end" in pretrained["record"])
     return method
 

@@ -14,10 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seisml.transforms.blocks import in_blocks
+
 QUANTILES = (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
 ROLLING = 50  # samples of the rolling standard deviation
 N_MFCC, N_MELS, N_FFT, HOP = 20, 128, 2048, 512
 MEL_RATE = 22050.0  # Hz: the rate that the winners' library assumed; it only names the bands
+SHORTEST = 64  # samples of a window; one below N_FFT takes the power of two that it holds
 NOISE = 0.5  # counts
 NAMES = (
     "mean", "std", "kurtosis", "skewness", "largest", *(f"quantile_{q:g}" for q in QUANTILES),
@@ -31,8 +34,9 @@ def emission_features(x: Tensor, generator: torch.Generator | None = None) -> Te
     """Describe windows of one channel.
 
     Args:
-        x: Windows, (N, T) in counts, T at least ``N_FFT``.
-        generator: Of the noise that is added; None adds none.
+        x: Windows, (N, T) in counts, T at least ``SHORTEST``.
+        generator: Of the noise that is added, the same to every window, so that what one gives does not depend on the
+            others of its batch; None adds none.
 
     Returns:
         (N, F) float32, in the order of :data:`NAMES`.
@@ -40,12 +44,19 @@ def emission_features(x: Tensor, generator: torch.Generator | None = None) -> Te
     Raises:
         ValueError: Windows that are too short.
     """
-    if x.ndim != 2 or x.shape[1] < N_FFT:
-        raise ValueError(f"windows {tuple(x.shape)} should be (N, T) with {N_FFT} samples or more")
+    if x.ndim != 2 or x.shape[1] < SHORTEST:
+        raise ValueError(f"windows {tuple(x.shape)} should be (N, T) with {SHORTEST} samples or more")
     x = x.float()
-    mean = x.mean(dim=1)
+    noise = x.new_zeros(x.shape[1])
     if generator is not None:
-        x = x + NOISE * torch.randn(x.shape, generator=generator, device=generator.device).to(x.device)
+        noise = NOISE * torch.randn(x.shape[1], generator=generator, device=generator.device).to(x.device)
+    return in_blocks(lambda block: _features(x[block], noise), x, x.shape[1])
+
+
+def _features(x: Tensor, noise: Tensor) -> Tensor:
+    """Statistics of windows (N, T) with noise (T,) added: (N, F)."""
+    mean = x.mean(dim=1)
+    x = x + noise
     x = x - x.median(dim=1, keepdim=True).values
     centred = x.double() - x.double().mean(dim=1, keepdim=True)
     std = centred.square().mean(dim=1).sqrt().clamp_min(1e-12)
@@ -108,9 +119,12 @@ def mfcc(x: Tensor) -> Tensor:
     Hann windows of 2,048 samples every 512, centred with zeros beyond the ends, 128 mel bands of Slaney's scale and
     area, power in dB no more than 80 below the window's largest, orthonormal cosine transform: librosa's defaults.
     """
-    window = torch.hann_window(N_FFT, device=x.device)
-    spectrum = torch.stft(x, N_FFT, HOP, window=window, center=True, pad_mode="constant", return_complex=True)
-    power = torch.as_tensor(mel_filters(), device=x.device) @ spectrum.abs().square()  # (N, mels, frames)
+    n_fft = min(N_FFT, 2 ** (x.shape[1].bit_length() - 1))
+    window = torch.hann_window(n_fft, device=x.device)
+    spectrum = torch.stft(
+        x, n_fft, max(1, n_fft * HOP // N_FFT), window=window, center=True, pad_mode="constant", return_complex=True
+    )
+    power = torch.as_tensor(mel_filters(n_fft), device=x.device) @ spectrum.abs().square()  # (N, mels, frames)
     decibel = 10 * power.clamp_min(1e-10).log10()
     decibel = torch.maximum(decibel, decibel.amax(dim=(1, 2), keepdim=True) - 80)
     number = torch.arange(N_MFCC, device=x.device, dtype=torch.float64)[:, None]
@@ -120,9 +134,9 @@ def mfcc(x: Tensor) -> Tensor:
     return decibel.mean(dim=2) @ cosine.float().T
 
 
-def mel_filters() -> np.ndarray:
-    """Triangular filters of Slaney's mel scale, of equal area: (``N_MELS``, ``N_FFT`` // 2 + 1) float32."""
-    frequency = np.fft.rfftfreq(N_FFT, 1 / MEL_RATE)
+def mel_filters(n_fft: int = N_FFT) -> np.ndarray:
+    """Triangular filters of Slaney's mel scale, of equal area: (``N_MELS``, ``n_fft`` // 2 + 1) float32."""
+    frequency = np.fft.rfftfreq(n_fft, 1 / MEL_RATE)
     edges = _from_mel(np.linspace(_to_mel(0.0), _to_mel(MEL_RATE / 2), N_MELS + 2))
     rising = (frequency - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - frequency) / np.diff(edges)[1:, None]

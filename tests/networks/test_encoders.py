@@ -271,3 +271,38 @@ def test_fresh_weights_follow_the_seed():
     torch.manual_seed(3)
     second = SmallResNetEncoder().state_dict()
     assert all(torch.equal(first[k], second[k]) for k in first)
+
+
+@pytest.fixture
+def imagenet(tmp_path, monkeypatch):
+    """ResNet-18 of three channels whose weights lie in PyTorch's cache, and no way to the network."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    torch.manual_seed(0)
+    network = models.resnet18(weights=None).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean)
+    path = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    path.parent.mkdir(parents=True)
+    torch.save(network.state_dict(), path)
+    return network
+
+
+@pytest.mark.parametrize(("in_channels", "max_pool"), [(1, True), (1, False), (2, True)])
+def test_imagenet_weights_answer_as_three_channels_do_to_the_picture_repeated(imagenet, in_channels, max_pool):
+    encoder = build_encoder("ResNet18Encoder", in_channels, max_pool=max_pool).eval()
+    encoder.load_imagenet()
+    if not max_pool:
+        imagenet.maxpool = nn.Identity()
+    imagenet.fc = nn.Identity()
+    x = torch.randn(2, 1, 64, 80)
+    with torch.no_grad():
+        expected = imagenet(x.expand(-1, 3, -1, -1))
+        torch.testing.assert_close(encoder(x.expand(-1, in_channels, -1, -1)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_imagenet_weights_that_cannot_be_fetched(imagenet):
+    with pytest.raises(UserError, match=r"resnet34-.*\.pth .*; set load_encoder.weights=null, or put the file at "):
+        build_encoder("ResNet34Encoder").load_imagenet()

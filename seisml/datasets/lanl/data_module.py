@@ -14,7 +14,7 @@ from seisml.datasets.lanl.file import LanlFile
 from seisml.datasets.lanl.prepare import SEGMENT
 from seisml.errors import UserError
 from seisml.tasks.facts import Quantity
-from seisml.values.ranges import Whole
+from seisml.values.ranges import Overlap, Whole
 
 LONGEST = 16.11  # s: upper end of the range of times to failure, that of the published bins
 BLOCK = 2.0  # s of the experiment: errors of windows that lie closer resemble each other
@@ -45,6 +45,7 @@ class LanlDataModule(StoreDataModule):
         window_length: Seconds of a window; null takes 150,000 samples of the real experiment for each of its
             ``n_pieces``.
         window_overlap: Share of a window that the next one repeats.
+        evaluation_overlap: The same for dev and test windows; null takes ``window_overlap``.
         is_ssl: Pretraining: the training stretches without their times to failure, which are no classes to probe by.
         **kwargs: See :class:`StoreDataModule`.
     """
@@ -59,6 +60,7 @@ class LanlDataModule(StoreDataModule):
         split_procedure: Literal["column"] = "column",
         window_length: float | None = None,
         window_overlap: float = 0.5,
+        evaluation_overlap: Overlap | None = None,
         is_ssl: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -76,6 +78,7 @@ class LanlDataModule(StoreDataModule):
             **({} if is_ssl else {"label_column": TARGET}) | kwargs,
         )
         self.n_test_stretches, self.n_dev_stretches = n_test_stretches, n_dev_stretches
+        self.evaluation_overlap = window_overlap if evaluation_overlap is None else evaluation_overlap
 
     def open_store(self) -> LanlFile:
         """Open the file, and say which stretches train, tune and test.
@@ -118,6 +121,10 @@ class LanlDataModule(StoreDataModule):
             self.ready_store, self.labels, self.facts.n_samples, self.seed, n_draws, self.in_channels, self.dead_traces,
             self.n_pieces,
         )  # fmt: skip
+
+    def overlaps(self, rows: np.ndarray) -> np.ndarray:
+        """Share of a window that the next one repeats: in training, and in the parts that choose and test."""
+        return np.where(np.isin(rows, self.split.train), self.window_overlap, self.evaluation_overlap)
 
     def event_names(self, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Stretch, and block of 2 s of the experiment within it: test stretches are too few to be drawn anew."""

@@ -121,9 +121,12 @@ def find_sources(source: Path) -> tuple[Path, Path | None, list[Path]]:
     index = None
     if train.suffix == ".npz":
         index = next((path for path in sorted(train.parent.glob("*.csv")) if _is_index(path)), None)
-    places = (folder / "test", folder)
-    segments = next((found for place in places if (found := sorted(place.glob("seg_*.csv")))), [])
-    return train, index, segments
+    return train, index, find_segments(folder)
+
+
+def find_segments(folder: Path) -> list[Path]:
+    """Test segments of the contest, by name: those in its folder ``test``, or where there are none those beside it."""
+    return next((found for place in (folder / "test", folder) if (found := sorted(place.glob("seg_*.csv")))), [])
 
 
 def _is_index(path: Path) -> bool:

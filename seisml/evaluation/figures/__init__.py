@@ -6,7 +6,7 @@ from seisml.evaluation.figures.curves import loss_curves
 from seisml.evaluation.figures.errors import error_rows, false_predictions
 from seisml.evaluation.figures.gallery import gallery, gallery_rows
 from seisml.evaluation.figures.probabilities import calibration_curve, precision_recall
-from seisml.evaluation.figures.regression import course, residuals
+from seisml.evaluation.figures.regression import course, courses, residuals
 from seisml.evaluation.figures.style import save
 from seisml.evaluation.figures.transfer import difference_map, label_curves
 
@@ -15,6 +15,7 @@ __all__ = [
     "calibration_curve",
     "confusion_matrix",
     "course",
+    "courses",
     "difference_map",
     "embedding_map",
     "error_rows",

@@ -120,3 +120,47 @@ def course(
     listed = ", ".join(f"{key} {np.abs(values - y).mean():.3g}" for key, values in errors.items())
     add_title(figure, title or f"Mean absolute errors{f' ({unit})' if unit else ''}: {listed}")
     return figure
+
+
+def courses(
+    runs: Mapping[str, tuple[Any, Any, Any]], name: str, unit: str, constant: float, title: str | None = None
+) -> Figure:
+    """Draw true and predicted values against time, a strip for each of several approaches.
+
+    Args:
+        runs: Approach -> time in s, true and predicted values, (N,) each, in any order.
+        name: What is predicted.
+        unit: Its unit; may be empty.
+        constant: The answer of the predictor that ignores its input.
+        title: Figure title.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: There is no approach, or its arrays are empty or not of one shape (N,).
+    """
+    found = {key: [to_numpy(part).astype(float) for part in parts] for key, parts in runs.items()}
+    for key, (time, *values) in found.items():
+        if time.ndim != 1 or not len(time) or any(part.shape != time.shape for part in values):
+            raise ValueError(f"{key}: time, true and predicted values should be (N,), N >= 1")
+    if not found:
+        raise ValueError("there is nothing to draw")
+    factor, time_name = time_unit(max(float(time.max()) for time, _, _ in found.values()))
+    figure = new_figure(10.0, 1.2 + 1.5 * len(found))
+    strips = figure.subplots(len(found), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for number, (axes, (key, (time, true, predicted))) in enumerate(zip(strips, found.items(), strict=True)):
+        order = np.argsort(time, kind="stable")
+        axes.axhline(constant, color=ORANGE, linewidth=1.2, linestyle="--", label=f"constant, {constant:.3g}")
+        axes.scatter(time * factor, predicted, s=5, color=BLUE, alpha=0.5, linewidth=0, label="predicted")
+        axes.plot(time[order] * factor, true[order], color=INK, linewidth=1.2, label="true")
+        error = f"{key}: mean absolute error {np.abs(predicted - true).mean():.3g} {unit}".rstrip()
+        axes.set_title(error, fontsize=LABEL, loc="left")
+        tidy(axes)
+        if not number:
+            add_legend(axes, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderpad=0.1)
+    strips[-1].set_xlabel(f"time ({time_name})", fontsize=LABEL)
+    figure.supylabel(f"{plain(name, 40)} ({unit})" if unit else plain(name, 40), fontsize=LABEL)
+    if title:
+        add_title(figure, title)
+    return figure
