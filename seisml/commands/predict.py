@@ -208,29 +208,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--submission", metavar="FILE",
         help="for a checkpoint of dataset=lanl and a folder of seg_*.csv: write their times to failure to this file",
     )  # fmt: skip
-    parser.add_argument("--step", type=float, default=1.0, help="seconds between windows (default: 1)")
-    parser.add_argument(
-        "--threshold", type=float,
-        help=f"least event probability (default: what the checkpoint chose on its dev part, or {THRESHOLD:g})",
-    )  # fmt: skip
-    parser.add_argument(
-        "--min-length", type=float, default=0.0, help="least seconds over which windows say event (default: 0)"
-    )
-    parser.add_argument(
-        "--join", type=float, default=0.0,
-        help="join event windows with so many seconds between them, beside those that overlap (default: 0)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--stations-at-least", type=int, metavar="N", help="write events that so many stations detected: events.csv"
-    )
-    parser.add_argument(
-        "--within", type=float, default=WITHIN, metavar="S",
-        help="seconds from the first onset of such an event to the last (default: %(default)g)",
-    )  # fmt: skip
-    parser.add_argument("--classes", nargs="+", metavar="CLASS", help="classes to detect (default: all but noise)")
-    parser.add_argument(
-        "--noise-class", metavar="CLASS", help="class that means no event (default: the checkpoint's, or noise)"
-    )
+    _add_what_counts(parser)
     parser.add_argument("--components", help="components in the network's order (default: the checkpoint's, or ZNE)")
     parser.add_argument(
         "--missing", default="skip", choices=("skip", "zeros"),
@@ -262,6 +240,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--trust", nargs="+", default=(), metavar="PACKAGE",
         help="packages whose classes the checkpoint may name: their code runs (default: seisml alone)",
     )  # fmt: skip
+
+
+def _add_what_counts(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say what is an event."""
+    parser.add_argument("--step", type=float, default=1.0, help="seconds between windows (default: 1)")
+    parser.add_argument(
+        "--threshold", type=float,
+        help=f"least event probability (default: what the checkpoint chose on its dev part, or {THRESHOLD:g})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--min-length", type=float, default=0.0, help="least seconds over which windows say event (default: 0)"
+    )
+    parser.add_argument(
+        "--join", type=float, default=0.0,
+        help="join event windows with so many seconds between them, beside those that overlap (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stations-at-least", type=int, metavar="N", help="write events that so many stations detected: events.csv"
+    )
+    parser.add_argument(
+        "--within", type=float, default=WITHIN, metavar="S",
+        help="seconds from the first onset of such an event to the last (default: %(default)g)",
+    )  # fmt: skip
+    parser.add_argument("--classes", nargs="+", metavar="CLASS", help="classes to detect (default: all but noise)")
+    parser.add_argument(
+        "--noise-class", metavar="CLASS", help="class that means no event (default: the checkpoint's, or noise)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
