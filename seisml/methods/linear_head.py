@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
+from seisml.errors import UserError
 from seisml.methods.base import Method
 from seisml.networks.build import build_encoder, fitted_arguments
 from seisml.values.ranges import Rate, Rates
@@ -177,12 +178,19 @@ class LinearHead(Method):
 
     def parameter_groups(self) -> Iterable[dict[str, Any]]:
         """Encoder and classifier with a rate each; a frozen encoder is left out."""
-        rates = self.LR if isinstance(self.LR, Mapping) else {"encoder": self.LR, "clf": self.LR}
-        encoder_rate = rates["encoder"] if self.pretrained else rates["clf"]
-        groups = [{"params": self.classifier.parameters(), "lr": rates["clf"]}]
+        groups = [{"params": self.classifier.parameters(), "lr": self._rate("clf")}]
         if not self.freeze_encoders:
-            groups.append({"params": self.encoder.parameters(), "lr": encoder_rate})
+            rate = self._rate("encoder" if self.pretrained else "clf")
+            groups.append({"params": self.encoder.parameters(), "lr": rate})
         return groups
+
+    def _rate(self, part: str) -> float:
+        """Learning rate of a part."""
+        if not isinstance(self.LR, Mapping):
+            return self.LR
+        if part not in self.LR:
+            raise UserError(f"exp_params.LR: there is none for {part}; set exp_params.LR.{part}")
+        return self.LR[part]
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -331,3 +331,15 @@ def test_waveforms_are_augmented_before_the_front_end_in_training_alone(recipe):
     assert before.shape == after.shape and not torch.allclose(-after, before)
     noise = after + before
     assert (torch.nn.functional.cosine_similarity(after, -before) > 0.5).all() and (noise.std(-1) > 0.05).all()
+
+
+def test_a_frozen_encoder_needs_no_learning_rate():
+    """A scalar rate of one YAML file and ``LR.clf`` of another leave none for the encoder."""
+    given = {"facts": FACTS, "front_end": front_end(), "backbone_type": "SmallResNetEncoder", "LR": {"clf": 0.1}}
+    (group,) = Supervised(**given, freeze_encoders=True).parameter_groups()
+    assert group["lr"] == 0.1
+    tuned = Supervised(**given)
+    assert [group["lr"] for group in tuned.parameter_groups()] == [0.1, 0.1]  # from scratch
+    tuned.pretrained = True
+    with pytest.raises(UserError, match="there is none for encoder; set exp_params.LR.encoder"):
+        tuned.parameter_groups()
