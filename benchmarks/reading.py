@@ -1,4 +1,4 @@
-"""Reading a day of miniSEED in a process of its own, which a damaged file may crash, against reading it in this one.
+"""Reading a day of miniSEED in another process, which a damaged file may crash, against reading it in this one.
 
     python benchmarks/reading.py [--seconds 86400] [--repeats 5]
 

@@ -126,7 +126,7 @@ def _table(path: Path, known: dict[str, tuple[str, ...]], needed: tuple[str, ...
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, sep=None, engine="python")
     except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is no table of columns ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{path}: is not a table of columns ({str(error).splitlines()[0]})") from error
     lower = {str(column).strip().lstrip("#").strip().lower(): column for column in table.columns}
     names = {}
     for name, aliases in known.items():

@@ -153,9 +153,9 @@ def _predict_days(
 def _settings(method: Classifier, checkpoint: str | Path, options: PredictOptions, rule: DetectionRule) -> ScanSettings:
     """What the checkpoint was trained with, with what the options put in its place."""
     if options.stations_at_least is not None and options.stations_at_least < 2:
-        raise UserError(f"--stations-at-least: {options.stations_at_least} is no number of stations; give 2 or more")
+        raise UserError(f"--stations-at-least: {options.stations_at_least} is not a number of stations; give 2 or more")
     if not 0 < options.within < float("inf"):
-        raise UserError(f"--within: {options.within:g} s is no length of time; give more than 0")
+        raise UserError(f"--within: {options.within:g} s is not a length of time; give more than 0")
     if options.missing not in ("skip", "zeros"):
         raise UserError(f"--missing: {options.missing!r} is unknown; {nearest(options.missing, ('skip', 'zeros'))}")
     check_device(options.device)
@@ -276,7 +276,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         raise UserError("--out: name the folder for what is found, or --submission FILE for a contest's segments")
     if arguments.workers is not None and arguments.workers < 1:
-        raise UserError(f"--workers: {arguments.workers} is no number of processes; give 1 or more")
+        raise UserError(f"--workers: {arguments.workers} is not a number of processes; give 1 or more")
     if not arguments.largest_record > 0:
         raise UserError(f"--largest-record {arguments.largest_record:g}: must be greater than 0")
     if arguments.workers is not None and arguments.scheduler != "local":

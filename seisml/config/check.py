@@ -172,7 +172,7 @@ def _check_keys(section: str, values: dict[str, Any], arguments: dict[str, Any] 
 def _check_value(key: str, value: Any, annotation: Any) -> None:
     """Check one value against a type annotation, as a person would: 1 is a fine float, "1" and true are not."""
     for kind in (annotation, *typing.get_args(annotation)):
-        if is_typeddict(kind) and isinstance(value, dict):  # a mapping with keys of its own
+        if is_typeddict(kind) and isinstance(value, dict):  # a mapping with declared keys
             _check_keys(key, value, typing.get_type_hints(kind, include_extras=True))
             return
     if annotation is ANYTHING:
@@ -180,7 +180,7 @@ def _check_value(key: str, value: Any, annotation: Any) -> None:
     try:
         adapter = pydantic.TypeAdapter(annotation, config={"arbitrary_types_allowed": True})
     except (pydantic.errors.PydanticUserError, pydantic.PydanticSchemaGenerationError, TypeError):
-        try:  # pydantic takes no config beside a type that is a model of its own
+        try:  # pydantic takes no config beside a type that is a model itself
             adapter = pydantic.TypeAdapter(annotation)
         except (pydantic.errors.PydanticUserError, pydantic.PydanticSchemaGenerationError, TypeError):
             return  # an annotation that pydantic cannot read says nothing

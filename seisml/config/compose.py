@@ -66,6 +66,9 @@ def hydra_for(start: Primary) -> AbstractContextManager[None]:
 def settable(overrides: Sequence[str], start: Primary) -> list[str]:
     """Let ``key=value`` set any key, in the YAML or not: the check knows better than Hydra which keys there are.
 
+    What the user's YAML chooses becomes an override: in Hydra a method's ``override /front_end`` would win over it.
+    A file that the command line adds (an experiment) still wins over the YAML.
+
     Raises:
         UserError: Where a group is switched off as if it were a key.
     """
@@ -82,7 +85,10 @@ def settable(overrides: Sequence[str], start: Primary) -> list[str]:
             changed.append(text if name in start.groups or key != name else f"+{text}")
         else:
             changed.append(f"++{text.lstrip('+')}")
-    return changed
+    adds = any(text.startswith("+") and text.lstrip("+").partition("=")[0] in groups for text in changed)
+    named = {text.partition("=")[0].lstrip("+~") for text in changed}
+    choices = {} if adds else {group: file for group, file in start.choices.items() if group not in named}
+    return [*(f"{group}={file}" for group, file in choices.items()), *changed]
 
 
 def compose_with_hydra(start: Primary, overrides: Sequence[str], name: str | None = None) -> DictConfig:

@@ -57,7 +57,7 @@ def run(default: str, train: Train | None, arguments: Sequence[str]) -> int:
         return _run(default, train, arguments)
     except KeyboardInterrupt:
         return interrupted()
-    except SystemExit as stop:  # Lightning turns Ctrl-C into an exit of its own
+    except SystemExit as stop:  # Lightning turns Ctrl-C into an exit
         if isinstance(stop.__context__, KeyboardInterrupt):
             return interrupted()
         raise
@@ -242,7 +242,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
 
 
 def _run_settings(task: str, start: Primary) -> list[str]:
-    """Hydra's settings of a run, as overrides: a new folder for each run, the log in a file; a YAML's own stay."""
+    """Hydra's settings of a run, as overrides: a new folder for each run, the log in a file; those of a YAML stay."""
     folder = f"'${{oc.select:out,runs}}/{task}/{unique_name()}'"
     settings = {"job.name": task, "run.dir": folder, "sweep.dir": folder, "job_logging.root.handlers": "[file]"}
     given = [key for key in settings if OmegaConf.select(start.settings, key) is not None]

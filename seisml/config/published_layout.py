@@ -34,7 +34,7 @@ def over_native(flat: DictConfig, base: DictConfig, methods: Path, root: str | N
         root: Store that the command line names; by default the file's.
 
     Returns:
-        A primary config for Hydra: the base with its method exchanged and the flat file's values laid over its own.
+        A primary config for Hydra: the base with its method exchanged and the flat file's values laid over it.
 
     Raises:
         UserError: Where the method is unknown or a section is not a mapping.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class Primary:
         settings: What it says about Hydra itself.
         base_name: Name by which Hydra finds the native config of the entry point.
         base_groups: Groups that one's defaults list chooses from.
+        choices: Group -> file, where the user's defaults list chooses another than the entry point's. They win over
+            what a file of another group asks for (a method its front end).
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class Primary:
     settings: DictConfig
     base_name: str
     base_groups: frozenset[str]
+    choices: Mapping[str, str]
 
     @property
     def is_flat(self) -> bool:
@@ -86,6 +89,7 @@ def primary(path: Path, base: Path, overrides: Sequence[str] = ()) -> Primary:
         settings=config.get("hydra") or OmegaConf.create(),
         base_name=_in_memory(f"{base.stem} of the entry point", native),
         base_groups=_groups(native, base),
+        choices={} if len(files) > 1 else dict(_chosen(config).items() - _chosen(native).items()),
     )
 
 
@@ -102,6 +106,14 @@ def _groups(config: DictConfig, path: Path) -> frozenset[str]:
         raise UserError(f"{shown(path)}: defaults is a list of files, such as [dataset: aknes, _self_]")
     names = (str(next(iter(entry))) for entry in entries if OmegaConf.is_dict(entry))
     return frozenset(name.split()[-1].split("@")[0].lstrip("/") for name in names)
+
+
+def _chosen(config: DictConfig) -> dict[str, str]:
+    """The plain choices of a defaults list, group -> file."""
+    entries = [entry for entry in config.defaults if OmegaConf.is_dict(entry)]
+    pairs = (next(iter(OmegaConf.to_container(entry).items())) for entry in entries)
+    plain = {str(group).lstrip("/"): file for group, file in pairs if isinstance(file, str)}
+    return {group: file for group, file in plain.items() if group.isidentifier()}
 
 
 def _is_choice(entry: object) -> bool:
@@ -228,7 +240,7 @@ def describe(error: BaseException, start: Primary | None = None, overrides: Sequ
         return "an override is nested too deeply"
     if isinstance(error, OverrideParseException):
         text = error.override.lstrip("+")
-        return f"{text}: this is no override; write key=value, special characters in quotes (--config names the file)"
+        return f"{text}: this is not an override; write key=value, special letters in quotes (--config names the file)"
     return ": ".join(dict.fromkeys(str(cause).strip().splitlines()[0] for cause in causes if str(cause).strip()))
 
 

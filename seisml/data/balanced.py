@@ -96,7 +96,7 @@ class BalancedDataModule(StoreDataModule):
             )
         if self.batch_size % len(groups):
             raise UserError(
-                f"dataset.batch_size: {self.batch_size} is no multiple of {len(groups)}, the number of groups in a "
+                f"dataset.batch_size: {self.batch_size} is not a multiple of {len(groups)}, the number of groups in a "
                 f"balanced batch; set {max(1, self.batch_size // len(groups)) * len(groups)}"
             )
         return BalancedSampler(groups, self.seed, sampler.rank, sampler.world_size, self.random_starts)

@@ -51,7 +51,7 @@ class StoreDataModule(pl.LightningDataModule):
         train_test_split_rand_seed: Seed of the split.
         split_procedure: ``stratified`` (scikit-learn's stratified split, another test part for another train ratio),
             ``fixed_test`` (one test part per seed, from which label fractions never take), ``column`` (the store's
-            own ``split`` column) or ``published``; see :func:`seisml.data.splits.make_split`.
+            ``split`` column) or ``published``; see :func:`seisml.data.splits.make_split`.
         split_by: What stays together: ``record``, ``event``, ``station`` or ``time``.
         split_file: A run's ``split.csv``: these very parts, whatever the ratios and the procedure say. In pretraining
             records that it does not name train too, but for those of its dev and test events.
@@ -344,7 +344,7 @@ class StoreDataModule(pl.LightningDataModule):
         return make_loader(dataset, self._sampler(windows, shuffle=False), self.batch_size, self.num_workers)
 
     def dataset(self, n_draws: int | None) -> StoreDataset:
-        """What reads batches; a data set whose target changes along a record returns one of its own kind.
+        """What reads batches; a data set whose target changes along a record returns one of another kind.
 
         Args:
             n_draws: Draws of one view from each event; ``None`` hands out all its traces.

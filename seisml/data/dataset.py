@@ -135,7 +135,7 @@ class StoreDataset(Dataset[Batch]):
         """What the network is to say of each window, (B,): its record's label.
 
         A data set whose target changes along a record (time to failure at the window's last sample) says otherwise in
-        a class of its own; see :meth:`seisml.data.datamodule.StoreDataModule.dataset`.
+        another class; see :meth:`seisml.data.datamodule.StoreDataModule.dataset`.
 
         Args:
             rows: Rows of the store, (B,).

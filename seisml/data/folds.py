@@ -31,7 +31,7 @@ def fold_splits(draw: GroupDraw, rows: np.ndarray, n_folds: int, by: Grouping) -
         UserError: The folds cannot be made, or one leaves a class nothing to train on.
     """
     if n_folds < 2:
-        raise UserError(f"evaluation.folds: {n_folds} is no number of folds; give 2 or more, or null for none")
+        raise UserError(f"evaluation.folds: {n_folds} is not a number of folds; give 2 or more, or null for none")
     if by == "time":
         raise UserError("evaluation.folds: stretches of time have an order and make no folds; set dataset.split_by")
     events = draw.folds(rows, n_folds)
@@ -78,7 +78,9 @@ def read_split(path: str | Path, metadata: pd.DataFrame, is_ssl: bool, by: Group
         table = pd.read_csv(path, usecols=["part", "row", "trace_name"], dtype={"part": str, "trace_name": str})
         rows = table["row"].to_numpy(np.int64)
     except (OSError, ValueError) as error:
-        raise UserError(f"{place} is no table of part, row and trace_name ({error}); give a run's split.csv") from error
+        raise UserError(
+            f"{place} is not a table of part, row and trace_name ({error}); give a run's split.csv"
+        ) from error
     wrong = ~table["part"].isin(PARTS).to_numpy() | (rows < 0) | (rows >= len(metadata))
     if not wrong.any():
         wrong = text_column(metadata, "trace_name")[rows] != table["trace_name"].map(original).to_numpy()

@@ -62,8 +62,8 @@ class JoinedStores:
         if n_samples is None:
             n_samples = int((self.n_samples[rows] - starts).max(initial=0))
         out = np.empty((*traces.shape, n_samples), np.float32)
-        for store, some, own in self._by_store(rows):
-            out[some] = store.read_traces(own, traces[some], starts[some], n_samples)
+        for store, some, theirs in self._by_store(rows):
+            out[some] = store.read_traces(theirs, traces[some], starts[some], n_samples)
         return out
 
     def read_records(
@@ -75,8 +75,8 @@ class JoinedStores:
             n_samples = int((self.n_samples[rows] - starts).max(initial=0))
         most = int(self.n_traces[rows].max(initial=0))
         out, mask = np.zeros((len(rows), most, n_samples), np.float32), np.zeros((len(rows), most), bool)
-        for store, some, own in self._by_store(rows):
-            found, exists = store.read_records(own, n_samples, starts[some])
+        for store, some, theirs in self._by_store(rows):
+            found, exists = store.read_records(theirs, n_samples, starts[some])
             out[some, : found.shape[1]], mask[some, : found.shape[1]] = found, exists
         return out, mask
 

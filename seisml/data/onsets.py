@@ -82,7 +82,7 @@ def largest_jumps(waveform: np.ndarray, lengths: np.ndarray, block: int) -> tupl
     step = np.diff(waveform, axis=1, prepend=waveform[:, :1])[:, : n_blocks * block]
     step = step.reshape(n_traces, n_blocks, block)
     moves = _sums((step != 0).sum(-1))  # powers are those of samples that change: gaps do not count
-    with np.errstate(all="ignore"):  # samples that are no numbers are refused where they are handed out
+    with np.errstate(all="ignore"):  # samples that are not numbers are refused where they are handed out
         short, long = (
             power / count for power, count in zip(_sums(np.einsum("bnk,bnk->bn", step, step)), moves, strict=True)
         )

@@ -10,7 +10,7 @@ The procedures:
   ``train_test_split``, whose membership it reproduces. For pretraining all unlabelled rows join the training part.
   Another train ratio gives another test part, which an encoder pretrained with the first may have seen.
 - ``published`` (Lee et al.; by record): the same for supervised training. Pretraining splits all rows in that way,
-  unlabelled ones as a class of their own: only ``train_data_ratio`` of them train, the others go unused.
+  unlabelled ones as one more class: only ``train_data_ratio`` of them train, the others go unused.
 - ``fixed_test``: the test part is drawn once per seed and never moves. The training part is what is left, and
   ``train_data_ratio / (1 - test_data_ratio)`` of its events (0.8 with 0.2: all of them; records with
   ``by="record"``) train: stratified, at least one per class, and nested (5 % lies within 10 %).

@@ -18,7 +18,7 @@ class Windows:
     """Windows of one length, numbered 0..N-1 along stretches of records, in which they lie whole.
 
     Memory goes with the number of stretches, not with that of windows: a record of a billion samples is one stretch.
-    A view of K successive pieces (contrastive predictive coding) needs nothing of its own: it is a window of K times
+    A view of K successive pieces (contrastive predictive coding) needs nothing more: it is a window of K times
     the length, reshaped (B, C, K * T) -> (B, C, K, T).
 
     Attributes:
@@ -122,7 +122,7 @@ def window_samples(seconds: float, overlap: float, sampling_rate: float, store: 
         UserError: A length or an overlap that makes no sense, or no record holds a window.
     """
     if not 0 <= overlap < 1:
-        raise UserError(f"dataset.window_overlap: {overlap:g} is no share of a window; give 0 or more, and less than 1")
+        raise UserError(f"dataset.window_overlap: {overlap:g} is not a share of a window; give 0 or more, below 1")
     length = round(seconds * sampling_rate)
     if length < 1:
         raise UserError(

@@ -108,7 +108,7 @@ def download(folder: Path, urls: list[str], checksum: str | None = None) -> None
     failures = []
     for url in urls:
         digest = hashlib.sha256(url.encode()).hexdigest()[:8]
-        archive = folder / f"aknes-{digest}.zip"  # each address has its own file: one never continues another's
+        archive = folder / f"aknes-{digest}.zip"  # each address has another file: one never continues another's
         try:
             fetch(url, archive, checksum=checksum)
         except DownloadError as error:

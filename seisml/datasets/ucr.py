@@ -25,14 +25,14 @@ class UCRSet:
     Attributes:
         root: The folder.
         metadata: One row per series: trace_name, trace_category (the class), source_id, trace_source_file, and
-            ``split`` (``train`` or ``test``, the archive's own).
+            ``split`` (``train`` or ``test``, the archive's).
         n_traces: (N,) int, all 1.
         n_samples: (N,) int, the length of the longest series.
         sampling_rate: (N,) float, 1: the archive gives none.
         preprocessing: Unknown: the archive does not say what was done to its series.
 
     Raises:
-        UserError: The tables are missing, or a row of one is no series.
+        UserError: The tables are missing, or a row of one is not a series.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -97,7 +97,7 @@ class UCRDataModule(StoreDataModule):
     """Series of one data set of the UCR archive.
 
     By default TRAIN and TEST are pooled and split 80 / 20 by class, as published for VIbCReg;
-    ``split_procedure=column`` takes the archive's own parts.
+    ``split_procedure=column`` takes the archive's parts.
 
     Args:
         root: Folder of the data set, with its two tables.
@@ -127,7 +127,7 @@ def _read_table(path: Path) -> np.ndarray:
     try:
         table = pd.read_csv(path, sep="\t", header=None, dtype=str, na_filter=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is no table of series ({str(error).splitlines()[0]}); copy it again") from error
+        raise UserError(f"{path}: is not a table of series ({str(error).splitlines()[0]}); copy it again") from error
     values = table.apply(pd.to_numeric, errors="coerce").to_numpy(float)
     said = table.apply(lambda column: column.str.strip().str.lower().isin(["nan", ""])).to_numpy()
     wrong = (np.isnan(values) & ~said) | np.isinf(values)

@@ -127,7 +127,7 @@ def _detections(
     n_lines: int,
     factor: float,
 ) -> None:
-    """Shade detections of one class, all lines at once: thousands of patches of their own would take minutes."""
+    """Shade detections of one class, all lines at once: thousands of patches would take minutes."""
     bars, onsets = [], []
     for detection in detections:
         left, right, onset = ((t - day) * 1e-9 - start for t in (detection.start, detection.end, detection.onset))

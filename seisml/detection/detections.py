@@ -89,10 +89,10 @@ class DetectionRule:
         """
         classes = tuple(classes)
         if not 0 < threshold <= 1:
-            raise UserError(f"--threshold: {threshold:g} is no probability; give one above 0, up to 1")
+            raise UserError(f"--threshold: {threshold:g} is not a probability; give one above 0, up to 1")
         for name, value in (("min-length", min_length), ("join", join)):
             if not 0 <= value < np.inf:
-                raise UserError(f"--{name}: {value:g} s is no length of time; give 0 or more")
+                raise UserError(f"--{name}: {value:g} s is not a length of time; give 0 or more")
         for name in (*(events or ()), *([noise_class] if noise_class else ())):
             if name not in classes:
                 option = "--classes" if name in (events or ()) else "--noise-class"

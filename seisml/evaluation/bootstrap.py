@@ -1,4 +1,4 @@
-"""Intervals that resample events, not records: the records of one event are no independent witnesses.
+"""Intervals that resample events, not records: the records of one event are not independent witnesses.
 
 Percentile bootstrap (Efron and Tibshirani 1993, "An introduction to the bootstrap"): as many events as there are, drawn
 with replacement, each with all its records; the interval holds the middle 95 % of what that gives.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
     from seisml.methods.base import Method
 
-SHORT = 8  # batches that need no progress bar of their own
+SHORT = 8  # batches that need no progress bar
 
 
 class Embedded(NamedTuple):

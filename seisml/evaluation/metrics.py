@@ -36,7 +36,7 @@ def classification_metrics(
         log_probability: (N, K) log-probabilities.
         label: (N,) integer labels; -1 means unlabelled and is left out.
         classes: The K class names, in the order of the labels.
-        event: (N,) names of the events that the samples belong to; by default each is an event of its own.
+        event: (N,) names of the events that the samples belong to; by default each counts as one event.
 
     Returns:
         ``classes``, ``n`` (labelled samples), ``n_events``, ``acc``, ``balanced_acc`` (mean recall) and ``f1_macro``

@@ -89,7 +89,7 @@ def knn_votes(
     votes = torch.zeros(len(test_x), n_classes, dtype=torch.int64, device=train_x.device)
     with torch.autocast(train_x.device.type, enabled=False):
         for query, vote in zip(test_x.split(step), votes.split(step), strict=True):
-            # the query's own norm shifts all its distances alike: half the squared distance, up to that shift
+            # the query's norm shifts all its distances alike: half the squared distance, up to that shift
             distance = half_square - query @ train_x.T  # (m, N)
             neighbor = distance.topk(k, dim=1, largest=False).indices  # (m, k)
             vote.scatter_add_(1, train_y[neighbor], torch.ones_like(neighbor))  # a view: fills its rows of votes

@@ -24,7 +24,7 @@ class ChannelsLastWindows:
     """Predicts windows with a classifier on waveforms, by :class:`ChannelsLastNetwork`.
 
     A window's mean and size come from sums over blocks of samples that windows share. Each of PyTorch's threads works
-    on a batch of its own: layers this small would wait for one another longer than they compute.
+    on one batch: layers this small would wait for one another longer than they compute.
 
     Args:
         method: A trained method behind a :class:`WaveformFrontEnd`.

@@ -172,7 +172,7 @@ class Model:
             1 / ``step``. A sample's time is the middle of its window.
 
         Raises:
-            UserError: No instrument has the components, or ``step`` is no whole number of samples.
+            UserError: No instrument has the components, or ``step`` is not a whole number of samples.
         """
         middle = round((self.n_samples // 2) * 1e9 / self.sampling_rate)
         channels = [f"Seisml_{name}" for name in self.classes]

@@ -37,7 +37,7 @@ class Scanner:
         preprocessing: Says which trend goes from each window, the last step, which is taken here.
 
     Raises:
-        UserError: The method is no classifier, the precision is unknown, or the windows are not the network's.
+        UserError: The method is not a classifier, the precision is unknown, or the windows are not the network's.
     """
 
     def __init__(

@@ -31,13 +31,13 @@ class WindowGrid:
         """Windows every ``step`` seconds.
 
         Raises:
-            UserError: The step is no whole number of samples.
+            UserError: The step is not a whole number of samples.
         """
         samples = step * sampling_rate
         if not np.isfinite(samples) or round(samples) < 1 or abs(samples - round(samples)) > 1e-6 * max(1.0, samples):
             near = max(1, round(samples) if np.isfinite(samples) else 1) / sampling_rate
             raise UserError(
-                f"--step: {step:g} s is no whole number of samples at the checkpoint's {sampling_rate:.10g} Hz; "
+                f"--step: {step:g} s is not a whole number of samples at the checkpoint's {sampling_rate:.10g} Hz; "
                 f"use {near:.10g}"
             )
         return cls(float(sampling_rate), int(n_samples), round(samples))

@@ -60,7 +60,7 @@ def tnc_accuracy(logit_neighbor: Tensor, logit_non_neighbor: Tensor) -> Tensor:
 def diag_loss(y: Tensor, y_l: Tensor, y_k: Tensor) -> Tensor:
     """Correlate the reference with its neighbour and decorrelate it from the non-neighbour (VNIbCReg).
 
-    mean (1 - cos(y, y_l))^2 + mean cos(y, y_k)^2, each of the three centred over its own features first.
+    mean (1 - cos(y, y_l))^2 + mean cos(y, y_k)^2, each of the three centred over its features first.
 
     Args:
         y: Encoder outputs of the reference crops (B, E).

@@ -27,7 +27,7 @@ class TremorClustering(WaveformClassifier):
     The support vector machine (scikit-learn's ``LinearSVC``, one class against the rest, balanced class weights) is
     fitted on the embeddings of the training part before each look at the dev part and after training; its weights
     are the classifier's, so that they travel in the checkpoint. Its scores pass through a softmax: they rank events,
-    but are no calibrated probabilities.
+    but are not calibrated probabilities.
 
     Args:
         backbone_type: See :class:`WaveformClassifier`.

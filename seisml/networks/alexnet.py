@@ -17,7 +17,7 @@ class AlexNetEncoder(Encoder):
 
     Args:
         in_channels: Channels of the pictures, which must be at least 63 x 63.
-        pool: ``"avg"`` or ``"max"`` pool globally to 256 features; ``"grid"`` is torchvision's own, the mean over a
+        pool: ``"avg"`` or ``"max"`` pool globally to 256 features; ``"grid"`` is torchvision's, the mean over a
             grid of 6 x 6 cells, 9216 features.
     """
 

@@ -34,8 +34,8 @@ class ConvNetEncoder(Encoder):
         dense_sizes: Widths of the dense layers; an empty list leaves the flattened features.
 
     Raises:
-        UserError: A value that is no positive whole number, a list of another length than ``n_layers``, or sizes that
-            leave a block without samples.
+        UserError: A value that is not a positive whole number, a list of another length than ``n_layers``, or sizes
+            that leave a block without samples.
     """
 
     def __init__(

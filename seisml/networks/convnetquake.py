@@ -26,7 +26,7 @@ class ConvNetQuakeEncoder(Encoder):
         stride: Their stride.
 
     Raises:
-        UserError: A value that is no positive whole number.
+        UserError: A value that is not a positive whole number.
     """
 
     def __init__(

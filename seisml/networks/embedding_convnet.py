@@ -26,7 +26,7 @@ class EmbeddingConvNetEncoder(Encoder):
         embedding_size: Features D.
 
     Raises:
-        UserError: A value that is no positive whole number, or a list of another length than ``n_layers``.
+        UserError: A value that is not a positive whole number, or a list of another length than ``n_layers``.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ class Projector(nn.Module):
     ):
         super().__init__()
         if norm not in ("iternorm", "none"):
-            raise UserError(f"norm: {norm!r} is no norm of the projector; choose iternorm or none")
+            raise UserError(f"norm: {norm!r} is not a norm of the projector; choose iternorm or none")
         for name, width in (("in_size", in_size), ("proj_hid", hid), ("proj_out", out)):
             if width < 1:
                 raise UserError(f"{name}: a width must be 1 or more, not {width}")

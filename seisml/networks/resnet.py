@@ -21,7 +21,7 @@ Pool = Literal["avg", "max"]
 def global_pool(pool: str) -> nn.Module:
     """Global pooling (B, C, F, W) -> (B, C, 1, 1), ``"avg"`` or ``"max"``."""
     if pool not in ("avg", "max"):
-        raise UserError(f"pool: {pool!r} is no global pooling; choose avg or max")
+        raise UserError(f"pool: {pool!r} is not a global pooling; choose avg or max")
     return nn.AdaptiveAvgPool2d(1) if pool == "avg" else nn.AdaptiveMaxPool2d(1)
 
 

@@ -1,4 +1,4 @@
-"""The one-dimensional residual network of VIbCReg's own paper (Lee and Aune 2021, arXiv 2109.00783)."""
+"""The one-dimensional residual network of the paper on VIbCReg (Lee and Aune 2021, arXiv 2109.00783)."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class SourceFile:
         name: Its path relative to the source folder, with forward slashes; kept as ``trace_source_file``.
         label: Class name.
         event: Event it belongs to; kept as ``source_id``.
-        group: Files of one label, event and group make one record; None for a record of its own.
+        group: Files of one label, event and group make one record; None where it makes a record alone.
     """
 
     path: Path

@@ -32,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--event",
         metavar="REGEX",
         help="pattern searched in the file name whose group 'event' names the event, e.g. '(?P<event>.+)_OL\\d+' where "
-        "many sensors recorded one event (default: every record is an event of its own)",
+        "many sensors recorded one event (default: every record is one event)",
     )
     parser.add_argument(
         "--group",

@@ -109,7 +109,7 @@ def _read_description(path: Path) -> dict[str, Any]:
             raise ValueError("it is too large")
         about = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
         if not isinstance(about, dict):
-            raise ValueError("it is no mapping")
+            raise ValueError("it is not a mapping")
     except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:100]
         raise UserError(

@@ -237,7 +237,7 @@ class History(Callback):
         self.rows, self.values = list(state_dict["rows"]), dict(state_dict["values"])
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the values of the epoch before: by now every callback has logged its own."""
+        """Note the values of the epoch before: by now every callback has logged its values."""
         if trainer.callback_metrics:
             self._note(trainer, trainer.current_epoch - 1)
 

@@ -90,13 +90,13 @@ def add_to_record(path: Path, values: Mapping[str, Any]) -> None:
 
 def atomic_save(values: dict[str, Any], path: Path) -> None:
     """Write a checkpoint beside its place and move it there, so that no half-written file is ever seen."""
-    data = io.BytesIO()  # PyTorch's own writer does not tell a full disk from other faults
+    data = io.BytesIO()  # PyTorch's writer does not tell a full disk from other faults
     torch.save(values, data)
     write_atomically(path, lambda part: part.write_bytes(data.getbuffer()))
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoints, written as our own: the last good one stays until the next is whole."""
+    """Lightning's checkpoints, written as ours: the last good one stays until the next is whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Write a checkpoint; see :func:`atomic_save`."""
@@ -175,7 +175,7 @@ def read_record(values: Mapping[str, Any], path: str | Path, needed: Iterable[st
     for name in ("seen_events", "seen_content"):
         seen = record.get(name)
         if seen is not None and (seen.dtype != torch.int64 or seen.ndim != 1 or not _is_whole(seen)):
-            raise UserError(f"checkpoint {path}: seisml.{name} are no hashes; use another file")
+            raise UserError(f"checkpoint {path}: seisml.{name} are not hashes; use another file")
     return {key: value for key, value in record.items() if value is not None or key.startswith("seen_")}
 
 
@@ -276,7 +276,7 @@ def check_weights(module: nn.Module, state: State, path: str | Path, key: str = 
         raise UserError(f"checkpoint {path} does not fit {kind}: it {word} ({count}); set {key} to its network")
     for name, value in wanted.items():
         if not isinstance(state[name], Tensor) or not _is_whole(state[name]):
-            raise UserError(f"checkpoint {path}: {name} is no array of numbers that stand in the file; use another")
+            raise UserError(f"checkpoint {path}: {name} is not an array of numbers that stand in the file; use another")
         if value.shape != state[name].shape:
             raise UserError(
                 f"checkpoint {path} does not fit {kind}: {name} has shape {tuple(state[name].shape)}, "

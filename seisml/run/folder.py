@@ -85,7 +85,7 @@ def refuse_used(folder: Path, many: bool = False, parts: bool = False, resumed: 
     except OSError as error:  # a name that is too long
         raise UserError(f"{shown(folder)} cannot be made: {error.strerror or error}; set out=FOLDER") from error
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
-        raise UserError(f"{shown(folder)} cannot be made: {parent} is no folder to write in; set out=FOLDER")
+        raise UserError(f"{shown(folder)} cannot be made: {parent} is not a folder to write in; set out=FOLDER")
     if resumed:
         return
     names = (METRICS,) if parts else RUN_FILES

@@ -67,6 +67,6 @@ def log_figures(logger: Logger | None, paths: Mapping[str, Path]) -> None:
 def close_logger(logger: Logger | None) -> None:
     """Wait until the logger's files are whole, and let another run of this process begin."""
     if logger is not None:
-        logger.finalize("success")  # TensorBoard writes from a thread of its own
+        logger.finalize("success")  # TensorBoard writes from another thread
     if isinstance(logger, WandbLogger):  # wandb keeps one run open per process; the next job of a sweep is another
         logger.experiment.finish()

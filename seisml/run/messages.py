@@ -61,7 +61,7 @@ def say_overruled(settings: Sequence[str], path: str | Path) -> None:
 
 
 def say_rates(data: StoreDataModule, pretrained: dict[str, Any]) -> None:
-    """Say where a pretrained encoder meets another sampling rate than its own."""
+    """Say where a pretrained encoder meets another sampling rate than that of its training."""
     rate = pretrained["record"].get("facts", {}).get("sampling_rate", data.facts.sampling_rate)
     if rate != data.facts.sampling_rate:
         say(f"Mind that the encoder was trained at {rate:g} Hz and these data have {data.facts.sampling_rate:g} Hz.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,14 +23,18 @@ Gpus = int | list[int] | Literal["auto"] | None
 Endless = Literal[-1]
 Batches = Count | Annotated[float, Field(gt=0, le=1)] | None  # so many, or a share of them
 
-GIVEN = ("folder", "logger", "callbacks")  # arguments of build_trainer that are no settings
+GIVEN = ("folder", "logger", "callbacks")  # arguments of build_trainer that are not settings
 TAKEN = {  # arguments of Lightning's trainer that something else decides, and what does
     "logger": "the section logger makes it (logger=csv; ~logger for none)",
-    "callbacks": "the run has callbacks of its own; exp_params and the method ask for them",
+    "callbacks": "the run makes its callbacks; exp_params and the method ask for them",
     "devices": "trainer_params.gpus says where to run",
     "num_nodes": "a model trains on one device of one machine",
     "default_root_dir": "out=FOLDER says where runs go",
     "gradient_clip_val": "set exp_params.gradient_clip_val",
+    "barebones": "it switches off what a run leaves behind; leave it out",
+    "fast_dev_run": "set trainer_params=smoke: two steps of everything",
+    "plugins": "checkpoints are written by a plugin of seisml",
+    "use_distributed_sampler": "the data module shares out the events itself",
     "overfit_batches": "set trainer_params.limit_train_batches, which keeps the data module's order of events",
 }
 
@@ -97,10 +102,14 @@ def build_trainer(
 
 
 def _checked(others: dict[str, Any]) -> dict[str, Any]:
-    """Refuse an interval of 0 between two looks at the dev part: Lightning divides by it once training runs."""
-    interval = others.get("val_check_interval")
-    if isinstance(interval, int | float) and interval <= 0:
-        raise UserError(f"trainer_params.val_check_interval: {interval} must be above 0, or null")
+    """Refuse what is nothing: no time to train in, no batch to test on, an interval that Lightning divides by."""
+    for key in ("val_check_interval", "limit_val_batches", "limit_test_batches"):
+        value = others.get(key)
+        if isinstance(value, int | float) and value <= 0:
+            raise UserError(f"trainer_params.{key}: {value} must be above 0, or null")
+    time = others.get("max_time")
+    if time is not None and not re.search("[1-9]", str(time)):  # a number, a text or a mapping of units
+        raise UserError(f"trainer_params.max_time: {time} is not a length of time; give days:hours:minutes:seconds")
     return others
 
 
@@ -133,7 +142,7 @@ def device_arguments(gpus: int | str | Sequence[int] | None) -> dict[str, Any]:
         wanted = list(range(gpus)) if isinstance(gpus, int) else [int(index) for index in gpus or ()]
     here = f"this machine has {', '.join(map(str, range(present))) or 'none'}"
     if isinstance(gpus, int) and gpus < -1:
-        raise UserError(f"trainer_params.gpus: {gpus} is no number of GPUs; {here}")
+        raise UserError(f"trainer_params.gpus: {gpus} is not a number of GPUs; {here}")
     if len(wanted) > 1:
         raise UserError(
             f"trainer_params.gpus: {wanted} are {len(wanted)} devices, and a model trains on one; set [{wanted[0]}]"

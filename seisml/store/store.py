@@ -52,7 +52,7 @@ class Store:
             ``known`` is false.
 
     Raises:
-        UserError: Where the folder is no store, or a file of it is missing, empty or truncated.
+        UserError: Where the folder is not a store, or a file of it is missing, empty or truncated.
 
     Example:
         >>> store = Store("data/demo")

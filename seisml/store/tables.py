@@ -102,7 +102,7 @@ def read_data_format(root: Path, chunks: dict[str, str]) -> dict[str, Any]:
             for key in group or ():
                 dataset = local(group, key, root / name)
                 if not isinstance(dataset, h5py.Dataset) or dataset.size != 1:
-                    raise UserError(f"{root / name}: data_format/{key} is no single value; prepare the store again")
+                    raise UserError(f"{root / name}: data_format/{key} is not a single value; prepare the store again")
                 value = dataset[()]
                 values[key] = value.decode(errors="replace") if isinstance(value, bytes) else value
     order = values.setdefault("dimension_order", "CW")

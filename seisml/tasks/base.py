@@ -94,13 +94,13 @@ class Predictions:
     start: Tensor
     event: np.ndarray
     embedding: Tensor
-    made_by: str = "the method's own"
+    made_by: str = "the method's"
 
 
 class Task(ABC):
     """What a label is, and what follows from it for splits, networks, metrics and figures.
 
-    Tasks are small frozen values. A recipe's class names one, which reads the data; a recipe with settings of its own
+    Tasks are small frozen values. A recipe's class names one, which reads the data; a recipe with further settings
     (a noise class, a number of bins) may name a finer one of the same kind in its constructor.
 
     Attributes:

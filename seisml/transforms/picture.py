@@ -52,7 +52,7 @@ def _resize(x: Tensor, n_out: int) -> Tensor:
 
 
 def _take_columns(x: Tensor, columns: Tensor) -> Tensor:
-    """Take columns of its own from each sample: (B, C, w, f), (B, n) -> (B, C, n, f). ``x`` is not copied first."""
+    """Take other columns from each sample: (B, C, w, f), (B, n) -> (B, C, n, f). ``x`` is not copied first."""
     b, c = x.shape[:2]
     sample, trace = torch.arange(b, device=x.device), torch.arange(c, device=x.device)
     return x[sample[:, None, None], trace[None, :, None], columns[:, None, :]]
@@ -119,7 +119,7 @@ class Picture(WholeView):
         return in_blocks(resized, self._power, self.channels * self.size[0] * self.size[1])
 
     def columns(self, start: Tensor, width: int) -> Tensor:
-        """Return ``full()[..., start : start + width]``, with a start of its own for each sample, computing only that.
+        """Return ``full()[..., start : start + width]``, with a start for each sample, computing only that.
 
         Args:
             start: First column in the resized picture, (B,) int64, from 0 to the picture's width - ``width``.

@@ -42,7 +42,7 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def _key(value: str | int) -> int:
-    """Return an int64 for a seed or a stream's name (Python's own hash changes from process to process)."""
+    """Return an int64 for a seed or a stream's name (Python's hash changes from process to process)."""
     digest = hashlib.blake2b(repr(value).encode(), digest_size=8).digest()
     return _signed(int.from_bytes(digest, "little"))
 

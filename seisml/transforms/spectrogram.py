@@ -213,7 +213,7 @@ class SpectrogramFrontEnd(nn.Module):
     def _window(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Return the window, scaled so that squared one-sided transforms are densities; kept for the next call.
 
-        It is no buffer: casting a model to half precision must not touch it.
+        It is not a buffer: casting a model to half precision must not touch it.
         """
         key = (dtype, device)
         if key not in self._windows:

@@ -49,7 +49,7 @@ class WholeView(View):
     @property
     @abstractmethod
     def source_width(self) -> int:
-        """Number of columns that tell something of their own: those before any resizing."""
+        """Number of columns that tell something new: those before any resizing."""
 
     @property
     @abstractmethod
@@ -58,7 +58,7 @@ class WholeView(View):
 
     @abstractmethod
     def columns(self, start: Tensor, width: int) -> Tensor:
-        """Return ``full()[..., start : start + width]``, with a start (B,) int64 of its own for each sample."""
+        """Return ``full()[..., start : start + width]``, with a start for each sample, (B,) int64."""
 
     @abstractmethod
     def select(self, channel: int | Tensor) -> WholeView:

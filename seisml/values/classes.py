@@ -18,7 +18,7 @@ from seisml.errors import UserError, nearest
 T = TypeVar("T")
 
 HOUSE = "seisml"
-_trusted: ContextVar[tuple[str, ...] | None] = ContextVar("trusted", default=None)  # None: settings of the user's own
+_trusted: ContextVar[tuple[str, ...] | None] = ContextVar("trusted", default=None)  # None: settings of the user
 
 
 @contextmanager
@@ -29,12 +29,12 @@ def only_trusted(packages: Iterable[str] = ()) -> Iterator[None]:
         packages: Packages or modules that the user trusts, such as ``my_package``; what lies below them counts too.
 
     Raises:
-        UserError: A name that is no package's.
+        UserError: A name that is not the name of a package.
     """
     packages = tuple(packages)
     for package in packages:
         if not all(part.isidentifier() for part in str(package).split(".")):
-            raise UserError(f"trust: {package!r} is no name of a package; write it as in an import, such as my_package")
+            raise UserError(f"trust: {package!r} is not the name of a package; write it as in an import: my_package")
     token = _trusted.set((HOUSE, *packages))
     try:
         yield
@@ -76,7 +76,7 @@ def find_class(
     except (ImportError, ValueError) as error:
         raise UserError(f"{key}: cannot import {path!r} ({error}); correct the dotted path") from error
     if not inspect.isclass(found) or not issubclass(found, base):
-        raise UserError(f"{key}: {path!r} is no {base.__name__}; {cure or f'derive it from {_place(base)}'}")
+        raise UserError(f"{key}: {path!r} is not of class {base.__name__}; {cure or f'derive it from {_place(base)}'}")
     _check_trusted(found.__module__, path, key)  # a trusted module may have imported it from elsewhere
     return found
 

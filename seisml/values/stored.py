@@ -31,7 +31,7 @@ def read_stored(kind: type[T], values: Any, key: str) -> T:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part)[:60] for part in (key, *first["loc"]))
         message = first["msg"]
-        said = {"missing": "is missing", "extra_forbidden": "is unknown", "dataclass_type": "is no mapping"}
+        said = {"missing": "is missing", "extra_forbidden": "is unknown", "dataclass_type": "is not a mapping"}
         given = "" if isinstance(first["input"], Mapping) else f" (it is {str(first['input'])[:40]!r})"
         word = said.get(first["type"]) or f"{message[:1].lower()}{message[1:]}{given}"
         raise UserError(f"{place}: {word}") from None

@@ -146,7 +146,7 @@ class Preprocessing:
             where: Names the file in messages.
 
         Raises:
-            UserError: It is no mapping, or a key or value makes no sense.
+            UserError: It is not a mapping, or a key or value makes no sense.
         """
         if not isinstance(values, Mapping):
             raise UserError(f"{where}: its preprocessing is a {type(values).__name__}, not a mapping; make it again")

@@ -46,7 +46,7 @@ def rate_ratio(sampling_rate: float, target: float) -> Fraction:
 def _antialias(numerator: int, denominator: int) -> np.ndarray:
     from scipy import signal
 
-    # SciPy's own filter is 6 dB down at the new Nyquist frequency; this one is 80 dB down there.
+    # SciPy's filter is 6 dB down at the new Nyquist frequency; this one is 80 dB down there.
     longest = max(numerator, denominator)
     taps = signal.firwin(2 * HALF_WIDTH * longest + 1, 0.92 / longest, window=("kaiser", 8.0))
     # The phases differ in gain by 1e-4: made equal, an offset stays an offset, whatever it is and wherever it began.

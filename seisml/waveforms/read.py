@@ -2,8 +2,8 @@
 
 Nothing that a file says is run, opened or allocated before it is checked: the format is decided by content from a list
 without ObsPy's pickles, archives are not unpacked, names are neither patterns nor addresses, and rates, times and
-numbers of samples must be believable. A damaged file can still crash the C code below ObsPy: call these functions in a
-process of their own (:mod:`seisml.workers.pool`).
+numbers of samples must be believable. A damaged file can still crash the C code below ObsPy: call these functions in
+another process (:mod:`seisml.workers.pool`).
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def read_waveforms(
         Its traces; none where nothing lies in the span.
 
     Raises:
-        Unusable: With the reason: it cannot be opened, is no waveform file, is damaged, promises the unbelievable.
+        Unusable: With the reason: it cannot be opened, is not a waveform file, is damaged, promises the unbelievable.
     """
     path = Path(path).absolute()
     size, head = _open(path)
@@ -227,7 +227,7 @@ def _traces(stream: Stream, size: int) -> list[RawTrace]:
         if np.ma.is_masked(trace.data):
             raise Unusable(f"masked samples in {trace.id}")
         if not trace.stats.sampling_rate > 0:
-            raise Unusable(f"no sampling rate in {trace.id}")
+            raise Unusable(f"the sampling rate of {trace.id} is not believable (damaged header)")
         if trace.data.dtype.kind == "f":
             with np.errstate(invalid="ignore"):
                 largest = np.abs(trace.data, where=np.isfinite(trace.data), out=np.zeros_like(trace.data)).max()

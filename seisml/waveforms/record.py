@@ -64,8 +64,8 @@ def read_record(
         2, 3, others), or the chosen components.
 
     Raises:
-        Unusable: With a short reason, where the file is no waveform file, damaged, has gaps, NaN or mixed rates...; of
-            several files, where none can be used, or they do not fit together.
+        Unusable: With a short reason, where the file is not a waveform file, damaged, has gaps, NaN or mixed rates...;
+            of several files, where none can be used, or they do not fit together.
     """
     paths = [Path(path)] if isinstance(path, str | Path) else list(path)
     return _record(_read_files(paths, preprocessing, bounds), preprocessing, bounds, sac_depth)

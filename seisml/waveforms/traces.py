@@ -60,7 +60,7 @@ class TraceHeader:
 
 @dataclass(frozen=True)
 class RawTrace(TraceHeader):
-    """A trace as recorded; ``samples`` (T,) in the file's own type of number, ``sac`` where the file is one of SAC."""
+    """A trace as recorded; ``samples`` (T,) in the file's type of number, ``sac`` where the file is one of SAC."""
 
     samples: np.ndarray = field(repr=False, compare=False)
     sac: SacHeader | None = None

@@ -4,10 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
-from seisml.config.compose import compose
-from seisml.config.sources import config_dir
+from seisml.config.compose import compose, compose_with_hydra, hydra_for, settable
+from seisml.config.sources import config_dir, find_yaml, primary
 from seisml.errors import UserError
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -168,3 +169,24 @@ def test_flat_yaml_on_another_store_brings_no_floor(
     assert "mine is another store than that of" in capsys.readouterr().out
     (tmp_path / "mine" / "prepare.json").write_text('{"options": {"command": "aknes"}}')
     assert compose("flat.yaml", overrides, default=SSL).front_end.floor == 1.0
+
+
+@pytest.mark.parametrize(
+    ("front_end", "overrides", "expected"),
+    [
+        ("standardized", [], "standardized"),  # the file's choice stays, whatever the method asks for
+        ("spectrogram", [], "waveform"),  # the same as the entry point's file: no choice of the user's
+        ("standardized", ["front_end=waveform"], "waveform"),
+        ("standardized", ["+experiment=ucr"], "waveform"),
+    ],
+)
+def test_a_front_end_that_the_yaml_chooses_wins_over_its_method(tmp_path, front_end, overrides, expected) -> None:
+    chosen = {"front_end": front_end, "dataset": "demo", "model_params": "convnetquake", "trainer_params": "default"}
+    defaults = [*({group: name} for group, name in chosen.items()), "_self_"]
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"defaults": defaults, "seed": 0, "out": "runs", "encoder_folder": "checkpoints"}))
+    method = ["model_params=supervised"] if "+experiment=ucr" in overrides else []
+    start = primary(find_yaml(str(path)), find_yaml("configs/finetune.yaml"))
+    with hydra_for(start):
+        cfg = compose_with_hydra(start, settable([*overrides, *method], start))
+        assert cfg.hydra.runtime.choices["front_end"] == expected

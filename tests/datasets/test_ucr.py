@@ -58,7 +58,7 @@ def test_splits(tmp_path: Path) -> None:
         (["1\t1\t2\t3", "1\t1"], "TRAIN"),
         (["nan\t1\t2\t3"], "line 1, column 1"),
         (["1\t1\tinf\t3"], "line 1, column 3"),
-        ([], "is no table"),
+        ([], "is not a table"),
         (["1"], "hold 0 samples"),
         (["1\t1\t2"], "TRAIN has 2 samples a series, TEST 3"),
     ],

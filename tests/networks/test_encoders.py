@@ -200,7 +200,7 @@ def test_build_by_name():
         ({"backbone_type": "nowhere.at.all.Net"}, "cannot import 'nowhere.at.all.Net'"),
         ({"backbone_type": "seisml.networks.Nothing"}, "cannot import"),
         ({"backbone_type": ".Net"}, "cannot import"),
-        ({"backbone_type": "seisml.networks.Projector"}, "is no Encoder; derive it"),
+        ({"backbone_type": "seisml.networks.Projector"}, "is not of class Encoder; derive it"),
         ({"backbone_type": "SmallResNetEncoder", "out_size_enc": 300}, "gives 128 features, not 300; set 128 or null"),
         ({"backbone_type": "SmallResNetEncoder", "pol": "max"}, "pol: .*no such argument; did you mean 'pool'"),
     ],

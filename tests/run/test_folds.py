@@ -107,7 +107,7 @@ def test_a_split_file_gives_the_very_parts_back(network, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [("rows", "line 2: this store has no such record"), ("part", "line 3: this store has no such record"),
-     ("twice", "names a record in two parts"), ("columns", "is no table of part, row and trace_name")],
+     ("twice", "names a record in two parts"), ("columns", "is not a table of part, row and trace_name")],
 )  # fmt: skip
 def test_a_split_file_that_does_not_fit_is_refused_in_one_line(network, tmp_path, change, words):
     table = fold_splits(draw_of(network), np.arange(len(network)), 5, "event")[0].to_frame(network)

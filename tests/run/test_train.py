@@ -277,7 +277,7 @@ def test_a_checkpoint_may_build_networks_only(pretrained, tmp_path):
     values = read_checkpoint(pretrained[0] / "checkpoints" / "last.ckpt")
     values["seisml"]["front_end"] = {"_target_": "seisml.tasks.facts.DataFacts"}
     torch.save(values, tmp_path / "foreign.ckpt")
-    with pytest.raises(UserError, match="is no Module; derive it from torch"):
+    with pytest.raises(UserError, match="is not of class Module; derive it from torch"):
         load_method(tmp_path / "foreign.ckpt")
     with pytest.raises(UserError, match="not that of a whole run"):
         load_method(pretrained[2][-1])

@@ -52,8 +52,8 @@ def test_devices(machine, capsys, present: int, gpus: object, expected: dict) ->
         (0, [7], "there is no GPU 7; this machine has none"),
         (0, [-3], "there is no GPU -3"),
         (2, [5], "there is no GPU 5; this machine has 0, 1"),
-        (0, -5, "-5 is no number of GPUs"),
-        (2, -5, "-5 is no number of GPUs"),
+        (0, -5, "-5 is not a number of GPUs"),
+        (2, -5, "-5 is not a number of GPUs"),
         (2, [0, 1], "2 devices, and a model trains on one; set"),
         (0, [0, 1], "2 devices, and a model trains on one; set"),
         (2, 2, "2 devices"),
@@ -74,6 +74,25 @@ def test_values_that_lightning_refuses_are_one_line(tmp_path: Path, setting: dic
     with pytest.raises(UserError, match="^trainer_params: .+") as caught:
         build_trainer(tmp_path, False, [], gpus=[], **setting)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"limit_test_batches": 0}, {"limit_test_batches": 0.0}, {"limit_val_batches": -1}, {"max_time": 0},
+        {"max_time": "00:00:00:00"}, {"max_time": {"hours": 0}},
+    ],
+)  # fmt: skip
+def test_settings_that_leave_nothing_to_do_are_one_line(tmp_path: Path, setting: dict) -> None:
+    (key,) = setting
+    with pytest.raises(UserError, match=f"^trainer_params.{key}: ") as caught:
+        build_trainer(tmp_path, False, [], gpus=[], **setting)
+    assert "\n" not in str(caught.value)
+
+
+def test_limits_that_leave_something_are_taken(tmp_path: Path) -> None:
+    trainer = build_trainer(tmp_path, False, [], gpus=[], limit_test_batches=1, max_time="00:00:10:00")
+    assert trainer.limit_test_batches == 1
 
 
 @pytest.mark.parametrize("interval", [0, 0.0, -1])

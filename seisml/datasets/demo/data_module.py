@@ -32,7 +32,7 @@ def prepare_demo(
 ) -> Path:
     """Make the store, unless it is there.
 
-    Each event has its own generator, from (seed, class, number): a larger set contains a smaller one.
+    Each event has one generator, from (seed, class, number): a larger set contains a smaller one.
 
     Args:
         out: Folder of the store.

@@ -13,7 +13,7 @@ import numpy as np
 from obspy.signal.spectral_estimation import get_nhnm, get_nlnm
 from scipy import fft, signal
 
-_BAND_CENTRES = 2.0 ** np.arange(0, 9)  # Hz; octaves in which scattered waves decay at their own rate
+_BAND_CENTRES = 2.0 ** np.arange(0, 9)  # Hz; octaves in which scattered waves decay at different rates
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def propagate(
 
 
 def scattering(network: Network, medium: Medium, generator: np.random.Generator) -> np.ndarray:
-    """Spectra (C, F) of the train of scattered waves that follows a unit pulse on every channel, each its own.
+    """Spectra (C, F) of the train of scattered waves that follows a unit pulse, another one on every channel.
 
     Random noise whose octave bands start together, rise quickly and decay exponentially, high frequencies first
     (single scattering with a constant coda Q; Aki and Chouet 1975).
@@ -188,7 +188,7 @@ def background_noise(network: Network, level: float, generator: np.random.Genera
     filters[:, 0] = 0
     white = generator.standard_normal((2, network.n_channels, n), dtype=np.float32) * np.float32(scale)
     ground = fft.irfft(fft.rfft(white[0], axis=1) * filters, n, axis=1)
-    # the recorder's own noise is flat in frequency and lies below the ground's
+    # the recorder's noise is flat in frequency and lies below the ground's
     recorder = 10 ** generator.uniform(-1.6, -0.9) * np.interp(30.0, f[1:], velocity)
     return ground * _gusts(network, generator) + white[1] * recorder
 

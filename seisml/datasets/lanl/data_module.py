@@ -46,7 +46,7 @@ class LanlDataModule(StoreDataModule):
             ``n_pieces``.
         window_overlap: Share of a window that the next one repeats.
         evaluation_overlap: The same for dev and test windows; null takes ``window_overlap``.
-        is_ssl: Pretraining: the training stretches without their times to failure, which are no classes to probe by.
+        is_ssl: Pretraining: the training stretches without their times to failure, which are not classes to probe by.
         **kwargs: See :class:`StoreDataModule`.
     """
 

@@ -148,7 +148,7 @@ def open_lanl(path: Path) -> h5py.File:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise UserError(f"{path}: is no whole HDF5 file; copy it again, or make one: seisml prepare lanl") from error
+        raise UserError(f"{path}: is not a whole HDF5 file; copy it again, or make one: seisml prepare lanl") from error
     for name in (SIGNAL, TIME, STRETCHES):
         if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
             file.close()

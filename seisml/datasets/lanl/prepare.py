@@ -199,7 +199,7 @@ def read_segment(path: Path, length: int = SEGMENT, workers: int = 1) -> np.ndar
         (length,) int16.
 
     Raises:
-        UserError: It has another length, or a row that is no number.
+        UserError: It has another length, or a row that is not a number.
     """
     column = {"acoustic_data": CSV_COLUMNS["acoustic_data"]}
     parts = [block.columns["acoustic_data"] for block in read_csv(path, column, workers)]

@@ -46,8 +46,8 @@ def read_csv(path: Path, columns: Mapping[str, np.dtype], workers: int = 2) -> I
         Blocks of rows.
 
     Raises:
-        UserError: Names the file, and the line where a row does not fit: a column is missing, a value is no number of
-            its type, or the last line is cut.
+        UserError: Names the file, and the line where a row does not fit: a column is missing, a value is not a number
+            of its type, or the last line is cut.
     """
     _check_pyarrow()
     with path.open("rb") as file, ThreadPoolExecutor(workers) as pool:

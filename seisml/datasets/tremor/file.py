@@ -133,7 +133,7 @@ class TremorFile:
         try:
             pattern = re.compile(station_part)
         except re.error as error:
-            raise UserError(f"dataset.station_part={station_part!r} is no regular expression ({error})") from error
+            raise UserError(f"dataset.station_part={station_part!r} is not a regular expression ({error})") from error
         names = [f"X${row}" for row in range(len(labels))]
         return pd.DataFrame(
             {
@@ -170,7 +170,7 @@ def _preprocessing(file: h5py.File, path: Path) -> Preprocessing:
             options = json.loads(earlier[()])
             return Preprocessing.from_earlier(options.get("options"), f"{path}: prepare.json")
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{where}: is no JSON mapping; make the file again") from error
+        raise UserError(f"{where}: is not a JSON mapping; make the file again") from error
     return Preprocessing(known=False)
 
 

@@ -75,7 +75,7 @@ def gallery(
     Correct ones carry a blue title with a tick, wrong ones a vermilion title with a cross, unlabelled ones a grey one.
 
     Args:
-        waveform: (N, T) one trace per event; drawn without its mean and scaled to its own peak.
+        waveform: (N, T) one trace per event; drawn without its mean and scaled to its peak.
         picture: (N, F, W) normalised spectrograms, lowest frequency first, or None for networks on waveforms.
         true: (N,) integer labels, -1 where unlabelled.
         predicted: (N,) predicted labels.
@@ -168,7 +168,7 @@ def time_axis(n_samples: int, sampling_rate: float) -> tuple[np.ndarray, str]:
 
 
 def _frame(upper: Axes, lower: Axes, words: str, shade: str, time_label: str | None) -> None:
-    """Write what became of an event above its panels, in a colour of its own, and the time below the last row."""
+    """Write what became of an event above its panels, in its colour, and the time below the last row."""
     size = min(LABEL - 0.5, CELL_WIDTH * 72 / (0.63 * len(words)))  # bold letters are 0.63 em wide on average
     upper.set_title(words, fontsize=size, color=shade, loc="left", pad=3, fontweight="bold")
     if lower is not upper:

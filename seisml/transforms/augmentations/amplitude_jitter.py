@@ -9,7 +9,7 @@ from seisml.transforms.views import View
 
 
 class RandomAmplitudeJitter(ViewAugmentation):
-    """Multiply each view of each sample by a factor of its own from U(low, high).
+    """Multiply each view of each sample by another factor from U(low, high).
 
     Args:
         low: Smallest factor.

@@ -119,7 +119,7 @@ class RandomCrop(ViewAugmentation):
 
 
 class ResizedCrop(ViewAugmentation):
-    """One crop from each view, of a width of its own, drawn out to the length of the whole.
+    """One crop from each view, of any width, drawn out to the length of the whole.
 
     Large and small crops together: a network learns what lasts as well as what is short, at one picture size.
 

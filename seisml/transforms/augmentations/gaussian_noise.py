@@ -9,7 +9,7 @@ from seisml.transforms.randomness import SampleRandom
 
 
 class GaussianNoise(WaveformAugmentation):
-    """Add white Gaussian noise to a share of the waveforms, in proportion to each channel's own standard deviation.
+    """Add white Gaussian noise to a share of the waveforms, in proportion to each channel's standard deviation.
 
     ConvNetQuake's augmentation (Perol, Gharbi and Denolle 2018). Noise windows get it as often as event windows, so
     that its presence tells nothing.

@@ -12,7 +12,7 @@ from seisml.transforms.views import Crop, View
 
 
 class SpectrogramMask(ViewAugmentation):
-    """Hide bands of frequencies and stretches of time of each view, at places and of widths of its own.
+    """Hide bands of frequencies and stretches of time of each view, at other places and of other widths each time.
 
     Args:
         frequency: Widest band, as a fraction of the frequencies; widths are uniform up to it.
