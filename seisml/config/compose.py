@@ -87,8 +87,12 @@ def settable(overrides: Sequence[str], start: Primary) -> list[str]:
             changed.append(f"++{text.lstrip('+')}")
     adds = any(text.startswith("+") and text.lstrip("+").partition("=")[0] in groups for text in changed)
     named = {text.partition("=")[0].lstrip("+~") for text in changed}
-    choices = {} if adds else {group: file for group, file in start.choices.items() if group not in named}
-    return [*(f"{group}={file}" for group, file in choices.items()), *changed]
+    chosen = [
+        f"{group}={file}"
+        for group, file in start.choices.items()
+        if not adds and group not in named and file in _loader().get_group_options(group)
+    ]
+    return [*chosen, *changed]
 
 
 def compose_with_hydra(start: Primary, overrides: Sequence[str], name: str | None = None) -> DictConfig:

@@ -178,7 +178,7 @@ def test_stretches_over_blocks() -> None:
 
 def test_foreign_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.h5").write_bytes(b"no")
-    with pytest.raises(UserError, match="no whole HDF5"):
+    with pytest.raises(UserError, match="not a whole HDF5"):
         LanlFile(tmp_path / "a.h5")
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["signal"] = h5py.ExternalLink("/etc/passwd", "x")

@@ -177,7 +177,7 @@ def test_demo_says_what_its_records_are(tmp_path):
 
 @pytest.mark.parametrize(
     ("said", "words"),
-    [("{", "no JSON"), ('{"bandpass": [5, 2]}', "bandpass"), ('["a"]', "not a mapping"), ('{"detrend": 3}', "detrend")],
+    [("{", "a JSON"), ('{"bandpass": [5, 2]}', "bandpass"), ('["a"]', "not a mapping"), ('{"detrend": 3}', "detrend")],
 )
 def test_a_tremor_file_that_says_nonsense_is_refused(tmp_path, said, words):
     from seisml.errors import UserError
