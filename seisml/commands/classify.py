@@ -35,7 +35,7 @@ from seisml.tasks.base import Predictions
 from seisml.tasks.unlabelled import Unlabelled
 from seisml.terminal.progress import follow
 from seisml.waveforms.preprocessing import Preprocessing
-from seisml.waveforms.read import Bounds
+from seisml.waveforms.traces import Bounds
 
 EXAMPLE = "seisml classify runs/nz_2013/checkpoints/best.ckpt recordings --out classified"
 RECORDS = "records"  # a store of the files that are given; it is removed at the end unless it is asked for
