@@ -98,6 +98,8 @@ class StoreDataModule(pl.LightningDataModule):
 
     citation: ClassVar[str] = ""
     licence: ClassVar[str] = ""
+    store: Store | None
+    elsewhere: Elsewhere | None  # a trained model's other data: see :meth:`at`
     done: tuple[int, int] = (0, 0)
 
     def __init__(
@@ -139,31 +141,26 @@ class StoreDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if is_ssl and n_views < 2 and (views_from == "event" or view_jitter):
-            raise UserError("dataset.views_from and view_jitter place the second view, and n_views is 1; set it to 2")
         self.root = Path(root)
         self.make_split = partial(
             make_split,
             train_data_ratio=train_data_ratio, test_data_ratio=test_data_ratio, dev_data_ratio=dev_data_ratio,
-            seed=train_test_split_rand_seed, procedure=split_procedure, by=split_by, is_ssl=is_ssl,
-            unlabeled=unlabeled,
+            seed=train_test_split_rand_seed, procedure=split_procedure, by=split_by, is_ssl=is_ssl, unlabeled=unlabeled,
         )  # fmt: skip
         self.split_procedure, self.split_by, self.is_ssl = split_procedure, split_by, is_ssl
         self.split_file, self.split_seed, self.test_root = split_file, train_test_split_rand_seed, test_root
         self.hold_out = HoldOut.read(hold_out) if hold_out else None
-        self.drop_last = is_ssl if drop_last is None else drop_last
-        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+        self.batch_size, self.drop_last = batch_size, is_ssl if drop_last is None else drop_last
+        self.num_workers, self.seed, self.in_channels, self.n_samples = num_workers, seed, in_channels, n_samples
         self.single_train, self.single_test = return_single_spectrogram_train, return_single_spectrogram_test
-        self.in_channels, self.n_samples = in_channels, n_samples
         self.window_length, self.window_overlap, self.random_starts = window_length, window_overlap, random_starts
-        self.n_pieces, self.n_views = n_pieces, n_views
-        self.reads = TrainingReads(onset_share, views_from, pair_share, view_jitter, recorded_noise)
-        self.dead_traces = dead_traces
+        reads = TrainingReads(onset_share, views_from, pair_share, view_jitter, recorded_noise)
+        self.reads = reads.checked(n_views if is_ssl else None)
+        self.n_pieces, self.n_views, self.dead_traces = n_pieces, n_views, dead_traces
         self.label_column, self.label_unit, self.unlabeled = label_column, label_unit, unlabeled
         self.classes, self.zero_weight_classes = classes, tuple(zero_weight_classes)
         self.task: Task = Unlabelled() if is_ssl else Classification()  # a run sets that of its method
-        self.store: Store | None = None
-        self.elsewhere: Elsewhere | None = None  # a trained model's other data: see :meth:`at`
+        self.store, self.elsewhere = None, None
         self.tested: StoreDataModule = self  # what the test part belongs to
 
     def setup(self, stage: str | None = None) -> None:

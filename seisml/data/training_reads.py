@@ -25,6 +25,16 @@ class TrainingReads:
     view_jitter: float = 0.0
     recorded_noise: str | None = None
 
+    def checked(self, n_views: int | None) -> TrainingReads:
+        """These settings; refuse to place a second view where pretraining has but one. None: there is no pretraining.
+
+        Raises:
+            UserError: Says so.
+        """
+        if n_views == 1 and (self.views_from == "event" or self.view_jitter):
+            raise UserError("dataset.views_from and view_jitter place the second view, and n_views is 1; set it to 2")
+        return self
+
     def set_up(
         self,
         dataset: StoreDataset,
