@@ -63,6 +63,11 @@ class ChannelsLastWindows:
             Log-probabilities (N, n_classes).
         """
         out = torch.empty(len(wanted), self.method.n_classes)
+        backwards = self._network(dtype, 0).backwards
+        if backwards:  # the last sample and the last window first
+            n_windows = (waveform.shape[1] - self.grid.n_samples) // self.grid.step_samples + 1
+            waveform = waveform[:, : self.grid.span(n_windows)][:, ::-1]
+            usable, wanted = usable[::-1].copy(), n_windows - 1 - wanted[::-1]
         windows: _Windows | _StraightenedWindows
         if self.preprocessing.detrend == "linear":
             windows = _StraightenedWindows(waveform, self, wanted, usable)
@@ -77,7 +82,7 @@ class ChannelsLastWindows:
         n_threads = min(torch.get_num_threads(), -(-len(wanted) // self.batch_size))
         if n_threads <= 1:
             self._work(0, dtype, windows, starts, threading.Lock(), out)
-            return out
+            return out.flip(0) if backwards else out
         lock = threading.Lock()
         all_threads = torch.get_num_threads()
         with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -85,7 +90,7 @@ class ChannelsLastWindows:
             for job in jobs:
                 job.result()
         torch.set_num_threads(all_threads)  # threads made from now on ask for this number
-        return out
+        return out.flip(0) if backwards else out
 
     def _network(self, dtype: torch.dtype, worker: int) -> ChannelsLastNetwork:
         """The network of one worker: it shares the weights' values, not the buffers."""

@@ -187,10 +187,40 @@ def test_every_layer_of_the_published_networks_converts():
     for network, width in ((tremor, 1), (quake, 3)):
         x = torch.randn(5, width, 400)
         fast = ChannelsLastNetwork(network.encoder.model, network.classifier, width, 400, 5)
-        fast.input.copy_(x.transpose(1, 2))
+        assert fast.backwards == (network is quake)  # where the zeros come last
+        feed(fast, x)
         with torch.no_grad():
             torch.testing.assert_close(fast(), network(x).log_softmax(-1), atol=1e-5, rtol=1e-4)
             torch.testing.assert_close(fast(), network(x).log_softmax(-1), atol=1e-5, rtol=1e-4)  # input is kept
+
+
+def feed(network, x):
+    network.input.copy_((x.flip(2) if network.backwards else x).transpose(1, 2))
+
+
+def test_zeros_may_lie_anywhere_around_the_samples():
+    """Any padding, stride, kernel and dilation, forwards or backwards: the numbers are those of the layers."""
+    generator, backwards = np.random.default_rng(2), []
+    torch.manual_seed(0)
+    for _ in range(60):
+        layers, width = [], 2
+        for _ in range(3):
+            before, behind, padding, stride, dilation = (int(k) for k in generator.integers(0, 4, 5))
+            layers.append(nn.ConstantPad1d((before, behind), 0.0))
+            kernel = max(1 + int(generator.integers(4)), stride)
+            layers.append(nn.Conv1d(width, 3, kernel, max(1, stride), padding, max(1, dilation)))
+            layers += [nn.ReLU()] if generator.random() < 0.5 else [nn.Tanh(), nn.AdaptiveAvgPool1d(30)]
+            width = 3
+        encoder = nn.Sequential(*layers, nn.Flatten())
+        x = torch.randn(2, 2, 90)
+        with torch.no_grad():
+            features = encoder(x)
+            classifier = nn.Linear(features.shape[1], 3)
+            fast = ChannelsLastNetwork(encoder, classifier, 2, 90, 2)
+            feed(fast, x)
+            torch.testing.assert_close(fast(), classifier(features).log_softmax(-1), atol=1e-5, rtol=1e-4)
+        backwards.append(fast.backwards)
+    assert 5 < sum(backwards) < 55
 
 
 def test_pooling_and_batchnorm_after_convolutions():
@@ -205,7 +235,8 @@ def test_pooling_and_batchnorm_after_convolutions():
     classifier = nn.Linear(7, 3)
     x = torch.randn(4, 2, 100)
     fast = ChannelsLastNetwork(encoder, classifier, 2, 100, 4)
-    fast.input.copy_(x.transpose(1, 2))
+    assert not fast.backwards  # pooling drops the last samples, not the first
+    feed(fast, x)
     with torch.no_grad():
         torch.testing.assert_close(fast(), classifier(encoder(x)).log_softmax(-1), atol=1e-5, rtol=1e-4)
 
