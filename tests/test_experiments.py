@@ -54,7 +54,7 @@ def stores(tmp_path_factory) -> dict[str, Path]:
         file["y"] = np.arange(120) // 2 % 2
         file["source"] = np.array([f"event{number // 2:03d}_{number % 2}".encode() for number in range(120)])
         file.attrs["sampling_rate"] = 20.0
-    prepare_lanl_demo(folder / "lanl.h5", scale=500)
+    prepare_lanl_demo(folder / "lanl.h5", scale=400)
     classes = ("noise", "cluster_1", "cluster_2")
     return {
         "store": write_store(folder / "store", n_events=150, n_samples=2000, classes=classes, unlabelled=80),
