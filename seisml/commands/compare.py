@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="data sets to test on: [NAME:]EXPERIMENT[=STORE] of configs/experiment, [NAME:]STORE")
     parser.add_argument("--pretrain", nargs="+", default=["self"], metavar="WHAT",
                         help="encoders: [NAME:]CHECKPOINT; [NAME:]EXPERIMENT[=STORE], pretrained anew for each seed; "
-                        "self: EXPERIMENT_pretrain on the probe's store without its test events; none")
+                        "EXPERIMENT=self on the probe's store without its test events; self is PROBE_pretrain; none")
     parser.add_argument("--stores", nargs="+", default=[], metavar="STORE",
                         help="stores of pretraining experiments over several stores; that of the probe is left out")
     parser.add_argument("--hold-out", action="store_true",

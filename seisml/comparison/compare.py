@@ -72,9 +72,9 @@ def compare(probes: Sequence[Probe], sources: Sequence[Source], options: Options
     folders = {task.folder: task for task in (*pretrainings, *tables, *cells)}
     for task in folders.values():
         finished(task)  # refuses what was made with other settings, before anything is done
-    total = sum(max(1, task.steps) for task in folders.values())
-    n_trained = sum(task.steps > 0 for task in folders.values())
-    say(f"{len(trials)} trials, {len(cells)} cells; {n_trained} trainings of {total:,} steps together, in {out}")
+    total = sum(task.weight for task in folders.values())
+    trained = [task.steps for task in folders.values() if task.steps]
+    say(f"{len(trials)} trials, {len(cells)} cells; about {sum(trained):,} training steps, in {out}")
     with Progress("comparing", "step", total, shown=options.progress) as progress:
         _, failed = work_off(pretrainings, options.jobs, progress)
         encoders = {place: [it for it in some if it.path.is_file()] for place, some in encoders.items()}

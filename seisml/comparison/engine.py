@@ -47,13 +47,13 @@ def work_off(tasks: Sequence[Task], jobs: int, progress: Progress) -> tuple[Resu
         elif task.needs is None or task.needs.is_file():
             waiting[task.folder] = task
             continue
-        progress.update(max(1, task.steps))
+        progress.update(task.weight)
     for task, result, error in _perform_all(list(waiting.values()), jobs):
         if error is None:
             results[task.folder] = result
         else:
             failed[task.folder] = error
-        progress.update(max(1, task.steps))
+        progress.update(task.weight)
     return results, failed
 
 

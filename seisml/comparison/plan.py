@@ -12,6 +12,7 @@ from seisml.errors import UserError, nearest
 from seisml.files import safe_name
 
 ONE_EVENT = "1event"
+ITSELF = "self"
 RANDOM, SCRATCH, ATTRIBUTES = "random", "scratch", "attributes"
 
 
@@ -90,8 +91,8 @@ class Source:
     Attributes:
         name: What it is called in the tables.
         checkpoint: Its file, where there is one.
-        experiment: The pretraining experiment, otherwise; None with ``self``: that of the probe, on its own store.
-        store: Store of the experiment, where the command names one.
+        experiment: The pretraining experiment, otherwise; None with ``self``: that of the probe.
+        store: Store of the experiment, where the command names one; ``self`` is the probe's.
     """
 
     name: str
@@ -106,15 +107,15 @@ class Source:
         Raises:
             UserError: It is none of them.
         """
-        if text == "self":
-            return cls("self")
+        if text == ITSELF:
+            return cls(ITSELF)
         label, what = _labelled(text)
         experiment, _, store = what.partition("=")
         if experiment in experiments():
             return cls(label or experiment, None, experiment, store or None)
         if Path(what).is_file():
             return cls(label or Path(what).stem, Path(what))
-        hint = nearest(experiment, [*experiments(), "self", "none"])
+        hint = nearest(experiment, [*experiments(), ITSELF, "none"])
         raise UserError(f"--pretrain: {what} is neither a checkpoint nor an experiment; {hint}")
 
     def experiment_for(self, probe: Probe) -> str:
@@ -128,7 +129,7 @@ class Source:
         name = f"{probe.experiment}_pretrain"
         if name not in experiments():
             raise UserError(
-                f"--pretrain self: there is no configs/experiment/{name}.yaml; name a pretraining experiment"
+                f"--pretrain self: there is no configs/experiment/{name}.yaml; name another experiment: EXPERIMENT=self"
             )
         return name
 

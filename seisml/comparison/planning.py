@@ -12,7 +12,18 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from seisml.comparison.plan import ATTRIBUTES, RANDOM, SCRATCH, Options, Part, Source, Trial, fraction_name, quoted
+from seisml.comparison.plan import (
+    ATTRIBUTES,
+    ITSELF,
+    RANDOM,
+    SCRATCH,
+    Options,
+    Part,
+    Source,
+    Trial,
+    fraction_name,
+    quoted,
+)
 from seisml.comparison.tasks import (
     AttributeTable,
     Cell,
@@ -62,8 +73,8 @@ def encoder_of(source: Source, trial: Trial, options: Options, out: Path) -> Enc
         digest = hashlib.sha256(source.checkpoint.read_bytes()).hexdigest()
         record = read_record(read_checkpoint(source.checkpoint), source.checkpoint)
         return Encoder(source.name, source.checkpoint, digest, None, "front_end" in record)
-    on_itself = source.experiment is None
-    root = trial.probe.store if on_itself else source.store
+    on_itself = source.experiment is None or source.store == ITSELF
+    root = trial.probe.store or trial.config["dataset"].get("root") if on_itself else source.store
     cfg = _pretraining(source.experiment_for(trial.probe), root, options.pretrain_overrides)
     values: dict[str, Any] = {"seed": trial.seed}
     if options.stores and "stores" in cfg.dataset:
@@ -147,7 +158,9 @@ def _trained(
 
 
 def _folder(trial: Trial, part: Part, row: str) -> Path:
-    return trial.folder / fraction_name(part.fraction) / row.replace(" + ", "_").replace(" ", "_")
+    """Folder of a cell; two shares that come to the same events are computed once."""
+    same = next(other for other in trial.parts if other.split_hash == part.split_hash)
+    return trial.folder / fraction_name(same.fraction) / row.replace(" + ", "_").replace(" ", "_")
 
 
 def _of_the_data(dataset: dict[str, Any]) -> dict[str, Any]:

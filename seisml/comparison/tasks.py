@@ -45,6 +45,11 @@ class Task(ABC):
         """A file of another task without which it cannot be done."""
         return None
 
+    @property
+    def weight(self) -> int:
+        """Training steps that take about as long; to tell how far one is."""
+        return max(1, self.steps)
+
     @abstractmethod
     def compute(self, folder: Path) -> dict[str, Any]:
         """Do it; files go into ``folder``, which takes its place afterwards. Returns plain values."""
@@ -92,6 +97,11 @@ class EmbeddingTable(Task):
     def needs(self) -> Path | None:
         """The encoder."""
         return self.encoder
+
+    @property
+    def weight(self) -> int:
+        """A pass over all records, forward alone."""
+        return 20
 
     @property
     def table(self) -> Path:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,11 @@ import pytest
 
 from seisml.cli import main
 from seisml.comparison.compare import compare
+from seisml.comparison.engine import work_off
 from seisml.comparison.plan import Options, Probe, Source, read_fraction
 from seisml.comparison.results import rival_of, summarise
 from seisml.comparison.tables import Table, classify
+from seisml.comparison.tasks import Task
 from seisml.comparison.trials import inner_splits
 from seisml.data.grouping import GroupDraw
 from seisml.data.splits import make_split
@@ -22,6 +25,7 @@ from seisml.errors import UserError
 from seisml.run.checkpoints import read_checkpoint
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
+from seisml.terminal.progress import Progress
 from tests.stores import write_store
 
 SMALL = ("dataset.batch_size=16", "front_end.size=[32,32]", "trainer_params.gpus=[]")
@@ -183,9 +187,10 @@ def test_one_event_per_class_leaves_nothing_to_choose_by():
 
 
 def test_training_from_scratch_takes_its_best_budget(store, tmp_path):
-    options = replace(OPTIONS, seeds=1, fractions=(1.0,), budgets=(0.5, 1.0))
+    options = replace(OPTIONS, seeds=1, fractions=(0.99, 1.0), budgets=(0.5, 1.0))
     found = compare([Probe.of(f"demo={store}")], [], options, tmp_path / "out")
-    (folder,) = found.cells.query("row == 'scratch'")["folder"]
+    assert set(found.cells["labels"]) == {"99%", "100%"} and found.cells["folder"].nunique() == 3  # the same 32 events
+    folder = found.cells.query("row == 'scratch'")["folder"].iloc[0]
     result = json.loads((Path(folder) / "cell.json").read_text())["result"]
     assert set(result["dev_acc"]) == {"0.5", "1"} and result["steps"] in (1, 2)
     best = max(result["dev_acc"].values())
@@ -221,7 +226,29 @@ def test_wrong_words_end_in_one_line(arguments, words, capsys):
 def test_a_store_alone_has_no_pretraining_of_its_own(tmp_path, capsys):
     store = write_store(tmp_path / "store", n_events=12)
     assert main(["compare", "--probe", str(store), "--out", str(tmp_path / "out")]) == 2
-    assert "name a pretraining experiment" in capsys.readouterr().err
+    assert "name another experiment: EXPERIMENT=self" in capsys.readouterr().err
+
+
+@dataclass(frozen=True)
+class Doubling(Task):
+    """A piece of work that other processes can do; an odd number fails."""
+
+    number: int
+
+    def compute(self, folder: Path) -> dict[str, Any]:
+        if self.number % 2:
+            raise UserError(f"{self.number} is odd")
+        print("doubling")
+        return {"twice": 2 * self.number}
+
+
+def test_processes_share_the_work_and_one_that_fails_costs_itself(tmp_path):
+    tasks = [Doubling(tmp_path / str(number), {"number": number}, 1, number) for number in range(4)]
+    results, failed = work_off(tasks, 2, Progress("doubling", "step", 4, shown=False))
+    assert results == {tmp_path / "0": {"twice": 0}, tmp_path / "2": {"twice": 4}}
+    assert failed == {tmp_path / "1": "1 is odd", tmp_path / "3": "3 is odd"}
+    assert (tmp_path / "2" / "log.txt").read_text() == "doubling\n" and not (tmp_path / "1").exists()
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["0", "2"]  # nothing half done is left
 
 
 def test_shares_are_read():
