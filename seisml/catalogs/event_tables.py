@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 from obspy import UTCDateTime
-from obspy.geodetics import gps2dist_azimuth
 
 from seisml.catalogs.events import CatalogEvent, read_catalog, unite_events
 from seisml.catalogs.stations import StationPlace, StationTable, read_stations
@@ -77,39 +78,31 @@ def read_station_table(path: Path) -> StationTable:
         return read_stations(path)
     table = _table(path, STATION_COLUMNS, ("station", "latitude", "longitude"))
     places = {}
-    for row in table.itertuples():
-        place = StationPlace(_degrees(path, row, "latitude", 90), _degrees(path, row, "longitude", 360), None)
-        places[getattr(row, "network", ""), row.station, ""] = place
+    for line, row in _lines(table):
+        latitude, longitude = _degrees(path, line, row, "latitude", 90), _degrees(path, line, row, "longitude", 360)
+        places[row["network"], row["station"], ""] = StationPlace(latitude, longitude, None)
     return StationTable(places)
-
-
-def epicentral_distance(event: CatalogEvent, place: StationPlace | None) -> float | None:
-    """Distance of a station from an epicentre in km; None where one of the two is unknown."""
-    if place is None or event.latitude is None or event.longitude is None:
-        return None
-    return gps2dist_azimuth(event.latitude, event.longitude, place.latitude, place.longitude)[0] / 1000.0
 
 
 def _events_of_csv(path: Path) -> EventTable:
     table = _table(path, EVENT_COLUMNS, ("time", "latitude", "longitude"))
     found = EventTable([], files=[path])
-    for number, row in enumerate(table.itertuples(), start=2):
+    for line, row in _lines(table):
         try:
-            time = UTCDateTime(row.time)
+            time = UTCDateTime(row["time"])
         except Exception as error:  # ObsPy raises many kinds
-            raise UserError(f"{path}: line {number}: {row.time!r} is not a time; write 2012-04-11T08:38:36") from error
-        magnitude = getattr(row, "magnitude", "")
+            raise UserError(f"{path}: line {line}: {row['time']!r} is not a time; write 2012-04-11T08:38:36") from error
         event = CatalogEvent(
-            source_id=getattr(row, "id", "") or time.strftime("%Y%m%dT%H%M%S"),
+            source_id=row["id"] or time.strftime("%Y%m%dT%H%M%S"),
             time=time,
-            latitude=_degrees(path, row, "latitude", 90),
-            longitude=_degrees(path, row, "longitude", 360),
-            magnitude=float(magnitude) if magnitude else None,
+            latitude=_degrees(path, line, row, "latitude", 90),
+            longitude=_degrees(path, line, row, "longitude", 360),
+            magnitude=_magnitude(path, line, row["magnitude"]),
             file=path.name,
         )
-        label = str(getattr(row, "tremor", "")).strip().lower()
+        label = row["tremor"].strip().lower()
         if label not in ("", "0", "1", "true", "false", "none", "tremor"):
-            raise UserError(f"{path}: line {number}: tremor is {label!r}; write 1, 0 or nothing")
+            raise UserError(f"{path}: line {line}: tremor is {label!r}; write 1, 0 or nothing")
         if label:
             found.tremor[event.source_id] = label in ("1", "true", "tremor")
         found.events.append(event)
@@ -122,7 +115,7 @@ def _events_of_csv(path: Path) -> EventTable:
 
 
 def _table(path: Path, known: dict[str, tuple[str, ...]], needed: tuple[str, ...]) -> pd.DataFrame:
-    """Read a CSV table as text, its columns renamed to ours."""
+    """Read a CSV table as text, its columns renamed to ours; those it lacks are empty."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, sep=None, engine="python")
     except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
@@ -135,15 +128,29 @@ def _table(path: Path, known: dict[str, tuple[str, ...]], needed: tuple[str, ...
             names[column] = name
         elif name in needed:
             raise UserError(f"{path}: has no column {name!r}; its columns are {', '.join(map(str, table.columns))}")
-    return table[list(names)].rename(columns=names)
+    return table[list(names)].rename(columns=names).reindex(columns=list(known), fill_value="")
 
 
-def _degrees(path: Path, row: object, name: str, most: float) -> float:
-    text = getattr(row, name)
+def _lines(table: pd.DataFrame) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number in the file and cells of each line; the heading is line 1."""
+    return enumerate(table.to_dict("records"), start=2)
+
+
+def _degrees(path: Path, line: int, row: Mapping[str, str], name: str, most: float) -> float:
     try:
-        value = float(text)
+        value = float(row[name])
     except ValueError:
-        value = float("nan")
+        value = math.nan
     if not abs(value) <= most:
-        raise UserError(f"{path}: line {row.Index + 2}: {name} is {text!r}, no value in degrees")  # type: ignore[attr-defined]
+        raise UserError(f"{path}: line {line}: {name} is {row[name]!r}; give degrees, up to {most:g}")
+    return value
+
+
+def _magnitude(path: Path, line: int, text: str) -> float | None:
+    try:
+        value = float(text) if text.strip() else None
+    except ValueError:
+        value = math.nan
+    if value is not None and not math.isfinite(value):
+        raise UserError(f"{path}: line {line}: magnitude is {text!r}; give a number, or nothing")
     return value

@@ -12,10 +12,10 @@ from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 from obspy import UTCDateTime, read_events
-from obspy.core.event import Event
-from obspy.geodetics import gps2dist_azimuth
+from obspy.core.event import Event, Origin
 from obspy.io.nordic.core import read_nordic
 
+from seisml.catalogs.distance import epicentral_distance
 from seisml.errors import UserError
 
 # Hints that mean the first P or the first S; pP, PP, PcP, IAML, AMB... are other things.
@@ -215,7 +215,8 @@ def unite_events(events: Sequence[CatalogEvent], seconds: float, kilometres: flo
         for earlier in reversed(united):
             if event.time - earlier.time > seconds:
                 break
-            if distance_between(event, earlier) <= kilometres:
+            distance = epicentral_distance(event, earlier)
+            if distance is None or distance <= kilometres:
                 identity = earlier.source_id
                 break
         united.append(_replace_id(event, identity))
@@ -238,15 +239,8 @@ def first_pick(picks: Iterable[Pick], phase: str, network: str, station: str, lo
     return min(found, key=lambda pick: (pick.status == "automatic", pick.time.ns), default=None)
 
 
-def distance_between(a: CatalogEvent, b: CatalogEvent) -> float:
-    """Distance of two epicentres in km; 0 where one of them is unknown."""
-    if None in (a.latitude, a.longitude, b.latitude, b.longitude):
-        return 0.0
-    return gps2dist_azimuth(a.latitude, a.longitude, b.latitude, b.longitude)[0] / 1000.0
-
-
-def _picks(event: Event, origin: object) -> Iterable[Pick]:
-    phases = {arrival.pick_id: arrival.phase for arrival in getattr(origin, "arrivals", ())}
+def _picks(event: Event, origin: Origin | None) -> Iterable[Pick]:
+    phases = {arrival.pick_id: arrival.phase for arrival in (origin.arrivals if origin is not None else ())}
     for pick in event.picks:
         hint = (pick.phase_hint or phases.get(pick.resource_id) or "").strip()
         phase = _FIRST_ARRIVAL.fullmatch(hint)

@@ -151,10 +151,6 @@ class SpectrogramFrontEnd(nn.Module):
         """Return the number of spectrogram columns before resizing, for waveforms of ``n_samples``."""
         return max(0, (n_samples - self.noverlap) // (self.nperseg - self.noverlap))
 
-    def n_columns(self, n_samples: int) -> int:
-        """Return the width of the picture for waveforms of ``n_samples``."""
-        return self.n_source_columns(n_samples) if self.size is None else self.size[1]
-
     def _apply(self, fn, recurse: bool = True):
         floor = self.floor
         super()._apply(fn, recurse)

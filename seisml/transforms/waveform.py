@@ -40,10 +40,6 @@ class WaveformFrontEnd(nn.Module):
         """Say the parameters, for ``print``."""
         return f"normalize={self.normalize}, demean={self.demean}"
 
-    def n_columns(self, n_samples: int) -> int:
-        """Return the width of the picture: the number of samples."""
-        return n_samples
-
     def fit(self, batches: Iterable[Tensor]) -> WaveformFrontEnd:
         """Do nothing: nothing here depends on the data set."""
         return self

@@ -132,9 +132,3 @@ def detrend(x: np.ndarray, kind: Literal["constant", "linear"]) -> np.ndarray:
         place = np.arange(n_samples) - (n_samples - 1) / 2
         x -= (x @ (place / (place @ place)))[..., None] * place
     return x
-
-
-def cut_or_pad(x: np.ndarray, first: int, n_samples: int) -> np.ndarray:
-    """Cut ``n_samples`` from sample ``first``, with zeros beyond the end; (T,) to (n_samples,)."""
-    part = x[first : first + n_samples]
-    return np.pad(part, (0, n_samples - len(part)))

@@ -93,7 +93,7 @@ def test_waveforms_have_the_same_interface():
     assert torch.equal(picture.columns(start, 50), expected)
     assert torch.equal(picture.select(1).full(), picture.full()[:, 1:])
     assert torch.equal(picture.scale(torch.full((4,), 2.0)).full(), picture.full() * 2)
-    assert front_end.fit([]) is front_end and front_end.fitted and front_end.n_columns(500) == picture.width == 500
+    assert front_end.fit([]) is front_end and front_end.fitted and picture.width == 500
     assert "1 of 8 traces" in front_end.check(x) and front_end.check(x[2:]) is None
     assert WaveformFrontEnd("peak")(x)[2:].abs().amax(-1).eq(1).all()
     assert torch.equal(WaveformFrontEnd(None, demean=False)(x[2:]), x[2:])

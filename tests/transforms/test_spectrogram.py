@@ -71,7 +71,7 @@ def test_lanl_setting(nperseg, shape):
     reference = (np.log(power[:, :, f <= 600e3] + 1e-11) + 12) / 1.7
     picture = front_end(torch.from_numpy(x))
     assert picture.shape == (1, 1, *shape)
-    assert (len(front_end.frequencies), front_end.n_columns(150_000)) == shape
+    assert (len(front_end.frequencies), front_end.n_source_columns(150_000)) == shape
     np.testing.assert_allclose(picture.numpy(), reference, atol=1e-6)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from obspy import UTCDateTime
 
 from seisml.catalogs.clusters import find_clusters
-from seisml.catalogs.event_tables import epicentral_distance
+from seisml.catalogs.distance import epicentral_distance
 from seisml.catalogs.events import CatalogEvent, first_pick, merge_entries
 from seisml.catalogs.stations import StationPlace, StationTable
 from seisml.errors import UserError

@@ -16,7 +16,8 @@ import numpy as np
 from obspy import UTCDateTime
 
 from seisml import __version__
-from seisml.catalogs.event_tables import EventTable, epicentral_distance, read_events, read_station_table
+from seisml.catalogs.distance import epicentral_distance
+from seisml.catalogs.event_tables import EventTable, read_events, read_station_table
 from seisml.catalogs.stations import StationTable
 from seisml.errors import UserError
 from seisml.files import write_atomically
