@@ -102,6 +102,20 @@ def test_mutated_files_cost_themselves(tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_mutated_seg2_costs_itself(tmp_path, shared_data):
+    random = np.random.default_rng(1990)
+    whole = (shared_data / "aknes" / "2007_034_45_117472.dat").read_bytes()
+    paths = [tmp_path / f"{number:02}.dat" for number in range(24)]
+    for path in paths:
+        path.write_bytes(mutated(whole, random))
+    paths.append(tmp_path / "whole.dat")
+    paths[-1].write_bytes(whole)
+    read = list(read_all_segments(paths, 2))
+    assert len(read[-1]) == 24
+    assert all(isinstance(one, list) or ("\n" not in one and len(one) < 200) for one in read)
+
+
+@pytest.mark.slow
 def test_files_that_ended_whole_runs(tmp_path, capsys, shared_data):
     damaged = shared_data / "damaged"
     if not damaged.is_dir():
