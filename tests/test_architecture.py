@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {  # room -> rooms that it may import, beside BAS
     "methods": {"data", "evaluation", "losses", "networks", "tasks", "transforms"},
     "run": {"data", "evaluation", "methods", "networks", "store", "tasks", "transforms", "waveforms"},
     "config": {"run", "store"},
-    "inference": {"methods", "run", "tasks", "transforms", "waveforms"},
+    "inference": {"evaluation", "methods", "run", "tasks", "transforms", "waveforms"},
     "detection": {"evaluation", "inference", "waveforms"},
     "comparison": {"config", "data", "evaluation", "methods", "run", "store", "transforms"},
     "commands": {

@@ -13,6 +13,7 @@ from obspy import Stream, Trace, UTCDateTime
 from torch import Tensor
 
 from seisml.errors import UserError
+from seisml.evaluation.decision import Decision
 from seisml.inference.probabilities import probability_stream
 from seisml.inference.scan import Scanner
 from seisml.inference.station_day import ScanSettings, scan_day
@@ -39,6 +40,7 @@ class Answer:
     Attributes:
         label: The most likely class.
         probability: Class name -> probability.
+        is_event: Whether the classes other than noise together reach the model's threshold; None where it has none.
         id: Of the channels (joined by ";") or of the instrument; empty for arrays.
         start: Time of the window's first sample; None for arrays.
         end: Time of its last sample; None for arrays.
@@ -46,6 +48,7 @@ class Answer:
 
     label: str
     probability: dict[str, float]
+    is_event: bool | None = None
     id: str = ""
     start: UTCDateTime | None = None
     end: UTCDateTime | None = None
@@ -66,6 +69,7 @@ class Model:
         n_samples: Length of its windows.
         in_channels: Components that it sees at once; 1 for any number of traces, whose answers are averaged.
         preprocessing: What is done to recordings before the network sees them.
+        decision: The threshold on the probability of an event that the dev part chose; None where it chose none.
         method: The trained network itself.
 
     Raises:
@@ -87,6 +91,7 @@ class Model:
         self.classes, self.sampling_rate, self.n_samples = facts.classes, facts.sampling_rate, facts.n_samples
         self.in_channels = self.method.in_channels
         self.preprocessing = network_preprocessing(self.method, path, components)
+        self.decision = Decision.from_record(self.method.run_record)
 
     def __repr__(self) -> str:
         seconds = self.n_samples / self.sampling_rate
@@ -197,7 +202,11 @@ class Model:
     def _answer(self, row: np.ndarray, name: str = "", start: UTCDateTime | None = None, length: float = 0) -> Answer:
         probability = dict(zip(self.classes, row.tolist(), strict=True))
         end = None if start is None else start + length
-        return Answer(self.classes[int(row.argmax())], probability, name, start, end)
+        is_event = None
+        if self.decision is not None and self.decision.noise_class in probability:
+            event = sum(value for label, value in probability.items() if label != self.decision.noise_class)
+            is_event = event >= self.decision.threshold
+        return Answer(self.classes[int(row.argmax())], probability, is_event, name, start, end)
 
     def _event(self, stream: Stream) -> Answer:
         try:

@@ -10,6 +10,7 @@ from obspy import Stream
 from seisbench.models.base import WaveformModel
 from torch import Tensor
 
+from seisml.evaluation.decision import Decision, find_noise
 from seisml.methods.classifier import Classifier
 from seisml.waveforms.preprocessing import Preprocessing
 
@@ -28,7 +29,7 @@ class Seisml(WaveformModel):
     """
 
     _annotate_args = WaveformModel._annotate_args | {
-        "threshold": ("Least probability of a class other than noise for a detection", THRESHOLD)
+        "threshold": ("Least probability of a class for a detection, where the model has none", THRESHOLD)
     }
 
     def __init__(self, method: Classifier, preprocessing: Preprocessing) -> None:
@@ -42,6 +43,9 @@ class Seisml(WaveformModel):
             labels=list(facts.classes),
             default_args={"stride": max(1, round(facts.sampling_rate)), "strict": method.in_channels > 1},
         )
+        decision = Decision.from_record(method.run_record)
+        if decision is not None:
+            self.default_args["threshold"] = decision.threshold
         self.method, self.preprocessing = method, preprocessing
         self.eval()
 
@@ -67,8 +71,8 @@ class Seisml(WaveformModel):
 
     def classify_aggregate(self, annotations: Stream, argdict: dict[str, Any]) -> seisbench.util.ClassifyOutput:
         """Detections of every class but noise: triggers on its probability."""
-        noise = self.method.task.noise_class or "noise"
-        events = [name for name in self.labels if name.lower() != noise.lower()]
+        noise = find_noise(self.method.facts.classes, self.method.task.noise_class)
+        events = [name for name in self.labels if name != noise]
         found = Stream([trace for name in events for trace in annotations.select(channel=f"Seisml_{name}")])
         threshold = argdict.get("threshold", THRESHOLD)
         return seisbench.util.ClassifyOutput(self.name, detections=self.detections_from_annotations(found, threshold))

@@ -23,7 +23,7 @@ from seisml.run.checkpoints import read_checkpoint
 
 DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
 FORMAT = "seisml model 1"  # the number goes up when files of before could not be read any more
-FIRST = ("facts", "preprocessing", "threshold", "run", "split_hash", "versions")  # what people look for
+FIRST = ("facts", "preprocessing", "decision", "run", "split_hash", "versions")  # what people look for
 OF_RECORD = "record."  # tensors that belong to the record and not to the network carry this before their name
 LARGEST_DESCRIPTION = 16 * 2**20  # bytes
 

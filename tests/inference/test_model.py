@@ -11,6 +11,7 @@ import torch
 from obspy import Stream, Trace, UTCDateTime, read
 
 import seisml
+from seisml.commands.export import export
 from seisml.commands.predict import PredictOptions, predict
 from seisml.errors import UserError
 from seisml.inference.probabilities import read_probabilities
@@ -131,9 +132,24 @@ def test_streams_that_cannot_be_used_are_one_line(filtered):
         assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_bundle_gives_what_its_checkpoint_gives(filtered, tmp_path):
-    from seisml.commands.export import export
+def test_the_threshold_of_the_dev_part_says_what_is_an_event(checkpoint, tmp_path):
+    values = torch.load(checkpoint, weights_only=True)
+    windows = np.stack([make_record(10, {3.0: "rockfall"} if k else {}, seed=k) for k in range(2)])
+    assert [answer.is_event for answer in seisml.load(checkpoint).classify(windows)] == [None, None]
+    for threshold, expected in ((0.5, [False, True]), (1e-30, [True, True])):
+        decision = {"noise_class": "noise", "threshold": threshold, "f1": 0.9, "n_events": 20, "n_noise": 30}
+        values["seisml"]["decision"] = decision
+        torch.save(values, tmp_path / "last.ckpt")
+        model = seisml.load(export(tmp_path / "last.ckpt", tmp_path / f"{threshold}"))
+        assert [answer.is_event for answer in model.classify(windows)] == expected
+        assert model.decision.threshold == threshold
+    values["seisml"]["decision"]["threshold"] = 3.0
+    torch.save(values, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match="decision.threshold"):
+        seisml.load(tmp_path / "last.ckpt")
 
+
+def test_a_bundle_gives_what_its_checkpoint_gives(filtered, tmp_path):
     stream = make_stream(make_record(120, {50.0: "rockfall"}, seed=2))
     ours = seisml.load(export(filtered, tmp_path / "bundle"))
     theirs = seisml.load(filtered)

@@ -29,6 +29,7 @@ def checkpoint(tmp_path_factory):
     values["seisml"] |= {
         "split_hash": SPLIT, "versions": {"seisml": "0.1.0", "git": None}, "run": "2020",
         "preprocessing": {"components": "ZNE", "sampling_rate": 20.0, "bandpass": [1.0, 8.0], "detrend": "linear"},
+        "decision": {"noise_class": "noise", "threshold": 0.5, "f1": 0.9, "n_events": 9, "n_noise": 9},
         "seen_events": torch.tensor([5, -3, 2**60]),
     }  # fmt: skip
     values["seisml"]["facts"]["classes"] = ["noise", "rockfall", "jökulhlaup"]
@@ -61,6 +62,7 @@ def test_its_description_is_for_people(bundle):
     about = json.loads(text)
     assert about["facts"]["classes"] == ["noise", "rockfall", "jökulhlaup"] and "jökulhlaup" in text
     assert about["split_hash"] == SPLIT and about["versions"]["seisml"] == "0.1.0"
+    assert about["decision"]["threshold"] == 0.5
     assert about["preprocessing"]["bandpass"] == [1.0, 8.0] and about["facts"]["sampling_rate"] == 20.0
     assert about["config"]["model_params"]["_target_"] == "seisml.methods.convnetquake.ConvNetQuake"
 
