@@ -60,6 +60,9 @@ def read_headers(path: str | Path) -> list[TraceHeader]:
         stream = _read(path, _format(path, head), headonly=True)
         headers = _headers(stream, size)
     if not headers:
+        without_rate = next((trace.id for trace in stream if trace.stats.npts > 0), None)
+        if without_rate is not None:
+            raise Unusable(f"the sampling rate of {without_rate} is not believable (damaged header)")
         raise Unusable("no samples in the file")
     return headers
 
