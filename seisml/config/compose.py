@@ -24,8 +24,11 @@ from omegaconf.errors import OmegaConfBaseException
 from seisml.config.check import check, resolved
 from seisml.config.sources import Primary, config_dir, describe, find_yaml, origin, primary
 from seisml.errors import SettingError, UserError, nearest
+from seisml.run.named.names import encoder_path, known_names
 from seisml.run.settings import OPTIONAL
 from seisml.store.folder import recover_interrupted
+
+ENCODER = "load_encoder.ckpt_fname"  # the setting that takes a name in a path's place
 
 
 class ConfigFolder(SearchPathPlugin):
@@ -172,8 +175,11 @@ def check_paths(cfg: DictConfig, start: Primary, overrides: Sequence[str]) -> No
     for key, path in paths.items():
         if not isinstance(path, str) or path.lower() == "none" or recover_interrupted(Path(path)).exists():
             continue
+        if key == ENCODER and encoder_path(path).exists():
+            continue
         suffix = Path(path).suffix
-        beside = [str(file) for file in Path(path).parent.glob(f"*{suffix}")] if suffix else []
+        named = known_names() if key == ENCODER else []
+        beside = [str(file) for file in Path(path).parent.glob(f"*{suffix}")] if suffix else named
         cure = nearest(path, beside) if beside else needs[key].replace("{path}", path)
         place = origin(key, start, overrides, _loader())
         raise UserError(f"{f'{place}: ' if place else ''}{key}: {path} does not exist; {cure}")

@@ -393,6 +393,10 @@ class StoreDataModule(pl.LightningDataModule):
         """
         return event_ids(self.ready_store.metadata)[rows]
 
+    def homes(self, rows: np.ndarray) -> np.ndarray:
+        """Name the store of each row (N,): (N,) names of folders."""
+        return np.full(len(rows), self.root.name)
+
     def write_split(self, path: str | Path) -> None:
         """Write the records of each part as a CSV file; where they are cut, a line for each stretch of windows."""
         store, frame = self.ready_store, self.split.to_frame(self.ready_store.metadata)

@@ -124,6 +124,11 @@ class MixtureDataModule(StoreDataModule):
                 raise UserError(f"{part.root}: {error}") from error
         return join_splits(splits, store.first, store.metadata)
 
+    def homes(self, rows: np.ndarray) -> np.ndarray:
+        """Name the store of each row (N,): (N,) names of folders."""
+        names = np.array([Path(root).name for root in self.stores])
+        return names[np.searchsorted(self.ready_store.first, rows, side="right") - 1]
+
     def train_sampler(self) -> EpochSampler:
         """The order of training: a share of each store in every epoch."""
         plain = super().train_sampler()

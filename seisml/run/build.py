@@ -30,6 +30,7 @@ from seisml.run.checkpoints import (
     split_classifier,
 )
 from seisml.run.effective import ENCODER_KEYS
+from seisml.run.named.names import encoder_path
 from seisml.run.settings import method_arguments
 from seisml.tasks.facts import DataFacts
 from seisml.values.classes import find_class, only_trusted
@@ -59,6 +60,7 @@ def read_pretrained(cfg: DictConfig) -> dict[str, Any] | None:
     path = OmegaConf.select(cfg, "load_encoder.ckpt_fname")
     if path is None or str(path).lower() == "none":
         return None
+    path = str(encoder_path(str(path)))
     values = read_model(path)
     state = encoder_state(values, path)
     record = read_record(values, path)

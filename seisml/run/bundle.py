@@ -20,6 +20,8 @@ from torch import Tensor
 
 from seisml.errors import UserError
 from seisml.run.checkpoints import read_checkpoint
+from seisml.run.named.encoder_file import read_encoder
+from seisml.run.named.names import SUFFIX
 
 DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
 FORMAT = "seisml model 1"  # the number goes up when files of before could not be read any more
@@ -51,7 +53,7 @@ def write_bundle(folder: Path, state: Mapping[str, Tensor], record: Mapping[str,
 
 
 def read_model(path: str | Path) -> dict[str, Any]:
-    """Read a bundle's folder or a checkpoint.
+    """Read a bundle's folder, a checkpoint, or an encoder that goes by a name.
 
     Returns:
         What :func:`seisml.run.checkpoints.read_checkpoint` gives: of a bundle ``state_dict`` and ``seisml``.
@@ -59,7 +61,9 @@ def read_model(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: It is missing, damaged, or something else.
     """
-    return _read_bundle(Path(path)) if is_bundle(path) else read_checkpoint(path)
+    if is_bundle(path):
+        return _read_bundle(Path(path))
+    return read_encoder(path) if Path(path).suffix == SUFFIX else read_checkpoint(path)
 
 
 def is_bundle(path: str | Path) -> bool:

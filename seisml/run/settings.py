@@ -16,7 +16,7 @@ GIVEN_TO_METHODS = ("facts", "front_end", "seed", "task")  # arguments of a meth
 
 
 # may stand at the top level though no file has them
-OPTIONAL = frozenset(("floor", "augmentations", "needs", "evaluation", "resume", "checkpoint"))
+OPTIONAL = frozenset(("floor", "augmentations", "needs", "evaluation", "resume", "checkpoint", "encoder_name"))
 
 
 Folder = Annotated[str, Field(min_length=1)]  # an empty name would be the root of the file system
@@ -51,6 +51,7 @@ class Settings(TypedDict, total=False):
     seed: Seed
     out: Folder
     encoder_folder: Folder
+    encoder_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]  # becomes a file's name
     figures: bool
     resume: Folder | None
     checkpoint: CheckpointTimes

@@ -33,6 +33,7 @@ from seisml.run.effective import effective
 from seisml.run.folder import write_config
 from seisml.run.loggers import close_logger, log_figures, log_results, open_logger
 from seisml.run.messages import say_data, say_rates, say_results, say_scores
+from seisml.run.named.card import publish
 from seisml.run.predictions import PREDICTIONS_FILE, places_of, write_predictions
 from seisml.run.progress_watch import ProgressWatch
 from seisml.run.record import versions, write_metrics
@@ -108,7 +109,10 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
         trained = method.task.predict(trainer, method, data, "train")
         seconds["total"] = time.perf_counter() - started
         metrics = gather_metrics(method, data, predictions, trained, history.values, pretrained)
-        metrics |= {"seconds": seconds, "paths": stored_paths(folder, checkpoint=checkpoint, encoder=encoder)}
+        metrics |= {"seconds": seconds}
+        if cfg.get("encoder_name"):
+            encoder = publish(Path(cfg.encoder_folder), cfg.encoder_name, method, data, metrics)
+        metrics |= {"paths": stored_paths(folder, checkpoint=checkpoint, encoder=encoder)}
         save_results(folder, metrics, predictions, method, data)
         log_results(logger, metrics, trainer.global_step)
         drawn = cfg.get("figures", True)
