@@ -85,7 +85,6 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
     data = open_data(cfg, folder, before)
     method = prepare_method(cfg, data, pretrained)
     method.run_record = make_record(cfg, method, data, pretrained, run_name(folder))
-
     history, saver = History(), encoder_saver(cfg, method, folder)
     snapshots = Snapshots(folder / LAST, cfg.get("checkpoint") or {})
     watching = [history, FiniteLoss(), ProgressWatch(), *monitors(method), *best_model(method, data, folder)]
@@ -108,10 +107,8 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
         seconds["test"] += time.perf_counter()
         trained = method.task.predict(trainer, method, data, "train")
         seconds["total"] = time.perf_counter() - started
-        metrics = gather_metrics(method, data, predictions, trained, history.values, pretrained)
-        metrics |= {"seconds": seconds}
-        if cfg.get("encoder_name"):
-            encoder = publish(Path(cfg.encoder_folder), cfg.encoder_name, method, data, metrics)
+        metrics = gather_metrics(method, data, predictions, trained, history.values, pretrained) | {"seconds": seconds}
+        encoder = publish(cfg, method, data, metrics) or encoder
         metrics |= {"paths": stored_paths(folder, checkpoint=checkpoint, encoder=encoder)}
         save_results(folder, metrics, predictions, method, data)
         log_results(logger, metrics, trainer.global_step)

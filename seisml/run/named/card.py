@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from omegaconf import DictConfig
 
 from seisml.files import write_text
 from seisml.run.messages import say
@@ -19,19 +20,22 @@ if TYPE_CHECKING:
     from seisml.methods.base import Method
 
 
-def publish(folder: Path, name: str, method: Method, data: StoreDataModule, metrics: dict[str, Any]) -> Path:
+def publish(cfg: DictConfig, method: Method, data: StoreDataModule, metrics: dict[str, Any]) -> Path | None:
     """Write an encoder under its name, and its card where there is none: a card may have been written on by people.
 
     Args:
-        folder: Where both go.
-        name: Of the encoder.
+        cfg: The run's configuration; ``encoder_name`` is the name, and ``encoder_folder`` where both go.
         method: The trained method.
         data: Its data module.
         metrics: What ``metrics.json`` holds.
 
     Returns:
-        The encoder's file.
+        The encoder's file; None where the configuration gives no name.
     """
+    name = cfg.get("encoder_name")
+    if not name:
+        return None
+    folder = Path(cfg.encoder_folder)
     path, card = folder / f"{name}{SUFFIX}", folder / f"{name}.md"
     write_encoder(path, method)
     if card.exists():
