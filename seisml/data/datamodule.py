@@ -80,8 +80,8 @@ class StoreDataModule(pl.LightningDataModule):
             same ``event`` (``source_id``) at the same time (``trace_start_time``) where one covers the window.
         pair_share: Share of the samples whose second view is to come from another record, with ``views_from=event``.
         view_jitter: The second view begins up to so many seconds before or after the first one's time.
-        recorded_noise: Class whose training records give the noise that the augmentation RecordedNoise mixes in; with
-            one, each batch carries as much noise as waveforms. Null: none.
+        recorded_noise: Class whose training records give the noise that the augmentation RecordedNoise mixes in, or
+            ``any`` for windows of all of them; with one, each batch carries as much noise as waveforms. Null: none.
         dead_traces: ``skip`` neither draws traces that are constant over a window nor counts them in an ensemble, and
             leaves out windows that have no other; ``keep`` takes them.
         label_column: Column of the metadata that holds the class, or the number to predict.

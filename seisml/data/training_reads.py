@@ -14,6 +14,8 @@ from seisml.data.pairs import SecondViews, jitter_samples, partners_across_event
 from seisml.data.windows import Windows
 from seisml.errors import UserError, nearest
 
+ANY = "any"  # in place of a class: whatever is recorded may be noise to another window
+
 
 @dataclass(frozen=True)
 class TrainingReads:
@@ -83,7 +85,8 @@ class TrainingReads:
         if self.recorded_noise is None:
             return None
         names = dataset.store.metadata["trace_category"].to_numpy(str)[rows]
-        found = windows(rows[names == self.recorded_noise])
+        any_window = self.recorded_noise == ANY and ANY not in names
+        found = windows(rows if any_window else rows[names == self.recorded_noise])
         if not len(found):
             raise UserError(
                 f"dataset.recorded_noise: the training part has no window of class {self.recorded_noise!r}; "

@@ -147,6 +147,16 @@ def test_second_views_follow_the_moved_window(root):
     assert (batch["view_start"][:, 1] - batch["start"]).abs().max() <= 50
 
 
+def test_any_window_may_be_noise(root):
+    batch = epoch(module(root, recorded_noise="any", onset_share=0.0))
+    assert batch["noise"].shape == batch["waveform"].shape and (batch["noise"] != batch["waveform"]).any()
+    whole = Store(root).read_records(np.arange(4))[0]
+    for noise in batch["noise"][:4, 0].numpy():
+        assert any((whole[row, trace] == noise[0]).any() for row in range(4) for trace in range(2))
+    with pytest.raises(UserError, match="no window of class 'Noise'"):
+        module(root, recorded_noise="Noise").train_dataloader()
+
+
 def test_whole_records_cannot_be_moved(root):
     with pytest.raises(UserError, match=r"onset_share=1 moves windows.*dataset\.window_length"):
         module(root, window_length=None).train_dataloader()

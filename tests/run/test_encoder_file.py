@@ -40,7 +40,7 @@ def made(tmp_path_factory) -> tuple[Path, Path]:
     kept_out = write_store(folder / "kept_out", n_events=4)
     cfg = compose("configs/ssl.yaml", [
         "+experiment=small_encoder", *TINY, f"dataset.stores=[{stores[0]},{stores[1]}]", f"encoder_folder={folder}",
-        f"dataset.hold_out=[{kept_out}]", "dataset.recorded_noise=a",
+        f"dataset.hold_out=[{kept_out}]",
     ])  # fmt: skip
     result = train(cfg, folder / "run")
     assert result.encoder == folder / "tiny.safetensors"
@@ -107,7 +107,7 @@ def test_a_wrong_name_is_answered_with_the_nearest(made, tmp_path):
 def test_a_card_that_people_wrote_on_stays(made, tmp_path, capsys):
     (tmp_path / "tiny.md").write_text("# tiny\nresults\n")
     root = write_network(tmp_path / "store", n_events=8)
-    settings = [f"dataset.stores=[{root}]", f"encoder_folder={tmp_path}", "dataset.recorded_noise=a"]
+    settings = [f"dataset.stores=[{root}]", f"encoder_folder={tmp_path}"]
     train(compose("configs/ssl.yaml", ["+experiment=small_encoder", *TINY, *settings]), tmp_path / "run")
     assert (tmp_path / "tiny.md").read_text() == "# tiny\nresults\n" and (tmp_path / "tiny.safetensors").is_file()
     assert "tiny.md stays as it is" in capsys.readouterr().out
