@@ -137,7 +137,7 @@ def damaged(made: tuple[Path, Path], path: Path, **changes: object) -> Path:
         ({"record": {"backbone_params": {"widths": [10**6] * 4}}}, "widths"),
         ({"record": {"front_end": {"_target_": "os.system"}}}, "front_end"),
         ({"record": {"in_channels": "1"}}, "in_channels"),
-        ({"tensors": {"record.seen_events": torch.zeros(3)}}, "seen_events are no hashes"),
+        ({"tensors": {"record.seen_events": torch.zeros(3)}}, "seen_events are no(t)? hashes"),
         ({"tensors": {"encoder.model.conv1.weight": torch.zeros(2)}}, "has shape"),
     ],
 )
