@@ -9,7 +9,7 @@ WaveformModel.annotate, see the first --baseline-seconds and are scaled up; seis
 from waveforms in memory; reading a day from miniSEED files is timed beside it.
 
 Other engines were tried on this network, batches of 64 on one core of an AMD EPYC with AVX-512, in float32: OpenVINO
-2026.4 takes 0.8 to 0.9 of the time of seisml's convolutions, ONNX Runtime 1.31 takes 1.4. Neither is worth a second engine.
+2026.4 takes 0.8 to 0.9 of the time of seisml's convolutions, ONNX Runtime 1.31 takes 1.4: not worth a second engine.
 """
 
 from __future__ import annotations
