@@ -144,10 +144,10 @@ def open_data(cfg: DictConfig, folder: Path, before: Mapping[str, Any] | None) -
 def prepare_method(cfg: DictConfig, data: StoreDataModule, pretrained: dict[str, Any] | None) -> Method:
     """Build the method, with the weights of a pretrained encoder and a front end that fits the data."""
     method = build_method(cfg, data.facts)
+    load_published_weights(method, cfg)
     if pretrained:
         say_rates(data, pretrained)
         load_pretrained(method, pretrained)
-    load_published_weights(method, cfg)
     fit_front_end(method, data, pretrained is not None and "front_end" in pretrained["record"])
     return method
 

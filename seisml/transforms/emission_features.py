@@ -57,19 +57,22 @@ def _features(x: Tensor, noise: Tensor) -> Tensor:
     """Statistics of windows (N, T) with noise (T,) added: (N, F)."""
     mean = x.mean(dim=1)
     x = x + noise
-    x = x - x.median(dim=1, keepdim=True).values
+    ordered = _sorted(x)
+    median = ordered[:, (x.shape[1] - 1) // 2, None]  # the lower one of two, as torch.median takes it
+    x, ordered = x - median, ordered - median
     centred = x.double() - x.double().mean(dim=1, keepdim=True)
-    std = centred.square().mean(dim=1).sqrt().clamp_min(1e-12)
+    square = centred.square()
+    variance = square.mean(dim=1).clamp_min(1e-24)
     columns = [
         mean,
-        std,
-        centred.pow(4).mean(dim=1) / std.pow(4),
-        centred.pow(3).mean(dim=1) / std.pow(3),
-        x.abs().amax(dim=1),
-        *_quantiles(x).unbind(1),
+        variance.sqrt(),
+        square.square().mean(dim=1) / variance.square(),
+        (square * centred).mean(dim=1) / variance.pow(1.5),
+        torch.maximum(ordered[:, -1], -ordered[:, 0]),
+        *_quantiles(ordered).unbind(1),
         x.abs().mean(dim=1),
         number_of_peaks(denoised(x)).float(),
-        *_quantiles(rolling_std(x, ROLLING)).unbind(1),
+        *_quantiles(_sorted(rolling_std(x, ROLLING))).unbind(1),
         *mfcc(x).unbind(1),
     ]
     return torch.stack([column.float() for column in columns], dim=1)
@@ -153,10 +156,15 @@ def _from_mel(mel: np.ndarray) -> np.ndarray:
     return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * math.log(6.4) / 27))
 
 
-def _quantiles(x: Tensor) -> Tensor:
-    """Quantiles (linear interpolation) of each row: (N, T) -> (N, len(QUANTILES)); torch.quantile is slow and small."""
-    ordered = x.sort(dim=1).values
-    place = torch.tensor(QUANTILES, device=x.device, dtype=torch.float64) * (x.shape[1] - 1)
+def _sorted(x: Tensor) -> Tensor:
+    """Rows in ascending order, (N, T); on the CPU by NumPy, whose sort takes a quarter of the time of PyTorch's."""
+    return torch.from_numpy(np.sort(x.numpy(), axis=1)) if x.device.type == "cpu" else x.sort(dim=1).values
+
+
+def _quantiles(ordered: Tensor) -> Tensor:
+    """Quantiles (linear interpolation) of rows in ascending order: (N, T) -> (N, len(QUANTILES))."""
+    last = ordered.shape[1] - 1
+    place = torch.tensor(QUANTILES, device=ordered.device, dtype=torch.float64) * last
     low = place.floor().long()
-    share = (place - low).to(x.dtype)
-    return ordered[:, low] * (1 - share) + ordered[:, (low + 1).clamp_max(x.shape[1] - 1)] * share
+    share = (place - low).to(ordered.dtype)
+    return ordered[:, low] * (1 - share) + ordered[:, (low + 1).clamp_max(last)] * share

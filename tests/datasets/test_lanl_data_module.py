@@ -18,7 +18,7 @@ from seisml.datasets.lanl.data_module import LONGEST, LanlDataModule, LanlDemoDa
 from seisml.datasets.lanl.demo import prepare_lanl_demo
 from seisml.datasets.lanl.synthesis import synthesize
 from seisml.errors import UserError
-from seisml.run.build import load_method
+from seisml.run.build import build_section, load_method
 from seisml.run.train import train
 from seisml.tasks.regression import BinnedRegression, Regression
 
@@ -79,6 +79,33 @@ def test_bins_span_the_published_range(root: Path) -> None:
     assert task.loss_target(torch.tensor([LONGEST / SCALE, 1.0]), data.facts).tolist() == [15, 15]  # or more: the last
     torch.testing.assert_close(task.centres(data.facts), inside)
     assert len(task.loss_target(label, data.facts).unique()) == 16  # every bin is met
+
+
+def test_the_parts_that_choose_and_test_may_overlap_more(root: Path, tmp_path: Path) -> None:
+    data = opened(root, evaluation_overlap=0.8)
+    parts = (data.split.train, data.split.dev, data.split.test)
+    steps = [np.diff(data.windows(rows[:1]).keys(np.arange(9))[1]) for rows in parts]
+    assert [set(step.tolist()) for step in steps] == [{150}, {60}, {60}]
+    data.write_split(tmp_path / "split.csv")
+    table = pd.read_csv(tmp_path / "split.csv")
+    for part, step in (("train", 150), ("dev", 60), ("test", 60)):
+        rows = table[table["part"] == part]
+        assert (rows["n_windows"] == rows["last_start"] // step + 1).all()
+
+
+def test_published_spectrograms() -> None:
+    """The sizes that the report gives, and SciPy's numbers standardised as there."""
+    for nperseg, shape in ((2048, (308, 83)), (512, (77, 334))):
+        front_end = compose(
+            "configs/finetune.yaml", ["+experiment=lanl_spectrogram", "dataset=lanl", f"front_end.nperseg={nperseg}"]
+        ).front_end
+        built = build_section("front_end", {**front_end, "sampling_rate": 4e6}, torch.nn.Module)
+        x = torch.randn(1, 1, 150_000, generator=torch.Generator().manual_seed(0)) * 3
+        picture = built(x)
+        assert picture.shape == (1, 1, *shape)
+        hann = processing.spectrogram(x[0, 0].numpy(), 4e6, "hann", nperseg, nperseg // 8, detrend="linear")[2]
+        expected = (np.log(hann[: shape[0]] + 1e-11) + 12) / 1.7
+        np.testing.assert_allclose(picture[0, 0].numpy(), expected, atol=2e-3)
 
 
 def test_intervals_draw_blocks_of_stretches(root: Path) -> None:
