@@ -44,6 +44,9 @@ PREPARE = {
         "seisml.prepare.catalog",
         "continuous or event waveforms with an earthquake catalogue (QuakeML, Nordic S-files...)",
     ),
+    "spectrograms": Command(
+        "seisml.prepare.spectrograms", "folders of classes to one matrix of spectrograms in a MATLAB file"
+    ),
     "aknes": Command(
         "seisml.datasets.aknes", "the published Åknes rockslope archive (eight classes and unlabelled events)"
     ),

@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {  # room -> rooms that it may import, beside BAS
     "tasks": {"store", "evaluation", "waveforms"},
     "data": {"store", "tasks", "transforms", "waveforms"},
     "prepare": {"catalogs", "store", "waveforms", "workers", "evaluation"},
-    "datasets": {"catalogs", "data", "evaluation", "prepare", "store", "tasks", "waveforms"},
+    "datasets": {"catalogs", "data", "evaluation", "prepare", "store", "tasks", "waveforms", "workers"},
     "methods": {"data", "evaluation", "losses", "networks", "tasks", "transforms"},
     "run": {"data", "evaluation", "methods", "networks", "store", "tasks", "transforms", "waveforms"},
     "config": {"run", "store"},

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from hydra.utils import get_class
+from scipy.io import savemat
 
 from seisml.config.compose import compose
 from seisml.data.datamodule import StoreDataModule
@@ -62,7 +63,15 @@ def stores(tmp_path_factory) -> dict[str, Path]:
         "lanl": folder / "lanl.h5",
         "mixture": write_network(folder / "network"),
         "ucr": write_ucr(folder / "Tones"),
+        "labquakes": write_table(folder / "lab.mat"),
     }
+
+
+def write_table(path: Path) -> Path:
+    """Spectrograms of 65 frequencies in a MATLAB file."""
+    power = np.random.default_rng(0).exponential(size=(65 * 20, 90))
+    savemat(path, {"mSpec": np.vstack([power, np.arange(90) % 3]), "classes": np.array(["AE", "UP", "noise"])})
+    return path
 
 
 def write_ucr(folder: Path) -> Path:
@@ -81,7 +90,7 @@ def test_one_step_in_which_every_setting_is_read(
     experiment: str, config: str, stores: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = compose(config, [f"+experiment={experiment}"]).dataset["_target_"]
-    kind = next((name for name in ("tremor", "lanl", "mixture", "ucr") if name in target), "store")
+    kind = next((name for name in ("tremor", "lanl", "mixture", "ucr", "labquakes") if name in target), "store")
     cfg = compose(
         config,
         [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -20,7 +21,11 @@ from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.views import View
 from seisml.values.ranges import Count, Period, Rate, Rates, Share, Weight
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+}
 
 
 class Method(pl.LightningModule):
@@ -32,10 +37,11 @@ class Method(pl.LightningModule):
         augmentations: Names (or name: arguments) of the augmentations, in order; those of waveforms, then those of
             views.
         LR: Learning rate; a mapping of part to rate where a recipe has several.
-        optimizer: ``adam``, whose weight decay is an L2 penalty, or ``adamw``, which decays the weights by themselves
-            (Loshchilov and Hutter 2019, arXiv 1711.05101).
+        optimizer: ``adam``, whose weight decay is an L2 penalty, ``adamw``, which decays the weights by themselves
+            (Loshchilov and Hutter 2019, arXiv 1711.05101), or ``sgd`` (momentum 0.9 by Nesterov).
         weight_decay: Weight decay of the optimiser.
         warm_up: Share of the steps over which the learning rates rise from zero, before the cosine.
+        stop_patience: Stop after so many epochs in which the dev part got no better; -1 never stops.
         model_save_ep_period: Save the encoder every so many epochs; -1 saves none.
         gradient_clip_val: Clip the gradient's norm to this; 0 does not clip.
         knn_acc_record_ep_period: Score the encoder by its 5 nearest neighbours every so many epochs; -1 never.
@@ -57,9 +63,10 @@ class Method(pl.LightningModule):
         front_end: nn.Module,
         augmentations: Sequence[str | dict[str, Any]] = (),
         LR: Rate | Rates = 1e-3,
-        optimizer: Literal["adam", "adamw"] = "adam",
+        optimizer: Literal["adam", "adamw", "sgd"] = "adam",
         weight_decay: Weight = 0.0,
         warm_up: Share = 0.0,
+        stop_patience: Period = -1,
         model_save_ep_period: Period = 50,
         gradient_clip_val: Weight = 0.0,
         knn_acc_record_ep_period: Period = -1,
@@ -76,6 +83,7 @@ class Method(pl.LightningModule):
         self.front_end = front_end
         self.augmentations = Augmentations(augmentations)
         self.LR, self.optimizer, self.weight_decay, self.warm_up = LR, optimizer, weight_decay, warm_up
+        self.stop_patience = stop_patience
         self.model_save_ep_period, self.gradient_clip_val = model_save_ep_period, gradient_clip_val
         self.knn_acc_record_ep_period = knn_acc_record_ep_period
         self.collapse_record_step_period = collapse_record_step_period

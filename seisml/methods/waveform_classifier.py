@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.losses.squared_weights import squared_weights
+from seisml.methods.base import OPTIMIZERS
 from seisml.methods.supervised import Supervised
 from seisml.values.ranges import Rate, Rates, Weight
 
@@ -59,15 +60,16 @@ class WaveformClassifier(Supervised):
         return loss + penalty
 
     def configure_optimizers(self) -> Any:
-        """Adam with constant rates, or falling ones where ``cosine`` asks for them."""
+        """The optimiser with constant rates, or falling ones where ``cosine`` asks for them."""
         if self.cosine:
             return super().configure_optimizers()
-        return torch.optim.Adam(self.parameter_groups(), weight_decay=self.weight_decay)
+        return OPTIMIZERS[self.optimizer](self.parameter_groups(), weight_decay=self.weight_decay)
 
     def on_fit_start(self) -> None:
         """Print the network."""
         if self.trainer.is_global_zero:
             network = nn.Sequential(OrderedDict(encoder=self.encoder, classifier=self.classifier))
             waveform = torch.zeros(1, self.in_channels, self.facts.n_samples, device=self.device)
+            picture = self.front_end.picture(waveform).full()
             options = {"col_names": ("output_size", "num_params"), "depth": 10, "mode": "eval", "verbose": 0}
-            print(torchinfo.summary(network, input_data=waveform, **options))
+            print(torchinfo.summary(network, input_data=picture, **options))

@@ -11,6 +11,8 @@ from seisml.networks.discriminator import TNCDiscriminator
 from seisml.networks.embedding_convnet import EmbeddingConvNetEncoder
 from seisml.networks.encoder import Encoder
 from seisml.networks.iternorm import IterNorm
+from seisml.networks.mlp import MLPEncoder
+from seisml.networks.picture_convnet import PictureConvNetEncoder
 from seisml.networks.projector import Projector
 from seisml.networks.resnet import (
     ResNet18Encoder,
@@ -31,6 +33,8 @@ __all__ = [
     "EmbeddingConvNetEncoder",
     "Encoder",
     "IterNorm",
+    "MLPEncoder",
+    "PictureConvNetEncoder",
     "Projector",
     "ResNet152Encoder",
     "ResNet18Encoder",

@@ -16,6 +16,8 @@ from seisml.networks.convnext import ConvNeXtSmallEncoder, ConvNeXtTinyEncoder
 from seisml.networks.dilated_convnet import DilatedConvNetEncoder
 from seisml.networks.embedding_convnet import EmbeddingConvNetEncoder
 from seisml.networks.encoder import Encoder
+from seisml.networks.mlp import MLPEncoder
+from seisml.networks.picture_convnet import PictureConvNetEncoder
 from seisml.networks.resnet import (
     ResNet18Encoder,
     ResNet34Encoder,
@@ -30,7 +32,7 @@ ENCODERS: dict[str, type[Encoder]] = {
     for cls in (
         ResNet18Encoder, ResNet34Encoder, ResNet50Encoder, ResNet152Encoder, SmallResNetEncoder, AlexNetEncoder,
         ConvNeXtTinyEncoder, ConvNeXtSmallEncoder, ConvNetEncoder, ConvNetQuakeEncoder, EmbeddingConvNetEncoder,
-        DilatedConvNetEncoder, CnnLstmEncoder, ContextEncoder,
+        DilatedConvNetEncoder, CnnLstmEncoder, ContextEncoder, MLPEncoder, PictureConvNetEncoder,
     )
 }  # fmt: skip
 ENCODERS |= {"convnext_tiny": ConvNeXtTinyEncoder, "convnext_small": ConvNeXtSmallEncoder}  # as published files say

@@ -102,6 +102,7 @@ def gather_metrics(
         "records": {part: len(rows) for part, (_, rows) in parts_of(data).items()},
         "events": {part: len(events_of(of, rows)) for part, (of, rows) in parts_of(data).items()},
         "split_hash": data.split.hash,
+        "parameters": sum(weight.numel() for weight in method.parameters()),
         "chance": method.chance_levels(data.batch_size),
         "pretrained": seen_report(pretrained, data),
         "versions": versions(),

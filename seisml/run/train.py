@@ -14,9 +14,10 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, EarlyStopping
 
 from seisml.data.datamodule import StoreDataModule
+from seisml.errors import UserError
 from seisml.files import naming_disk_errors
 from seisml.run.build import (
     build_method,
@@ -225,11 +226,16 @@ def encoder_saver(cfg: DictConfig, method: Method, folder: Path) -> SaveEncoder 
 
 
 def best_model(method: Method, data: StoreDataModule, folder: Path) -> list[Callback]:
-    """What keeps the model that is best on the dev part, where there is one."""
+    """What keeps the model that is best on the dev part, where there is one, and stops where it gets no better."""
     watched = method.task.monitor
+    stops = method.stop_patience > 0
     if watched is None or not len(data.split.dev):
+        if stops:
+            raise UserError("exp_params.stop_patience: stopping needs a dev part; set dataset.dev_data_ratio=0.1")
         return []
-    return [BestModel(folder / "checkpoints", watched.name, watched.mode)]
+    best = BestModel(folder / "checkpoints", watched.name, watched.mode)
+    stop = EarlyStopping(watched.name, patience=max(1, method.stop_patience), mode=watched.mode, check_finite=False)
+    return [best, stop] if stops else [best]
 
 
 # -- watching ----------------------------------------------------------------------------------------------------------
