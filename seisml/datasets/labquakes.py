@@ -9,24 +9,17 @@ import numpy as np
 import pandas as pd
 
 from seisml.data.datamodule import StoreDataModule
+from seisml.datasets.flat_table import FlatTable
 from seisml.datasets.matlab_table import MATRIX, read_spectrograms
 from seisml.errors import UserError
-from seisml.waveforms.preprocessing import Preprocessing
+from seisml.values.ranges import Count
 
 
-class SpectrogramTable:
-    """The file in memory, with the interface of :class:`seisml.store.store.Store`: a spectrogram is a flat trace.
+class SpectrogramTable(FlatTable):
+    """The file in memory: a flattened spectrogram is a trace of one record.
 
     Args:
         path: The file.
-
-    Attributes:
-        root: The file.
-        metadata: One row per spectrogram: trace_name, trace_category (the class), source_id, trace_source_file.
-        n_traces: (N,) int, all 1.
-        n_samples: (N,) int, the numbers of a spectrogram.
-        sampling_rate: (N,) float, 1: these are no samples in time.
-        preprocessing: Unknown.
 
     Raises:
         UserError: The file is missing, no MATLAB 5 file, or holds something else.
@@ -45,7 +38,7 @@ class SpectrogramTable:
         for key in ("files", "events"):
             if len(values.get(key, names)) != len(names):
                 raise UserError(f"{self.root}: {key!r} has {len(values[key])} names for {len(names)} spectrograms")
-        self.metadata = pd.DataFrame(
+        metadata = pd.DataFrame(
             {
                 "trace_name": names,
                 "trace_category": [classes[number] for number in label],
@@ -53,39 +46,11 @@ class SpectrogramTable:
                 "trace_source_file": files,
             }
         )
-        self._values = np.ascontiguousarray(matrix[:-1].T, dtype=np.float32)  # (N, F * W)
-        if not np.isfinite(self._values).all():
-            row = int(np.flatnonzero(~np.isfinite(self._values).all(axis=1))[0])
+        spectrograms = np.ascontiguousarray(matrix[:-1].T, dtype=np.float32)  # (N, F * W)
+        if not np.isfinite(spectrograms).all():
+            row = int(np.flatnonzero(~np.isfinite(spectrograms).all(axis=1))[0])
             raise UserError(f"{self.root}: column {row + 1} of {MATRIX} holds values that are not numbers")
-        count, length = self._values.shape
-        self.n_traces, self.n_samples = np.ones(count, np.int64), np.full(count, length, np.int64)
-        self.sampling_rate = np.ones(count)
-        self.preprocessing = Preprocessing(known=False)
-
-    def __len__(self) -> int:
-        return len(self.metadata)
-
-    def __repr__(self) -> str:
-        return f"SpectrogramTable({str(self.root)!r}, {len(self)} spectrograms)"
-
-    def read_traces(
-        self, rows: np.ndarray, traces: np.ndarray, start: int | np.ndarray = 0, n_samples: int | None = None
-    ) -> np.ndarray:
-        """Read spectrograms: rows (B,), traces (B, K) all 0 -> (B, K, F * W) float32; only whole ones."""
-        traces = np.asarray(traces, np.int64)
-        if traces.size and (traces.min() < 0 or traces.max() > 0):
-            raise IndexError(f"{self.root}: a spectrogram is one trace, 0")
-        length = self._values.shape[1]
-        if np.any(np.asarray(start) != 0) or n_samples not in (None, length):
-            raise UserError(f"{self.root}: spectrograms are whole; leave dataset.window_length and n_samples at null")
-        return np.repeat(self._values[np.asarray(rows, np.int64), None], traces.shape[1], axis=1)
-
-    def read_records(
-        self, rows: np.ndarray, n_samples: int | None = None, start: int | np.ndarray = 0
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Read spectrograms: (B, 1, F * W) float32, and a (B, 1) mask, all true."""
-        ones = np.ones((len(rows), 1), bool)
-        return self.read_traces(rows, np.zeros((len(rows), 1), np.int64), start, n_samples), ones
+        super().__init__(self.root, metadata, spectrograms)
 
 
 class LabquakesDataModule(StoreDataModule):
@@ -93,13 +58,14 @@ class LabquakesDataModule(StoreDataModule):
 
     Args:
         root: The file.
+        batch_size: Spectrograms per batch.
         **kwargs: See :class:`StoreDataModule`.
     """
 
     citation: ClassVar[str] = "Goebel, CERI 8104, University of Memphis"
 
-    def __init__(self, root: str = "data/lab_ae.mat", **kwargs: Any) -> None:
-        super().__init__(root, **kwargs)
+    def __init__(self, root: str = "data/lab_ae.mat", batch_size: Count = 50, **kwargs: Any) -> None:
+        super().__init__(root, batch_size=batch_size, **kwargs)
 
     def open_store(self) -> SpectrogramTable:  # type: ignore[override]
         """Read the file."""

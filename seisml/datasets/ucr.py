@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from seisml.data.datamodule import StoreDataModule
+from seisml.datasets.flat_table import FlatTable
 from seisml.errors import UserError
-from seisml.waveforms.preprocessing import Preprocessing
 
 
-class UCRSet:
-    """One data set of the archive, in memory, with the interface of :class:`seisml.store.store.Store`.
+class UCRSet(FlatTable):
+    """One data set of the archive, in memory.
 
     Each series loses its mean and is divided by its standard deviation, then arcsinh (Lee and Aune 2021). A constant
     series becomes zeros; what is missing at the end of a shorter one, too.
@@ -23,13 +23,8 @@ class UCRSet:
         root: Folder with ``NAME_TRAIN.tsv`` and ``NAME_TEST.tsv``.
 
     Attributes:
-        root: The folder.
         metadata: One row per series: trace_name, trace_category (the class), source_id, trace_source_file, and
             ``split`` (``train`` or ``test``, the archive's).
-        n_traces: (N,) int, all 1.
-        n_samples: (N,) int, the length of the longest series.
-        sampling_rate: (N,) float, 1: the archive gives none.
-        preprocessing: Unknown: the archive does not say what was done to its series.
 
     Raises:
         UserError: The tables are missing, or a row of one is not a series.
@@ -57,40 +52,7 @@ class UCRSet:
             )
         if tables[0].shape[1] != tables[1].shape[1]:
             raise UserError(f"{self.root}: TRAIN has {tables[0].shape[1]} samples a series, TEST {tables[1].shape[1]}")
-        self.metadata = pd.concat(frames, ignore_index=True)
-        self._waveform = _normalized(np.concatenate(tables))[:, None]
-        count, _, length = self._waveform.shape
-        self.n_traces, self.n_samples = np.ones(count, np.int64), np.full(count, length, np.int64)
-        self.sampling_rate = np.ones(count)
-        self.preprocessing = Preprocessing(known=False)
-
-    def __len__(self) -> int:
-        return len(self.metadata)
-
-    def __repr__(self) -> str:
-        return f"UCRSet({str(self.root)!r}, {len(self)} series)"
-
-    def read_traces(
-        self, rows: np.ndarray, traces: np.ndarray, start: int | np.ndarray = 0, n_samples: int | None = None
-    ) -> np.ndarray:
-        """Read windows of series: rows (B,), traces (B, K) all 0 -> (B, K, n_samples) float32, zeros outside."""
-        rows, traces = np.asarray(rows, np.int64), np.asarray(traces, np.int64)
-        if traces.size and (traces.min() < 0 or traces.max() > 0):
-            raise IndexError(f"{self.root}: a series has one trace, 0")
-        length = self._waveform.shape[-1]
-        starts = np.broadcast_to(np.asarray(start, np.int64), rows.shape)
-        n_samples = length - int(starts.min(initial=0)) if n_samples is None else n_samples
-        places = starts[:, None] + np.arange(n_samples)
-        inside = (places >= 0) & (places < length)
-        window = np.where(inside, self._waveform[rows[:, None], 0, places.clip(0, length - 1)], 0).astype(np.float32)
-        return np.repeat(window[:, None], traces.shape[1], axis=1)
-
-    def read_records(
-        self, rows: np.ndarray, n_samples: int | None = None, start: int | np.ndarray = 0
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Read whole series: (B, 1, T) float32, and a (B, 1) mask, all true."""
-        ones = np.ones((len(rows), 1), bool)
-        return self.read_traces(rows, np.zeros((len(rows), 1), np.int64), start, n_samples), ones
+        super().__init__(self.root, pd.concat(frames, ignore_index=True), _normalized(np.concatenate(tables)))
 
 
 class UCRDataModule(StoreDataModule):

@@ -239,11 +239,14 @@ class Method(pl.LightningModule):
         rising = round(self.warm_up * steps)
 
         def share(step: int) -> float:
-            rise = min(1.0, (step + 1) / (rising + 1))
-            return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+            return min(1.0, (step + 1) / (rising + 1)) * self.rate_share(min(1.0, step / steps))
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def rate_share(self, progress: float) -> float:
+        """Share of the learning rates that is left when so much of the run (0 to 1) is done: half a cosine."""
+        return 0.5 * (1 + math.cos(math.pi * progress))
 
     def configure_gradient_clipping(
         self,

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.losses.squared_weights import squared_weights
-from seisml.methods.base import OPTIMIZERS
 from seisml.methods.supervised import Supervised
 from seisml.values.ranges import Rate, Rates, Weight
 
@@ -59,11 +58,9 @@ class WaveformClassifier(Supervised):
         self.log("train/l2", penalty, on_step=False, on_epoch=True, batch_size=len(batch["label"]))
         return loss + penalty
 
-    def configure_optimizers(self) -> Any:
-        """The optimiser with constant rates, or falling ones where ``cosine`` asks for them."""
-        if self.cosine:
-            return super().configure_optimizers()
-        return OPTIMIZERS[self.optimizer](self.parameter_groups(), weight_decay=self.weight_decay)
+    def rate_share(self, progress: float) -> float:
+        """All of it, or half a cosine where ``cosine`` asks for it."""
+        return super().rate_share(progress) if self.cosine else 1.0
 
     def on_fit_start(self) -> None:
         """Print the network."""

@@ -11,8 +11,6 @@ from seisml.networks.discriminator import TNCDiscriminator
 from seisml.networks.embedding_convnet import EmbeddingConvNetEncoder
 from seisml.networks.encoder import Encoder
 from seisml.networks.iternorm import IterNorm
-from seisml.networks.mlp import MLPEncoder
-from seisml.networks.picture_convnet import PictureConvNetEncoder
 from seisml.networks.projector import Projector
 from seisml.networks.resnet import (
     ResNet18Encoder,
@@ -21,6 +19,8 @@ from seisml.networks.resnet import (
     ResNet152Encoder,
     SmallResNetEncoder,
 )
+from seisml.networks.textbook.mlp import MLPEncoder
+from seisml.networks.textbook.picture_convnet import PictureConvNetEncoder
 
 __all__ = [
     "AlexNetEncoder",

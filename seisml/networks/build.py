@@ -16,8 +16,6 @@ from seisml.networks.convnext import ConvNeXtSmallEncoder, ConvNeXtTinyEncoder
 from seisml.networks.dilated_convnet import DilatedConvNetEncoder
 from seisml.networks.embedding_convnet import EmbeddingConvNetEncoder
 from seisml.networks.encoder import Encoder
-from seisml.networks.mlp import MLPEncoder
-from seisml.networks.picture_convnet import PictureConvNetEncoder
 from seisml.networks.resnet import (
     ResNet18Encoder,
     ResNet34Encoder,
@@ -25,6 +23,8 @@ from seisml.networks.resnet import (
     ResNet152Encoder,
     SmallResNetEncoder,
 )
+from seisml.networks.textbook.mlp import MLPEncoder
+from seisml.networks.textbook.picture_convnet import PictureConvNetEncoder
 from seisml.values.classes import find_class
 
 ENCODERS: dict[str, type[Encoder]] = {

@@ -13,33 +13,37 @@ from torch import Tensor
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
-from seisml.methods.waveform_classifier import WaveformClassifier
-from seisml.networks.mlp import MLPEncoder
-from seisml.values.ranges import Count
+from seisml.methods.textbook.mlp import MLP
+from seisml.networks.textbook.mlp import MLPEncoder
+from seisml.values.ranges import Count, Period
 
 NEVER = -1e4  # score of a class that the training part lacks
 
 
-class MLPReference(WaveformClassifier):
+class MLPReference(MLP):
     """``sklearn.neural_network.MLPClassifier`` with the settings of the network beside it.
 
     It is fitted to the labelled training records before the first step; its weights become those of an
-    :class:`seisml.networks.mlp.MLPEncoder` and the classifier, so that they are tested, saved and loaded like others.
+    :class:`MLPEncoder` and the classifier, so that they are tested, saved and loaded like others.
     The one epoch that follows measures them.
 
     Args:
         max_iter: Epochs of scikit-learn's training; it goes through all of them.
         optimizer: ``adam`` or ``sgd`` (momentum 0.9 by Nesterov), its ``solver``.
-        l2: As for the network beside it; scikit-learn's ``alpha`` is twice that times the batch size.
-        **kwargs: See :class:`seisml.methods.waveform_classifier.WaveformClassifier`.
+        model_save_ep_period: Never by default: there is no encoder worth saving.
+        **kwargs: See :class:`seisml.methods.textbook.mlp.MLP`.
     """
 
     encoder: MLPEncoder
 
     def __init__(
-        self, max_iter: Count = 100, optimizer: Literal["adam", "sgd"] = "sgd", l2: float = 0.0, **kwargs: Any
+        self,
+        max_iter: Count = 100,
+        optimizer: Literal["adam", "sgd"] = "sgd",
+        model_save_ep_period: Period = -1,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(optimizer=optimizer, l2=l2, **kwargs)
+        super().__init__(optimizer=optimizer, model_save_ep_period=model_save_ep_period, **kwargs)
         if not isinstance(self.encoder, MLPEncoder) or not isinstance(self.LR, int | float):
             raise UserError("model_params.backbone_type: the reference is an MLPEncoder, with one exp_params.LR")
         self.max_iter = max_iter

@@ -1,0 +1,1 @@
+"""Classifiers of pictures, as textbooks have them, and one that scikit-learn fits."""

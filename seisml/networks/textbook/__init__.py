@@ -1,0 +1,1 @@
+"""Small networks on pictures, as textbooks have them."""
