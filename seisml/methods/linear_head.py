@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.methods.base import Method
 from seisml.networks.build import build_encoder, fitted_arguments
-from seisml.values.ranges import Rate, Rates
+from seisml.values.ranges import Rate, Rates, Whole
+
+FirstLayerRate = Annotated[float, Field(gt=0, le=1)]
 
 
 class FeatureMemory:
@@ -84,6 +87,11 @@ class LinearHead(Method):
         LR: One rate, or ``{"encoder": ..., "clf": ...}``. From scratch the encoder takes the classifier's rate.
         freeze_encoders: Linear evaluation: encoder in eval mode, without gradients.
         freeze_bn_stat_train: Encoder in eval mode while training (averaged BatchNorm statistics), with gradients.
+        linear_first_steps: A pretrained encoder stays as it was loaded, statistics included, for so many steps, while
+            the classifier learns: a fresh classifier's gradients would undo what was learned before (Kumar et al. 2022,
+            arXiv 2202.10054). From scratch there is nothing to keep.
+        first_layer_rate: Learning rate of a pretrained encoder's first layer, as a share of its last one's; those in
+            between go evenly, on a logarithmic scale (Howard and Ruder 2018, arXiv 1801.06146).
         standardize_features: Scale each feature by its mean and standard deviation over the training events before the
             classifier, which stays linear; a random encoder's features are so small that they would not train it.
         **kwargs: See :class:`seisml.methods.base.Method`.
@@ -98,6 +106,8 @@ class LinearHead(Method):
         LR: Rate | Rates | None = None,
         freeze_encoders: bool = False,
         freeze_bn_stat_train: bool = False,
+        linear_first_steps: Whole = 0,
+        first_layer_rate: FirstLayerRate = 1.0,
         standardize_features: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -113,6 +123,8 @@ class LinearHead(Method):
         scaling = nn.BatchNorm1d(self.encoder.out_size, eps=1e-10, affine=False)
         self.scaling = scaling if standardize_features else nn.Identity()
         self.freeze_encoders, self.freeze_bn_stat_train = freeze_encoders, freeze_bn_stat_train
+        self.linear_first_steps, self.first_layer_rate = linear_first_steps, first_layer_rate
+        self.linear_only = False  # the encoder stands still in this step
         self.encoder.requires_grad_(not freeze_encoders)
         self.pretrained = False  # set where an encoder is loaded
         self.memory = FeatureMemory()
@@ -136,8 +148,15 @@ class LinearHead(Method):
 
     def embed(self, picture: Tensor) -> Tensor:
         """Encoder outputs: (N, in_channels, F, W) -> (N, D)."""
-        with torch.no_grad() if self.freeze_encoders else nullcontext():
+        with torch.no_grad() if self.freeze_encoders or self.linear_only else nullcontext():
             return self.encoder(picture)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Let the encoder stand still in the first steps, where that is asked for, and then go along."""
+        stands = self.pretrained and self.trainer.global_step < self.linear_first_steps
+        if stands != self.linear_only:
+            self.linear_only = stands
+            self.train()
 
     def encode_units(self, chosen: Batch) -> Tensor:
         """Features of waveforms; a frozen encoder looks at each trace once and remembers what it gave."""
@@ -172,7 +191,7 @@ class LinearHead(Method):
     def train(self, mode: bool = True) -> LinearHead:
         """Set the mode, the encoder staying in eval mode where its statistics are frozen."""
         super().train(mode)
-        if self.freeze_bn_stat_train or self.freeze_encoders:
+        if self.freeze_bn_stat_train or self.freeze_encoders or self.linear_only:
             self.encoder.eval()
         return self
 
@@ -181,7 +200,7 @@ class LinearHead(Method):
         groups = [{"params": self.classifier.parameters(), "lr": self._rate("clf")}]
         if not self.freeze_encoders:
             rate = self._rate("encoder" if self.pretrained else "clf")
-            groups.append({"params": self.encoder.parameters(), "lr": rate})
+            groups.extend(layer_groups(self.encoder, rate, self.first_layer_rate if self.pretrained else 1.0))
         return groups
 
     def _rate(self, part: str) -> float:
@@ -196,3 +215,20 @@ class LinearHead(Method):
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean over the traces of each event: (B, K, D) and (B, K), false on padding, -> (B, D)."""
     return (values * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
+
+
+def layer_groups(encoder: nn.Module, rate: float, first_layer: float) -> list[dict[str, Any]]:
+    """Parameters of an encoder with the learning rate of their layer.
+
+    Args:
+        encoder: Its layers are the modules that have parameters, in the order in which they are named.
+        rate: Of the last layer.
+        first_layer: That of the first layer, as a share of it; 1 gives one group.
+    """
+    if first_layer == 1:
+        return [{"params": list(encoder.parameters()), "lr": rate}]
+    layers = [found for module in encoder.modules() if (found := list(module.parameters(recurse=False)))]
+    steps = max(1, len(layers) - 1)
+    return [
+        {"params": found, "lr": rate * first_layer ** ((steps - number) / steps)} for number, found in enumerate(layers)
+    ]

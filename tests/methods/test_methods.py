@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import math
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -242,6 +243,37 @@ def test_rates_rise_and_fall(root, optimizer, kind):
     cosine = [0.005 * (1 + math.cos(math.pi * step / steps)) for step in range(steps + 1)]
     assert method.rates[:4] == pytest.approx([cosine[step] * (step + 1) / 5 for step in range(4)])
     assert method.rates[4:] == pytest.approx(cosine[4:steps], abs=1e-9) and steps == 16
+
+
+def test_the_first_layers_of_a_pretrained_encoder_learn_slower():
+    method = supervised(first_layer_rate=0.1)
+    assert [group["lr"] for group in method.parameter_groups()] == [1e-3, 1e-3]
+    method.pretrained = True
+    _, *groups = method.parameter_groups()
+    rates = [group["lr"] for group in groups]
+    assert rates[0] == pytest.approx(5e-5) and rates[-1] == pytest.approx(5e-4) and rates == sorted(rates)
+    assert np.ptp(np.diff(np.log(rates))) < 1e-9
+    assert next(method.encoder.parameters()) is groups[0]["params"][0]
+    assert sum(len(group["params"]) for group in groups) == len(list(method.encoder.parameters()))
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_a_pretrained_encoder_stands_still_at_first(root, pretrained):
+    class Watched(Supervised):
+        def on_before_zero_grad(self, optimizer):
+            states = {name: value.clone() for name, value in self.encoder.state_dict().items()}
+            self.states = [*self.__dict__.get("states", []), (states, self.classifier.weight.detach().clone())]
+
+    data = StoreDataModule(str(root), batch_size=8, dev_data_ratio=0.2)
+    data.setup()
+    method = Watched(facts=data.facts, front_end=front_end(), backbone_type="SmallResNetEncoder", linear_first_steps=5)
+    method.pretrained = pretrained
+    before = {name: value.clone() for name, value in method.encoder.state_dict().items()}
+    trainer(max_epochs=3).fit(method, datamodule=data)  # 3 or 4 steps an epoch
+    moved = [any(not torch.equal(state[name], before[name]) for name in before) for state, _ in method.states]
+    first = moved.index(True)
+    assert all(moved[first:]) and (first >= 5) == pretrained
+    assert not torch.equal(method.states[1][1], method.states[3][1])  # the classifier learns all along
 
 
 def test_class_weights_follow_the_data():
