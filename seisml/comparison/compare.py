@@ -70,12 +70,12 @@ def compare(probes: Sequence[Probe], sources: Sequence[Source], options: Options
         cells += some_cells
     pretrainings = [encoder.task for some in encoders.values() for encoder in some if encoder.task is not None]
     folders = {task.folder: task for task in (*pretrainings, *tables, *cells)}
-    for task in folders.values():
-        finished(task)  # refuses what was made with other settings, before anything is done
+    # what was made with other settings is refused here, before anything is done
+    done = sum(task.weight for task in folders.values() if finished(task) is not None)
     total = sum(task.weight for task in folders.values())
     trained = [task.steps for task in folders.values() if task.steps]
     say(f"{len(trials)} trials, {len(cells)} cells; about {sum(trained):,} training steps, in {out}")
-    with Progress("comparing", "step", total, shown=options.progress) as progress:
+    with Progress("comparing", "step", total, done, shown=options.progress) as progress:
         _, failed = work_off(pretrainings, options.jobs, progress)
         encoders = {place: [it for it in some if it.path.is_file()] for place, some in encoders.items()}
         warnings, seen = _look_for_leaks(trials, encoders)

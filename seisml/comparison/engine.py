@@ -29,7 +29,7 @@ def work_off(tasks: Sequence[Task], jobs: int, progress: Progress) -> tuple[Resu
     Args:
         tasks: The pieces; two of one folder are the same.
         jobs: Processes.
-        progress: Counts training steps.
+        progress: Counts training steps; those of what is there already are counted in it.
 
     Returns:
         What each gave, by its folder, and why others gave nothing; nothing is said of those that lack what they need.
@@ -46,8 +46,8 @@ def work_off(tasks: Sequence[Task], jobs: int, progress: Progress) -> tuple[Resu
             results[task.folder] = there
         elif task.needs is None or task.needs.is_file():
             waiting[task.folder] = task
-            continue
-        progress.update(task.weight)
+        else:
+            progress.update(task.weight)
     for task, result, error in _perform_all(list(waiting.values()), jobs):
         if error is None:
             results[task.folder] = result
