@@ -20,6 +20,7 @@ from seisml.evaluation.figures import (
     accuracy_bars,
     confusion_matrix,
     course,
+    courses,
     difference_map,
     embedding_map,
     gallery,
@@ -329,3 +330,15 @@ def test_residuals_show_the_constant_beside_the_prediction():
     residuals([1.0], [1.0], "magnitude", "", 1.0)  # one record, no unit, no error
     with pytest.raises(ValueError, match="should be"):
         residuals([1.0, 2.0], [1.0], "magnitude", "", 1.0)
+
+
+def test_courses_of_several_approaches():
+    time = np.arange(5.0)
+    made = courses({"a": (time, 5 - time, 5 - time), "b": (time, 5 - time, 4 - time)}, "time", "s", 3.0)
+    assert [axes.get_title(loc="left") for axes in made.axes] == [
+        "a: mean absolute error 0 s", "b: mean absolute error 1 s",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="b: time"):
+        courses({"b": (time, time[1:], time)}, "time", "s", 3.0)
+    with pytest.raises(ValueError, match="nothing"):
+        courses({}, "time", "s", 3.0)
