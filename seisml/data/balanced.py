@@ -34,9 +34,10 @@ class BalancedSampler(EpochSampler):
         super().__init__(max(groups, key=len), seed, True, rank, world_size, random_starts)
         self.groups = groups
 
-    def __len__(self) -> int:
-        total = len(self.windows) * len(self.groups)  # one turn for each window of the largest group
-        return len(range(self.rank, total, self.world_size))
+    @property
+    def total(self) -> int:
+        """Samples of an epoch, of all processes: one of each group for each window of the largest."""
+        return len(self.windows) * len(self.groups)
 
     def keys(self) -> Iterator[Key]:
         """The epoch's keys, of all processes."""

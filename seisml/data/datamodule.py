@@ -19,14 +19,15 @@ from seisml.data.elsewhere import all_to_test, check_rate, remarks
 from seisml.data.folds import read_split
 from seisml.data.grouping import GroupDraw
 from seisml.data.hold_out import HoldOut
-from seisml.data.loaders import make_loader
-from seisml.data.sampling import EpochSampler, this_process
+from seisml.data.loaders import make_loader, share_out
+from seisml.data.sampling import EpochSampler
 from seisml.data.shapes import check_pieces, check_traces, one_length, one_sampling_rate
 from seisml.data.splits import Grouping, Procedure, Split, make_split, with_hash
 from seisml.data.training_reads import TrainingReads
 from seisml.data.windows import Windows
 from seisml.errors import UserError
 from seisml.files import write_frame
+from seisml.processes.collectives import this_process
 from seisml.store.folder import recover_interrupted
 from seisml.store.identity import event_ids, text_column
 from seisml.store.store import Store
@@ -59,7 +60,7 @@ class StoreDataModule(pl.LightningDataModule):
             of prepared stores. Records of their events are left out, and what shares a moment with their records.
         test_root: Another store, all labelled records of which are the test part; that of ``root`` goes unused, so that
             a model is the same with it and without.
-        batch_size: Events per batch.
+        batch_size: Events per batch; several processes share it.
         num_workers: Worker processes that read batches.
         return_single_spectrogram_train: Train on one randomly drawn trace per event; all its traces where false.
         return_single_spectrogram_test: Test on one drawn trace per event; the ensemble over all where false.
@@ -283,7 +284,7 @@ class StoreDataModule(pl.LightningDataModule):
         sampler = self.train_sampler()
         sampler.done = (self.done[0], self.done[1] * self.batch_size)
         sampler.set_epoch(0)
-        n = len(sampler)
+        n = sampler.total
         if self.is_ssl and self.drop_last and n < self.batch_size:
             raise UserError(
                 f"dataset.batch_size is {self.batch_size} but there are only {n} training events, "
@@ -293,11 +294,13 @@ class StoreDataModule(pl.LightningDataModule):
         dataset = self.dataset(n_draws)
         rate, are_cut = self.facts.sampling_rate, self.window_length is not None
         self.reads.set_up(dataset, self.split.train, self.windows, rate, are_cut)
-        return make_loader(dataset, sampler, self.batch_size, self.num_workers, drop_last)
+        share = share_out(sampler, self.batch_size, drop_last)
+        return make_loader(dataset, sampler, share, self.num_workers, drop_last)
 
     def train_sampler(self) -> EpochSampler:
         """The order in which training goes through its windows."""
-        return self._sampler(self.windows(self.split.train), shuffle=True, random_starts=self.random_starts)
+        windows = self.windows(self.split.train)
+        return EpochSampler(windows, self.seed, True, *this_process(), self.random_starts)
 
     def val_dataloader(self) -> DataLoader | list:
         """Batches of the dev part, as in the test; none where there is no dev part."""
@@ -338,7 +341,8 @@ class StoreDataModule(pl.LightningDataModule):
         single = self.single_test if single is None else single
         windows = self.windows(rows) if starts is None else Windows.at(rows, starts)
         dataset = self.dataset(1 if single else None)
-        return make_loader(dataset, self._sampler(windows, shuffle=False), self.batch_size, self.num_workers)
+        sampler = EpochSampler(windows, self.seed, shuffle=False)  # each process sees everything
+        return make_loader(dataset, sampler, self.batch_size, self.num_workers)
 
     def dataset(self, n_draws: int | None) -> StoreDataset:
         """What reads batches; a data set whose target changes along a record returns one of another kind.
@@ -438,6 +442,3 @@ class StoreDataModule(pl.LightningDataModule):
         row, begin, end = (np.concatenate(columns) for columns in zip(kept, cut, strict=True))
         order = np.argsort(row, kind="stable")
         return row[order], begin[order], end[order]
-
-    def _sampler(self, windows: Windows, shuffle: bool, random_starts: bool = False) -> EpochSampler:
-        return EpochSampler(windows, self.seed, shuffle, *this_process(), random_starts)

@@ -52,6 +52,34 @@ class FilledBatches(DataLoader):
             )
 
 
+def share_out(sampler: EpochSampler, batch_size: int, drop_last: bool) -> int:
+    """Deal the batches of an epoch to the processes that train together, as many to each.
+
+    Args:
+        sampler: The order of training; where the last batch is dropped, it is made to end before it.
+        batch_size: Samples of a batch, of all processes.
+        drop_last: Leave out an incomplete last batch.
+
+    Returns:
+        Samples of a batch that each process reads.
+
+    Raises:
+        UserError: The batches cannot be shared out.
+    """
+    n_processes, left = sampler.world_size, sampler.total % batch_size
+    if batch_size % n_processes:
+        near = max(1, batch_size // n_processes) * n_processes
+        raise UserError(f"dataset.batch_size: {n_processes} processes cannot share {batch_size} samples; set {near}")
+    if drop_last and n_processes > 1:
+        sampler.most = sampler.total - left
+    elif 0 < left < n_processes:
+        raise UserError(
+            f"the last batch of an epoch has {left} samples, which {n_processes} processes cannot share; set "
+            "dataset.drop_last=true, or another dataset.batch_size"
+        )
+    return batch_size // n_processes
+
+
 def make_loader(
     dataset: StoreDataset, sampler: EpochSampler, batch_size: int, num_workers: int, drop_last: bool = False
 ) -> DataLoader:
@@ -60,7 +88,7 @@ def make_loader(
     Args:
         dataset: What reads them.
         sampler: Their order. One that shuffles is that of training, whose workers live as long as the loader.
-        batch_size: Samples of a batch.
+        batch_size: Samples of a batch, of this process.
         num_workers: Worker processes that read batches; 0 reads in this one.
         drop_last: Leave out an incomplete last batch.
     """

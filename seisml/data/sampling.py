@@ -31,13 +31,6 @@ class Key(NamedTuple):
     start: int = 0
 
 
-def this_process() -> tuple[int, int]:
-    """Rank of this process among those that train together, and their number."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1
-
-
 class EpochSampler(Sampler[Key]):
     """Windows of a store, shuffled anew each epoch.
 
@@ -56,6 +49,7 @@ class EpochSampler(Sampler[Key]):
     Attributes:
         done: Samples of all processes that were gone through before the first pass begins, and the epoch that it
             belongs to; a resumed run goes on from there.
+        most: Samples of all processes that an epoch has at most; None for all there are.
     """
 
     def __init__(
@@ -71,6 +65,7 @@ class EpochSampler(Sampler[Key]):
         self.rank, self.world_size, self.random_starts = rank, world_size, random_starts
         self.epoch = 0
         self.done: tuple[int, int] = (0, 0)  # epoch, samples
+        self.most: int | None = None
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch that the next pass belongs to: no earlier one than that which a resumed run begins with.
@@ -79,12 +74,21 @@ class EpochSampler(Sampler[Key]):
         """
         self.epoch = max(epoch, self.done[0])
 
+    @property
+    def total(self) -> int:
+        """Samples that there are for an epoch, of all processes."""
+        return len(self.windows)
+
     def __len__(self) -> int:
-        return len(range(self.rank, len(self.windows), self.world_size))
+        return len(range(self.rank, self._end, self.world_size))
 
     def __iter__(self) -> Iterator[Key]:
         epoch, samples = self.done
-        return islice(self.keys(), (samples if epoch == self.epoch else 0) + self.rank, None, self.world_size)
+        return islice(self.keys(), (samples if epoch == self.epoch else 0) + self.rank, self._end, self.world_size)
+
+    @property
+    def _end(self) -> int:
+        return self.total if self.most is None else min(self.most, self.total)
 
     def keys(self) -> Iterator[Key]:
         """The epoch's keys, of all processes."""

@@ -15,6 +15,7 @@ from seisml.losses.infonce import infonce_constant, infonce_loss, infonce_scores
 from seisml.methods.base import Method
 from seisml.networks.build import build_encoder, fitted_arguments
 from seisml.networks.context import ContextEncoder
+from seisml.processes.collectives import gather
 from seisml.tasks.next_piece import NextPiece
 from seisml.tasks.regression import BinnedRegression
 from seisml.values.ranges import Weight
@@ -144,6 +145,8 @@ class CPC(Method):
     def _step(self, waveform: Tensor, label: Tensor, part: str) -> Tensor:
         """Losses of waveforms (N, in_channels, T) whose pieces have numbers (N, K), logged as those of a part."""
         z, c = self.encoder.sequences(waveform)
+        if part == "train":  # several processes share a batch; of the dev part each sees everything
+            z, c, label = gather(z), gather(c), gather(label)
         prediction = self.predictor(c)
         loss = infonce = infonce_loss(prediction, z, self.foresight)
         logged = {"infonce": infonce, **self.task.batch_metrics(*_picks(prediction, z), self.facts)}
@@ -155,7 +158,7 @@ class CPC(Method):
             logged |= {"target_loss": target, **self.target.batch_metrics(output, label[known], self.facts)}
         self.log_dict(
             {f"{part}/{name}": value for name, value in {"loss": loss, **logged}.items()},
-            prog_bar=True, on_step=False, on_epoch=True, batch_size=len(waveform),
+            prog_bar=True, on_step=False, on_epoch=True, batch_size=len(z),
         )  # fmt: skip
         return loss
 

@@ -12,6 +12,7 @@ from seisml.errors import UserError
 from seisml.methods.base import Method
 from seisml.networks.build import build_encoder
 from seisml.networks.projector import Projector
+from seisml.processes.collectives import gather, total
 from seisml.values.ranges import Count, Period
 
 
@@ -62,13 +63,14 @@ class JointEmbedding(Method):
     def losses(self, views: tuple[Tensor, ...]) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
         """Terms of the loss from the augmented views, each (B, in_channels, F, W).
 
-        The views pass one after the other, so that batch statistics see each by itself.
+        The views pass one after the other, so that batch statistics see each by itself. Several processes compute the
+        loss of their common batch; the features are those of this process.
 
         Returns:
             The terms, ``loss`` their sum, and the encoder's features of each view, (B, D).
         """
         features = tuple(self.encoder(view) for view in views[:2])
-        return self.pair_loss(self.projector(features[0]), self.projector(features[1])), features
+        return self.pair_loss(*(gather(self.projector(y)) for y in features)), features
 
     def encoder_settings(self) -> dict[str, Any]:
         """Backbone, its arguments and its channels."""
@@ -90,7 +92,7 @@ class JointEmbedding(Method):
                 f"{self.name} needs two views of each event but batches carry {len(pictures)}; set dataset.is_ssl=true"
             )
         terms, _ = self.losses(self.augmentations(pictures, self.random(batch)))
-        size = len(batch["index"])
+        size = total(len(batch["index"]))
         self.log("train/loss", terms["loss"], prog_bar=True, on_step=False, on_epoch=True, batch_size=size)
         self.log_dict(
             {f"train/{name}": value for name, value in terms.items() if name != "loss"},

@@ -14,6 +14,7 @@ from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.methods.base import Method
 from seisml.networks.build import build_encoder, fitted_arguments
+from seisml.processes.collectives import total
 from seisml.values.ranges import Rate, Rates, Whole
 
 FirstLayerRate = Annotated[float, Field(gt=0, le=1)]
@@ -180,7 +181,7 @@ class LinearHead(Method):
         if not self.training:  # statistics of each feature alone: padding can go through
             return torch.where(mask[..., None], scaling(features.flatten(0, 1).float()).view_as(features), 0.0)
         valid = features[mask].float()
-        if len(valid) == 1:  # one sample has no spread: use what the batches before it gave
+        if total(len(valid)) == 1:  # one sample has no spread: use what the batches before it gave
             valid = nn.functional.batch_norm(valid, scaling.running_mean, scaling.running_var, eps=scaling.eps)
         else:
             valid = scaling(valid)

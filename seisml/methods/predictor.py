@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seisml.data.sampling import Batch
 from seisml.methods.base import Method
+from seisml.processes.collectives import gather
 
 
 class Predictor(Method):
@@ -26,6 +27,8 @@ class Predictor(Method):
     def _step(self, batch: Batch, part: str) -> Tensor:
         output, _ = self.answer(batch)
         label = batch["label"]
+        if part == "train":  # several processes share a batch; of the dev part each sees everything
+            output, label = gather(output), gather(label)
         loss = self.loss_of(output, label)
         watched = {"loss": loss, **self.task.batch_metrics(output, label, self.facts)}
         self.log_dict(

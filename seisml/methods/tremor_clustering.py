@@ -15,6 +15,7 @@ from seisml.errors import UserError, nearest
 from seisml.evaluation.embedding import embed_rows
 from seisml.losses.deep_clustering import deep_clustering_loss, whitened_kmeans_loss
 from seisml.methods.waveform_classifier import WaveformClassifier
+from seisml.processes.collectives import gather
 from seisml.values.ranges import Rate, Rates
 
 ClusteringLoss = Literal["deep_clustering", "whitened_kmeans"]
@@ -59,7 +60,8 @@ class TremorClustering(WaveformClassifier):
         """Clustering loss over all points of a batch."""
         features, mask = self.encode_traces(batch)  # (B, K, D), (B, K)
         label = batch["label"][:, None].expand_as(mask)[mask]
-        loss = LOSSES[self.loss](features[mask], F.one_hot(label, self.n_classes))
+        points, label = gather(features[mask]), gather(label)
+        loss = LOSSES[self.loss](points, F.one_hot(label, self.n_classes))
         self.log("train/loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(label))
         return self.penalised(loss, batch)
 

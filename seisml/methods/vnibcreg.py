@@ -11,6 +11,7 @@ from torch import Tensor
 from seisml.losses.tnc import diag_loss, tnc_accuracy, tnc_loss
 from seisml.methods.vibcreg import VIbCReg
 from seisml.networks.discriminator import TNCDiscriminator
+from seisml.processes.collectives import gather
 
 
 class VNIbCReg(VIbCReg):
@@ -49,15 +50,16 @@ class VNIbCReg(VIbCReg):
         (its accuracy is told beside it) and, where asked for, the cosine terms.
         """
         reference, neighbor, non_neighbor = views
-        terms, (y, y_l) = super().losses((reference, neighbor))
-        y_k = self.encoder(non_neighbor)
+        terms, features = super().losses((reference, neighbor))
+        features = (*features, self.encoder(non_neighbor))
+        y, y_l, y_k = map(gather, features)
         logits = self.discriminator(y, y_l), self.discriminator(y, y_k)
         tnc = tnc_loss(*logits, self.w)
         terms |= {"tnc_cross_entropy": tnc, "tnc_accuracy": tnc_accuracy(*logits)}
         if self.use_diag_loss:
             terms["tnc_cosine"] = diag_loss(y, y_l, y_k)
             tnc = tnc + terms["tnc_cosine"]
-        return {**terms, "tnc": tnc, "loss": terms["loss"] + self.rho * tnc}, (y, y_l, y_k)
+        return {**terms, "tnc": tnc, "loss": terms["loss"] + self.rho * tnc}, features
 
     def chance_levels(self, batch_size: int) -> dict[str, float]:
         """What the neighbour term comes to where near and far crops look alike."""

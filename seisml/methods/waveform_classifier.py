@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from seisml.data.sampling import Batch
 from seisml.losses.squared_weights import squared_weights
 from seisml.methods.supervised import Supervised
+from seisml.processes.collectives import total
 from seisml.values.ranges import Rate, Rates, Weight
 
 
@@ -55,7 +56,7 @@ class WaveformClassifier(Supervised):
         networks = (self.encoder, self.classifier)
         parts = nn.ModuleList(part for part in networks if any(weight.requires_grad for weight in part.parameters()))
         penalty = self.l2 * squared_weights(parts, self.l2_convolutions_only)
-        self.log("train/l2", penalty, on_step=False, on_epoch=True, batch_size=len(batch["label"]))
+        self.log("train/l2", penalty, on_step=False, on_epoch=True, batch_size=total(len(batch["label"])))
         return loss + penalty
 
     def rate_share(self, progress: float) -> float:

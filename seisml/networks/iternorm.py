@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from seisml.errors import UserError
 from seisml.losses.autocast import in_float32
+from seisml.processes.collectives import summed, total
 
 
 class IterNorm(nn.Module):
@@ -75,21 +76,22 @@ class IterNorm(nn.Module):
             raise ValueError(f"IterNorm: needs input (B, {self.num_features}), got {tuple(x.shape)}")
         groups = x.unflatten(1, (self.num_groups, -1)).transpose(0, 1)  # (G, B, d)
         if self.training:
-            if x.shape[0] < 2:
+            n = total(x.shape[0])  # of all processes, which whiten their common batch
+            if n < 2:
                 raise UserError(f"IterNorm: needs 2 or more samples to train, got {tuple(x.shape)}; raise batch_size")
-            mean = groups.mean(dim=1)  # (G, d)
+            mean = summed(groups.sum(dim=1)) / n  # (G, d)
             centred = groups - mean[:, None]
-            whitening = self._whitening(centred)
+            whitening = self._whitening(centred, n)
             self._update(mean, whitening)
         else:
             centred, whitening = groups - self.running_mean[:, None], self.running_whitening
         out = torch.bmm(centred, whitening).transpose(0, 1).flatten(1)  # W is symmetric
         return torch.addcmul(self.bias, out, self.weight) if self.affine else out
 
-    def _whitening(self, centred: Tensor) -> Tensor:
+    def _whitening(self, centred: Tensor, n: int) -> Tensor:
         """Newton's approximation of the inverse square root of each group's covariance, (G, B, d) -> (G, d, d)."""
         identity = torch.eye(centred.shape[2], dtype=centred.dtype, device=centred.device)
-        covariance = centred.transpose(1, 2) @ centred / centred.shape[1] + self.eps * identity
+        covariance = summed(centred.transpose(1, 2) @ centred) / n + self.eps * identity
         trace = covariance.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None]
         normalised = covariance / trace  # all eigenvalues in (0, 1], so that the iterations converge
         p = identity.expand_as(covariance)

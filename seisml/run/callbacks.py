@@ -17,6 +17,7 @@ from seisml.errors import UserError
 from seisml.evaluation.collapse import collapse_monitors
 from seisml.evaluation.embedding import embed_rows
 from seisml.evaluation.probes import knn_accuracy
+from seisml.processes.collectives import gather
 from seisml.run.checkpoints import save_encoder
 from seisml.store.identity import event_ids, record_ids
 
@@ -145,9 +146,10 @@ class CollapseMonitor(Callback):
             return
         self._hook.remove()
         self._hook = None
-        if self._features is not None and len(self._features) > 1:
-            values = {f"collapse/{name}": value for name, value in collapse_monitors(self._features).items()}
-            pl_module.log_dict(values, on_step=False, on_epoch=True, batch_size=len(self._features))
+        features = None if self._features is None else gather(self._features)
+        if features is not None and len(features) > 1:
+            values = {f"collapse/{name}": value for name, value in collapse_monitors(features).items()}
+            pl_module.log_dict(values, on_step=False, on_epoch=True, batch_size=len(features))
         self._features = None
 
     def _keep(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:

@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from seisml.errors import UserError
 from seisml.files import write_text
 from seisml.run.build import build_section
+from seisml.run.folder import rank
 
 WANDB = "pytorch_lightning.loggers.WandbLogger"
 
@@ -25,7 +26,7 @@ def open_logger(cfg: DictConfig, folder: Path) -> Logger | None:
     A logger of CSV files gets none: the run's folder has it as ``config.yaml``. One of wandb goes on with the run that
     it began in this folder.
     """
-    if not cfg.get("logger"):
+    if not cfg.get("logger") or rank() > 0:  # one process of a run writes
         return None
     settings: Any = {"save_dir": str(folder), **OmegaConf.to_container(cfg.logger, resolve=True)}
     if settings.get("_target_") == WANDB:

@@ -19,6 +19,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping
 from seisml.data.datamodule import StoreDataModule
 from seisml.errors import UserError
 from seisml.files import naming_disk_errors
+from seisml.processes.batch_norm import synchronise
 from seisml.run.build import (
     build_method,
     build_section,
@@ -31,17 +32,18 @@ from seisml.run.build import (
 from seisml.run.callbacks import BestModel, FiniteLoss, History, SaveEncoder, monitors
 from seisml.run.checkpoints import add_to_record, read_checkpoint
 from seisml.run.effective import effective
-from seisml.run.folder import write_config
+from seisml.run.folder import rank, write_config
 from seisml.run.loggers import close_logger, log_figures, log_results, open_logger
-from seisml.run.messages import say_data, say_rates, say_results, say_scores
+from seisml.run.messages import say, say_data, say_rates, say_results, say_scores
 from seisml.run.named.card import publish
 from seisml.run.predictions import PREDICTIONS_FILE, places_of, write_predictions
+from seisml.run.processes import are_started, in_processes
 from seisml.run.progress_watch import ProgressWatch
 from seisml.run.record import versions, write_metrics
 from seisml.run.results import RunResult, draw, gather_metrics, stored_paths
 from seisml.run.resuming.resume import LAST, check_split, is_finished, resume_point
 from seisml.run.resuming.snapshots import Snapshots
-from seisml.run.trainer import build_trainer
+from seisml.run.trainer import build_trainer, device_arguments
 from seisml.store.content import content_hashes, known_content
 from seisml.store.identity import event_hashes, event_ids
 
@@ -55,6 +57,7 @@ EXPECTED = (  # what Lightning warns of though it is as it should be
     ".*`val_dataloader` but have no `validation_step`.*",
     ".*Total length of .* across ranks is zero.*",
     ".*`LightningModule.configure_optimizers` returned `None`.*",  # a method that is fitted, not trained
+    ".*It is recommended to use `self.log.*sync_dist=True.*",  # processes know the loss of the whole batch
     ".*your dataloader is not resumable.*",  # ours begins where the run stood; see StoreDataModule.done
     ".*in eval mode at the start of training.*",  # Method.on_train_epoch_start and Snapshots set the mode
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
@@ -74,9 +77,16 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
     Raises:
         UserError: Where the data, a checkpoint or a setting do not fit.
     """
-    started, folder = time.perf_counter(), Path(folder)
+    folder = Path(folder)
     if is_finished(cfg, folder):
         return RunResult.read(folder)
+    n_processes = 1 if are_started() else processes_of(cfg)
+    return train_here(cfg, folder) if n_processes == 1 else in_processes(train_here, cfg, folder, n_processes)
+
+
+def train_here(cfg: DictConfig, folder: Path) -> RunResult:
+    """What each process of a run does; see :func:`train`."""
+    started = time.perf_counter()
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     pretrained = read_pretrained(cfg)
     cfg = effective(cfg, pretrained)
@@ -94,6 +104,7 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
         logger = open_logger(cfg, folder)
         settings = OmegaConf.to_container(cfg.trainer_params, resolve=True)
         trainer = build_trainer(folder, logger or False, callbacks, **settings)
+        share_training(trainer, method, data)
         seconds = {"fit": -time.perf_counter()}
         trainer.fit(method, datamodule=data, ckpt_path=folder / LAST if before else None)
         if trainer.interrupted:
@@ -109,6 +120,8 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
         trained = method.task.predict(trainer, method, data, "train")
         seconds["total"] = time.perf_counter() - started
         metrics = gather_metrics(method, data, predictions, trained, history.values, pretrained) | {"seconds": seconds}
+        if not trainer.is_global_zero:  # the first process writes for all
+            return RunResult(folder, metrics, checkpoint, encoder, {})
         encoder = publish(cfg, method, data, metrics) or encoder
         metrics |= {"paths": stored_paths(folder, checkpoint=checkpoint, encoder=encoder)}
         save_results(folder, metrics, predictions, method, data)
@@ -138,7 +151,8 @@ def open_data(cfg: DictConfig, folder: Path, before: Mapping[str, Any] | None) -
     say_data(data)
     if before is not None:
         check_split(before, data, folder)
-    data.write_split(folder / "split.csv")
+    if rank() == 0:
+        data.write_split(folder / "split.csv")
     return data
 
 
@@ -151,6 +165,26 @@ def prepare_method(cfg: DictConfig, data: StoreDataModule, pretrained: dict[str,
         load_pretrained(method, pretrained)
     fit_front_end(method, data, pretrained is not None and "front_end" in pretrained["record"])
     return method
+
+
+def processes_of(cfg: DictConfig) -> int:
+    """Processes that a configuration asks for."""
+    asked = cfg.trainer_params
+    devices = device_arguments(OmegaConf.to_object(asked).get("gpus"), asked.get("devices"), say=False)["devices"]
+    return len(devices) if isinstance(devices, list) else devices
+
+
+def share_training(trainer: pl.Trainer, method: Method, data: StoreDataModule) -> None:
+    """Let several processes train as one does with the whole batch, and say what that comes to."""
+    n, size = trainer.world_size, data.batch_size
+    if n == 1:
+        return
+    synchronise(method, trainer.strategy.root_device)
+    say(
+        f"{n} processes share batches of {size} samples ({size // n} each). A step takes "
+        f"{size * trainer.accumulate_grad_batches} samples; learning rates stay as set ({method.LR}); losses, "
+        "BatchNorm and IterNorm see whole batches."
+    )
 
 
 def choose_model(method: Method, folder: Path) -> Path:
@@ -168,7 +202,8 @@ def decide(trainer: pl.Trainer, method: Method, data: StoreDataModule, checkpoin
     decision = None if predictions is None else method.task.decide(predictions, data.facts)
     if decision is not None:
         method.run_record["decision"] = decision.to_dict()
-        add_to_record(checkpoint, {"decision": decision.to_dict()})
+        if trainer.is_global_zero:
+            add_to_record(checkpoint, {"decision": decision.to_dict()})
 
 
 def save_results(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from pydantic import Field
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from seisml.errors import UserError
 from seisml.run.checkpoints import AtomicCheckpointIO
@@ -24,11 +26,15 @@ Endless = Literal[-1]
 Batches = Count | Annotated[float, Field(gt=0, le=1)] | None  # so many, or a share of them
 
 GIVEN = ("folder", "logger", "callbacks")  # arguments of build_trainer that are not settings
+ALWAYS = {
+    "use_distributed_sampler": False,  # the sampler of the data module shares out the events itself
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": 1,
+    "enable_model_summary": False,
+}
 TAKEN = {  # arguments of Lightning's trainer that something else decides, and what does
     "logger": "the section logger makes it (logger=csv; ~logger for none)",
     "callbacks": "the run makes its callbacks; exp_params and the method ask for them",
-    "devices": "trainer_params.gpus says where to run",
-    "num_nodes": "a model trains on one device of one machine",
     "default_root_dir": "out=FOLDER says where runs go",
     "gradient_clip_val": "set exp_params.gradient_clip_val",
     "barebones": "it switches off what a run leaves behind; leave it out",
@@ -44,6 +50,7 @@ def build_trainer(
     logger: Any,
     callbacks: list[Callback],
     gpus: Gpus = None,
+    devices: Count | None = None,
     max_epochs: Count | Endless | None = None,
     max_steps: Count | Endless = -1,
     limit_train_batches: Batches = None,
@@ -60,6 +67,7 @@ def build_trainer(
         logger: A logger of Lightning, or False.
         callbacks: Callbacks of the run.
         gpus: See :func:`device_arguments`.
+        devices: As ``gpus``.
         max_epochs: Epochs to train for; -1 for as many as ``max_steps`` takes.
         max_steps: Training stops after so many steps; -1 for no limit.
         limit_train_batches: Batches of an epoch, or (a float) a share of them; None for all.
@@ -75,12 +83,9 @@ def build_trainer(
     arguments = {
         "default_root_dir": folder,
         "enable_checkpointing": any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
-        "use_distributed_sampler": False,  # the sampler of the data module shares out the events itself
-        "num_sanity_val_steps": 0,
-        "log_every_n_steps": 1,
-        "enable_model_summary": False,
-        "plugins": [AtomicCheckpointIO()],
-        **device_arguments(gpus),
+        **ALWAYS,
+        "plugins": plugins(),
+        **device_arguments(gpus, devices),
         **({"accelerator": accelerator} if accelerator else {}),
         **_checked(others),
     }
@@ -99,6 +104,11 @@ def build_trainer(
         )
     except Exception as error:  # right types, but values that Lightning or its plugins do not know, in many classes
         raise UserError(f"trainer_params: {str(error).strip().splitlines()[0]}") from error
+
+
+def plugins() -> list[Any]:
+    """What writes checkpoints, and what tells Lightning of processes that are started already."""
+    return [AtomicCheckpointIO(), *([LightningEnvironment()] if "LOCAL_RANK" in os.environ else [])]
 
 
 def _checked(others: dict[str, Any]) -> dict[str, Any]:
@@ -125,15 +135,21 @@ def _precision(asked: str | int | None, accelerator: str) -> str | int | None:
     return {"bfloat16": "bf16-mixed", "float32": "32-true"}[chosen] if asked == "auto" else asked
 
 
-def device_arguments(gpus: int | str | Sequence[int] | None) -> dict[str, Any]:
+def device_arguments(
+    gpus: int | str | Sequence[int] | None, devices: int | None = None, say: bool = True
+) -> dict[str, Any]:
     """Turn the published ``gpus`` into arguments of Lightning's Trainer.
+
+    Several devices train one model together, a process on each, with shares of every batch.
 
     Args:
         gpus: Index of the GPU in a list, or the number of GPUs; ``[]``, 0 or null for the CPU; ``auto`` or -1 for
             whatever there is. Where there is no GPU, the first one's place is taken by the CPU, said in one line.
+        devices: Processes; by default one for each GPU, and one on the CPU.
+        say: Say where the CPU takes a GPU's place.
 
     Raises:
-        UserError: Where a GPU is asked for that is not there, or more than one.
+        UserError: Where a GPU is asked for that is not there, or as many processes as there are no GPUs for.
     """
     present = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if gpus in ("auto", -1):
@@ -143,15 +159,14 @@ def device_arguments(gpus: int | str | Sequence[int] | None) -> dict[str, Any]:
     here = f"this machine has {', '.join(map(str, range(present))) or 'none'}"
     if isinstance(gpus, int) and gpus < -1:
         raise UserError(f"trainer_params.gpus: {gpus} is not a number of GPUs; {here}")
-    if len(wanted) > 1:
-        raise UserError(
-            f"trainer_params.gpus: {wanted} are {len(wanted)} devices, and a model trains on one; set [{wanted[0]}]"
-        )
     absent = [index for index in wanted if not 0 <= index < max(present, 1)]
     if absent:
         raise UserError(f"trainer_params.gpus: there is no GPU {absent[0]}; {here}")
     if wanted and present:
-        return {"accelerator": "gpu", "devices": wanted}
-    if wanted and rank() == 0:
+        if devices not in (None, len(wanted)):
+            raise UserError(f"trainer_params.devices: {devices} processes on the GPUs {wanted}; name as many GPUs")
+        return {"accelerator": "gpu", "devices": wanted, **({"strategy": "ddp"} if len(wanted) > 1 else {})}
+    if wanted and say and rank() == 0:
         print(f"trainer_params.gpus is {wanted}, but there is no GPU here: running on the CPU", flush=True)
-    return {"accelerator": "cpu", "devices": 1}
+    n_processes = devices or 1
+    return {"accelerator": "cpu", "devices": n_processes, **({"strategy": "ddp"} if n_processes > 1 else {})}

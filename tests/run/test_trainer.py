@@ -54,17 +54,25 @@ def test_devices(machine, capsys, present: int, gpus: object, expected: dict) ->
         (2, [5], "there is no GPU 5; this machine has 0, 1"),
         (0, -5, "-5 is not a number of GPUs"),
         (2, -5, "-5 is not a number of GPUs"),
-        (2, [0, 1], "2 devices, and a model trains on one; set"),
-        (0, [0, 1], "2 devices, and a model trains on one; set"),
-        (2, 2, "2 devices"),
-        (2, "auto", "2 devices"),
+        (0, [0, 1], "there is no GPU 1; this machine has none"),
+        (2, 3, "there is no GPU 2; this machine has 0, 1"),
     ],
 )
-def test_what_is_not_there_and_more_than_one_are_refused(machine, present: int, gpus: object, words: str) -> None:
+def test_what_is_not_there_is_refused(machine, present: int, gpus: object, words: str) -> None:
     machine(present)
     with pytest.raises(UserError, match="trainer_params.gpus") as caught:
         device_arguments(gpus)
     assert words in str(caught.value)
+
+
+def test_several_devices_have_a_process_each(machine) -> None:
+    machine(0)
+    assert device_arguments([], devices=3) == {"accelerator": "cpu", "devices": 3, "strategy": "ddp"}
+    machine(2)
+    for gpus in ([0, 1], 2, "auto"):
+        assert device_arguments(gpus) == {"accelerator": "gpu", "devices": [0, 1], "strategy": "ddp"}
+    with pytest.raises(UserError, match="trainer_params.devices: 2 processes on the GPUs"):
+        device_arguments([0], devices=2)
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,12 @@ class Snapshots(Callback):
             restore_csv(trainer.logger, text)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Method) -> None:
-        """Start the clock; set the training mode, which an epoch that is under way does no more."""
+        """Start the clock; set the training mode, which an epoch that is under way does no more.
+
+        Dropout begins with the run's seed, whatever was drawn before: several processes draw as one does.
+        """
         pl_module.train()
+        torch.manual_seed(pl_module.seed)
         self._last_step, self._last_time = trainer.global_step, time.monotonic()
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Method, batch: Batch, batch_idx: int) -> None:

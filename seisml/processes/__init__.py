@@ -1,0 +1,1 @@
+"""What the processes that train one model together tell each other."""

@@ -1,0 +1,110 @@
+"""Several processes with shares of a batch get the losses and gradients that one gets with the whole batch."""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+
+import pytest
+import torch
+from torch import distributed
+
+from seisml.methods.barlow_twins import BarlowTwins
+from seisml.methods.simclr import SimCLR
+from seisml.methods.supervised import Supervised
+from seisml.methods.vibcreg import VIbCReg
+from seisml.methods.vicreg import VICReg
+from seisml.methods.vnibcreg import VNIbCReg
+from seisml.processes.batch_norm import synchronise
+from seisml.processes.collectives import gather, total
+from seisml.tasks.facts import DataFacts
+from seisml.transforms.waveform import WaveformFrontEnd
+
+FACTS = DataFacts(("a", "b", "c"), 100.0, 200, (1.0, 2.0, 0.5))
+SIZE = 8  # 3 processes share it unevenly
+PRETRAINING = {"VIbCReg": VIbCReg, "VNIbCReg": VNIbCReg, "VICReg": VICReg, "BarlowTwins": BarlowTwins, "SimCLR": SimCLR}
+
+
+def build(recipe):
+    torch.manual_seed(0)
+    return recipe(facts=FACTS, front_end=WaveformFrontEnd(), backbone_type="SmallResNetEncoder", **SETTINGS[recipe])
+
+
+NARROW = {"proj_hid": 32, "proj_out": 16}
+SETTINGS = {recipe: NARROW for recipe in PRETRAINING.values()} | {Supervised: {"use_class_weight": True}}
+
+
+def loss_of(method, rank, n):
+    """The loss of this process's share of a batch."""
+    generator = torch.Generator().manual_seed(1)
+    views = torch.randn(3, SIZE, 1, 32, 32, generator=generator)
+    label = torch.randint(3, (SIZE,), generator=generator)
+    torch.manual_seed(2)  # dropout
+    if isinstance(method, Supervised):
+        output = method.classifier(method.encoder(views[0, rank::n])).log_softmax(-1)
+        return method.loss_of(gather(output), gather(label[rank::n]))
+    return method.losses(tuple(views[: 3 if isinstance(method, VNIbCReg) else 2, rank::n]))[0]["loss"]
+
+
+def five_steps(recipe, rank=0, n=1):
+    """Losses, the first gradients, and the weights after five steps, in float64."""
+    torch.set_default_dtype(torch.float64)
+    method = build(recipe)
+    if n > 1:
+        synchronise(method, torch.device("cpu"))
+    parameters = [p for p in method.parameters() if p.requires_grad]
+    optimizer, losses, first = torch.optim.SGD(parameters, lr=1e-3), [], []
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss = loss_of(method, rank, n)
+        loss.backward()
+        for p in parameters if n > 1 else ():  # what DistributedDataParallel does
+            distributed.all_reduce(p.grad)
+            p.grad /= n
+        first = first or [p.grad.clone() for p in parameters]
+        losses.append(loss.item())
+        optimizer.step()
+    return losses, first, dict(method.state_dict())
+
+
+def work(rank, n, port, sender):
+    distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", world_size=n, rank=rank)
+    share = torch.arange(SIZE)[rank::n]
+    assert gather(share).tolist() == list(range(SIZE)) and total(len(share)) == SIZE
+    results = {recipe.__name__: five_steps(recipe, rank, n) for recipe in SETTINGS}
+    if rank == 0:
+        sender.send({name: (losses, *map(numpy, rest)) for name, (losses, *rest) in results.items()})
+    distributed.destroy_process_group()
+
+
+def numpy(tensors):
+    return {k: v.numpy() for k, v in tensors.items()} if isinstance(tensors, dict) else [t.numpy() for t in tensors]
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_losses_gradients_and_weights_are_those_of_one_process(n):
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        port = opened.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    others = [context.Process(target=work, args=(rank, n, port, sender)) for rank in range(n)]
+    for process in others:
+        process.start()
+    sender.close()
+    results = receiver.recv()
+    for process in others:
+        process.join()
+    assert [process.exitcode for process in others] == [0] * n
+    try:
+        for recipe in SETTINGS:
+            losses, first, state = five_steps(recipe)
+            theirs = results[recipe.__name__]
+            assert losses == pytest.approx(theirs[0], rel=1e-7), recipe
+            for mine, other in zip(first, theirs[1], strict=True):
+                torch.testing.assert_close(mine, torch.from_numpy(other), rtol=1e-5, atol=1e-9)
+            assert state.keys() == theirs[2].keys()
+            for name, value in state.items():
+                torch.testing.assert_close(value, torch.as_tensor(theirs[2][name]), rtol=1e-5, atol=1e-8)
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -1,0 +1,84 @@
+"""Runs of several processes end as those of one, and write everything once."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+
+from seisml.config.compose import compose
+from seisml.errors import UserError
+from seisml.run.checkpoints import read_checkpoint
+from seisml.run.train import train
+from tests.stores import write_store
+
+SMALL = [
+    "dataset=store", "model_params.backbone_type=SmallResNetEncoder", "dataset.split_procedure=fixed_test",
+    "front_end.nperseg=64", "front_end.noverlap=32", "front_end.size=[32,64]",
+    "+trainer_params.enable_progress_bar=false", "figures=false", "trainer_params=ddp_cpu", "resume=auto",
+]  # fmt: skip
+PRETRAIN = [
+    "configs/ssl.yaml", "dataset.batch_size=6", "model_params.proj_hid=64", "model_params.proj_out=64",
+    "trainer_params.max_epochs=1", "+trainer_params.limit_train_batches=5",
+    "augmentations=[{NeighboringCrop:{width:0.18}},RandomAmplitudeJitter]", "exp_params.LR=1e-4",
+]  # fmt: skip
+FINETUNE = [  # the last batch of an epoch is smaller
+    "configs/finetune.yaml", "dataset.batch_size=8", "dataset.dev_data_ratio=0.3", "trainer_params.max_epochs=2",
+    "exp_params.knn_acc_record_ep_period=1", "exp_params.LR={encoder:1e-4,clf:1e-4}",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("several") / "store", n_events=40)
+
+
+def go(store, recipe, folder, n_processes, *overrides):
+    config, *rest = recipe
+    own = [
+        f"dataset.root={store}",
+        f"encoder_folder={folder.parent / 'encoders'}",
+        f"trainer_params.devices={n_processes}",
+    ]
+    return train(compose(config, [*SMALL, *rest, *own, *overrides]), folder).metrics
+
+
+def close(one, other):
+    """Compare numbers of metrics to 1e-5, however they are nested."""
+    unlike = {"seconds", "paths", "versions"}
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one.keys() - unlike:
+            close(one[key], other[key])
+    elif isinstance(one, float):
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-5)
+    else:
+        assert one == other
+
+
+@pytest.mark.parametrize(("recipe", "n"), [(PRETRAIN, 3), (FINETUNE, 2)], ids=["pretrain", "finetune"])
+def test_weights_and_metrics_are_those_of_one_process(store, tmp_path, recipe, n, capfd):
+    alone = go(store, recipe, tmp_path / "one", 1)
+    capfd.readouterr()
+    together = go(store, recipe, tmp_path / "several", n)
+    said = capfd.readouterr().out
+    assert said.count("Split:") == said.count(f"{n} processes share batches of") == said.count("test/acc") == 1
+    close(json.loads(json.dumps(alone)), json.loads(json.dumps(together)))
+    one, several = (tmp_path / name for name in ("one", "several"))
+    states = [read_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (one, several)]
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[0].items():
+        # what a norm takes away again has a gradient of rounding errors, of which Adam makes steps of the learning rate
+        is_shift = name.startswith("projector") and name.endswith(("bias", "running_mean"))
+        torch.testing.assert_close(value, states[1][name], rtol=1e-4, atol=1e-3 if is_shift else 1e-4, msg=name)
+    files = [{path.relative_to(folder) for path in folder.rglob("*")} for folder in (one, several)]
+    assert files[0] == files[1]
+    predictions = pd.read_csv(tmp_path / "several" / "predictions.csv")
+    assert len(predictions) == 8 and not predictions["record"].duplicated().any()
+
+
+def test_batches_that_cannot_be_shared_are_one_line(store, tmp_path):
+    with pytest.raises(UserError, match="dataset.batch_size: 2 processes cannot share 7 samples; set 6"):
+        go(store, PRETRAIN, tmp_path / "a", 2, "dataset.batch_size=7")
