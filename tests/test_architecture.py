@@ -26,12 +26,12 @@ ALLOWED: dict[str, set[str]] = {  # room -> rooms that it may import, beside BAS
     "methods": {"data", "evaluation", "losses", "networks", "tasks", "transforms"},
     "run": {"data", "evaluation", "methods", "networks", "store", "tasks", "transforms", "waveforms"},
     "config": {"run", "store"},
-    "inference": {"evaluation", "methods", "run", "tasks", "transforms", "waveforms"},
-    "detection": {"evaluation", "inference", "waveforms"},
+    "inference": {"data", "evaluation", "methods", "prepare", "run", "store", "tasks", "transforms", "waveforms"},
+    "detection": {"evaluation", "inference", "methods", "run", "waveforms"},
     "comparison": {"config", "data", "evaluation", "methods", "run", "store", "transforms"},
     "commands": {
-        "comparison", "config", "data", "datasets", "detection", "evaluation", "inference", "methods", "prepare", "run",
-        "store", "tasks", "waveforms",
+        "comparison", "config", "data", "datasets", "detection", "evaluation", "inference", "methods", "run", "tasks",
+        "waveforms",
     },  # fmt: skip
     "cli": set(),
     "__init__": {"inference"},  # seisml.load

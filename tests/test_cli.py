@@ -59,10 +59,21 @@ def test_datasets(capsys):
     assert "dataset=NAME" in lines[-1]
 
 
-def test_prepare_starts_without_torch():
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["prepare", "folder", "--help"],
+        ["classify", "--help"],
+        ["export", "--help"],
+        ["compare", "--help"],
+        ["predict", "a.ckpt", "b", "--out", "c", "--within", "0"],
+    ],
+    ids=" ".join,
+)
+def test_help_and_wrong_options_need_no_torch(command):
     code = (
-        "import sys; from seisml.cli import main\n"
-        "try: main(['prepare', 'folder', '--help'])\n"
+        f"import sys; from seisml.cli import main\n"
+        f"try: main({command})\n"
         "except SystemExit: pass\n"
         "assert not {'torch', 'obspy', 'pytorch_lightning'} & set(sys.modules), 'heavy import'"
     )

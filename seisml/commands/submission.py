@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from seisml.commands.devices import check_device
 from seisml.datasets.lanl.prepare import find_segments, read_segment
 from seisml.errors import UserError
 from seisml.files import write_table
+from seisml.inference.devices import check_device
 from seisml.methods.predictor import Predictor
 from seisml.run.build import load_method
 from seisml.tasks.regression import Regression

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from seisml.cli import main
-from seisml.commands.classify import ClassifyOptions, classify
 from seisml.errors import UserError
+from seisml.inference.classify import ClassifyOptions, classify
 from seisml.store.store import Store
 from tests.continuous_records import START, make_record, make_stream, write_checkpoint
 

@@ -7,7 +7,8 @@ import torch
 from obspy import UTCDateTime, read, read_events
 
 from seisml.cli import main
-from seisml.commands.predict import PredictOptions, predict
+from seisml.detection.options import PredictOptions
+from seisml.detection.predict import predict
 from seisml.errors import UserError
 from seisml.inference.probabilities import probability_channels, read_probabilities, write_probabilities
 from seisml.inference.station_day import Envelope

@@ -11,9 +11,10 @@ import torch
 from obspy import Stream, Trace, UTCDateTime, read
 
 import seisml
-from seisml.commands.export import export
-from seisml.commands.predict import PredictOptions, predict
+from seisml.detection.options import PredictOptions
+from seisml.detection.predict import predict
 from seisml.errors import UserError
+from seisml.inference.export import export
 from seisml.inference.probabilities import read_probabilities
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.record import read_record

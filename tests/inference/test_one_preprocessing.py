@@ -12,9 +12,10 @@ from obspy import Stream, Trace, UTCDateTime
 from omegaconf import OmegaConf
 
 from seisml.cli import main
-from seisml.commands.predict import PredictOptions, predict
 from seisml.datasets.demo.data_module import prepare_demo
 from seisml.datasets.tremor.file import TremorFile
+from seisml.detection.options import PredictOptions
+from seisml.detection.predict import predict
 from seisml.inference import station_day
 from seisml.inference.probabilities import read_probabilities
 from seisml.inference.scan import Scanner

@@ -12,8 +12,8 @@ import safetensors.torch
 import torch
 
 from seisml.cli import main
-from seisml.commands.export import export
 from seisml.errors import UserError
+from seisml.inference.export import export
 from seisml.run.build import load_method
 from seisml.run.bundle import model_hash
 from tests.continuous_records import make_record, make_stream, write_checkpoint
@@ -103,7 +103,7 @@ def test_values_that_json_cannot_hold_leave_nothing_behind(checkpoint, tmp_path)
 
 def test_a_killed_export_leaves_nothing_that_looks_like_a_bundle(checkpoint, tmp_path):
     code = (
-        "import os, sys\nfrom seisml.commands import export\n"
+        "import os, sys\nfrom seisml.inference import export\n"
         "write = export.write_bundle\n"
         "def stop(folder, *values):\n    write(folder, *values)\n    os.kill(os.getpid(), 9)\n"
         "export.write_bundle = stop\nexport.export(*sys.argv[1:])\n"

@@ -7,8 +7,8 @@ import json
 import pandas as pd
 import pytest
 
-from seisml.commands.predict import predict
 from seisml.config.compose import compose
+from seisml.detection.predict import predict
 from seisml.errors import UserError
 from seisml.run.build import load_method
 from seisml.run.train import train
