@@ -64,7 +64,8 @@ def read_stations(path: Path) -> StationTable:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            inventory = read_inventory(glob.escape(str(path.absolute())))  # a name is no pattern and no address
+            # escaped and absolute, so that a name is not taken for a pattern or an address
+            inventory = read_inventory(glob.escape(str(path.absolute())))
     except Exception:  # ObsPy's readers raise whatever they meet; a SEISAN file has no reader there
         places = _seisan_places(path.read_text(encoding="latin-1"))
     else:

@@ -75,12 +75,12 @@ def submit(
 
     Raises:
         UserError: The checkpoint predicts something else; there is no segment, or the sample submission asks for one
-            that is not there; a segment has another length than the network's windows, or a row that is no number.
+            that is not there; a segment has another length than the network's windows, or a row that is not a number.
     """
     method = load_regressor(checkpoint, trust).to(device)
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder}: is no folder; give the one that holds the contest's seg_*.csv")
+        raise UserError(f"{folder}: is not a folder; give the one that holds the contest's seg_*.csv")
     paths = {path.stem: path for path in find_segments(folder)}
     if not paths:
         raise UserError(f"{folder}: holds no seg_*.csv, nor does its folder test; give the folder of the test segments")
@@ -120,7 +120,7 @@ def wanted_order(folder: Path, paths: dict[str, Path]) -> list[str]:
     try:
         table = pd.read_csv(sample, dtype=str)
     except ValueError as error:  # pandas' errors of parsing are such
-        raise UserError(f"{sample}: is no CSV file ({str(error)[:100]}); copy it again") from error
+        raise UserError(f"{sample}: is not a CSV file ({str(error)[:100]}); copy it again") from error
     if COLUMNS[0] not in table:
         raise UserError(f"{sample}: has no column {COLUMNS[0]!r} (it has {', '.join(map(str, table))}); copy it again")
     wanted = table[COLUMNS[0]].fillna("").tolist()

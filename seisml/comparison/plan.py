@@ -119,7 +119,7 @@ class Source:
         raise UserError(f"--pretrain: {what} is neither a checkpoint nor an experiment; {hint}")
 
     def experiment_for(self, probe: Probe) -> str:
-        """The pretraining experiment for a probe, of a source that is no checkpoint.
+        """The pretraining experiment for a probe, of a source that is not a checkpoint.
 
         Raises:
             UserError: ``self`` for a probe that has none.
@@ -220,7 +220,7 @@ def read_fraction(text: str) -> float:
     """Read a share of the training events: ``1event`` is 0, one event per class.
 
     Raises:
-        UserError: It is no share.
+        UserError: It is not a share.
     """
     if text == ONE_EVENT:
         return 0.0
@@ -229,7 +229,7 @@ def read_fraction(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value <= 1:
-        raise UserError(f"--fractions: {text} is no share of the training events; give {ONE_EVENT}, or 0.05 to 1")
+        raise UserError(f"--fractions: {text} is not a share of the training events; give {ONE_EVENT}, or 0.05 to 1")
     return value
 
 

@@ -41,7 +41,7 @@ def make_trials(probe: Probe, options: Options, out: Path) -> list[Trial]:
         cfg = changed(composed, {"seed": seed})
         data = open_all(cfg)
         if not data.facts.classes:
-            raise UserError(f"--probe {probe.name}: its labels are no classes; compare data sets of classes")
+            raise UserError(f"--probe {probe.name}: its labels are not classes; compare data sets of classes")
         config: Any = OmegaConf.to_container(cfg)
         for fold, split in _splits(data, options.folds):
             name = f"seed{seed}" if fold is None else f"seed{seed}_fold{fold}"

@@ -17,7 +17,7 @@ from seisml.transforms.randomness import uniform
 
 BLOCKS = 80  # of a window: jumps are looked for from block to block, a quarter of a second in 20 s
 SHORT, LONG = 4, 40  # blocks of the short and the long window: 1 s and 10 s in 20 s
-LEAST_JUMP = 4.0  # ratio of powers; less is no onset
+LEAST_JUMP = 4.0  # ratio of powers; less does not count as an onset
 LEAST_MOVING = 0.1  # share of the long window's samples that must change: a gap is nothing to compare with
 STRETCH = 5  # windows around the drawn one in which an onset is looked for
 EARLIEST, LATEST = 0.05, 0.6  # where in its window an onset comes to lie, as fractions of the length

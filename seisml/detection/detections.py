@@ -156,7 +156,7 @@ class Detector:
             The detections that ended.
         """
         event = self.rule.event_probability(probability)
-        chosen = np.flatnonzero(event >= self.rule.threshold)  # NaN is no event
+        chosen = np.flatnonzero(event >= self.rule.threshold)  # NaN is not an event
         done: list[Detection] = []
         if not len(chosen):
             return done

@@ -64,7 +64,7 @@ def event_numbers(event: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def ends(resampled: np.ndarray, level: float = LEVEL) -> np.ndarray:
-    """Lower and upper ends (2, ...) of resampled values (RESAMPLES, ...); NaN is no value, and gives none alone."""
+    """Lower and upper ends (2, ...) of resampled values (RESAMPLES, ...); NaN does not count, and alone gives NaN."""
     quantiles = np.full((2, *resampled.shape[1:]), np.nan)
     some = ~np.isnan(resampled).all(axis=0)
     quantiles[:, some] = np.nanquantile(resampled[:, some], [(1 - level) / 2, (1 + level) / 2], axis=0)

@@ -55,7 +55,7 @@ class Decision:
         """Read what a checkpoint's record says; None where it has none.
 
         Raises:
-            UserError: What it says is no decision.
+            UserError: What it says is not a decision.
         """
         said = record.get("decision")
         return None if said is None else read_stored(cls, said, "decision")

@@ -27,7 +27,7 @@ class CPC(Method):
     The score is the dot product of the context and a piece's embedding, as published for LANL, or with ``linear_map``
     of a linear map of the context, as in the paper. Nothing is drawn: the negatives are the window's other pieces, as
     published. A context has met some of them, and to know those again is learnt first; with ``foresight`` the pieces
-    that have been are no negatives.
+    that have been are not negatives.
 
     A head may learn numbers beside it, in bins: the label of each piece from the context after it.
 

@@ -105,8 +105,8 @@ class ContextEncoder(Encoder):
         size = self.piece_samples or n_samples
         if n_samples % size:
             raise UserError(
-                f"{type(self).__name__} takes pieces of {size} samples, and {n_samples} samples are no whole number of "
-                "them; set dataset.window_length, or model_params.backbone_params.piece_samples from scratch"
+                f"{type(self).__name__} takes pieces of {size} samples, and {n_samples} samples are not a whole "
+                "number of them; set dataset.window_length, or model_params.backbone_params.piece_samples from scratch"
             )
         if size < self.fewest:
             raise UserError(

@@ -270,7 +270,7 @@ def event_pattern(text: str | None) -> re.Pattern[str] | None:
     """Check ``--event``: a pattern with a group of that name, or None.
 
     Raises:
-        UserError: It is no regular expression, or has no such group.
+        UserError: It is not a regular expression, or has no such group.
     """
     pattern = _pattern("--event", text)
     if pattern is not None and "event" not in pattern.groupindex:

@@ -44,7 +44,7 @@ def wandb_id(folder: Path) -> str:
         write_text(path, f"{uuid.uuid4().hex[:8]}\n")
     found = path.read_text(encoding="utf-8").strip()
     if not re.fullmatch(r"[0-9a-zA-Z_-]{1,64}", found):
-        raise UserError(f"{path}: {found[:64]!r} is no id of a wandb run; remove the file, and a new one begins")
+        raise UserError(f"{path}: {found[:64]!r} is not the id of a wandb run; remove the file, and a new one begins")
     return found
 
 

@@ -38,7 +38,7 @@ def text_table(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> s
             number = all(isinstance(row.get(head), int | float | np.number | None) for row in named)
             table.add_column(Text(head), justify="right" if number else "left", no_wrap=True)
         for row in named:
-            table.add_row(*(Text(_cell(row.get(head))) for head in heads))  # Text: brackets are no markup
+            table.add_row(*(Text(_cell(row.get(head))) for head in heads))  # Text: brackets stay as they are
         console = Console(file=io.StringIO(), width=_WIDE, color_system=None)
         with console.capture() as captured:
             console.print(table)

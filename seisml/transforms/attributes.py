@@ -148,7 +148,7 @@ def _spectrum(spectrum: Tensor) -> Tensor:
     amplitude = spectrum.abs()
     amplitude = amplitude / _positive(amplitude.amax(dim=1, keepdim=True))
     frequency = torch.linspace(0, 1, amplitude.shape[1], device=spectrum.device, dtype=amplitude.dtype)
-    smooth = _smooth(amplitude, max(3, amplitude.shape[1] // 128 | 1))  # single lines of noise are no peaks
+    smooth = _smooth(amplitude, max(3, amplitude.shape[1] // 128 | 1))  # single lines of noise do not count as peaks
     share = amplitude.square() / _positive(amplitude.square().sum(dim=1, keepdim=True))
     centroid = share @ frequency
     second = share @ frequency.square()

@@ -31,7 +31,7 @@ class Place:
 def slack(sampling_rate: float) -> float:
     """Samples by which a piece may come early or late and still follow the one before.
 
-    Half a sample of jitter is no gap; nor is a microsecond, the resolution of miniSEED's times.
+    Half a sample of jitter is not a gap; nor is a microsecond, the resolution of miniSEED's times.
     """
     return max(0.5, 1e-6 * sampling_rate)
 

@@ -103,7 +103,7 @@ def test_without_a_sample_they_go_by_name(checkpoints, test_folder: Path, tmp_pa
         ("column", "has no column 'seg_id' (it has segment)"),
         ("elsewhere", "line 2: "),
         ("empty", "holds no seg_*.csv"),
-        ("no folder", "is no folder"),
+        ("no folder", "is not a folder"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(

@@ -213,7 +213,7 @@ def test_differences_are_paired_by_trial():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [(["--probe", "nz_2014"], "neither an experiment nor a store"),
-     (["--probe", "demo", "--pretrain", "none", "--fractions", "2"], "--fractions: 2 is no share"),
+     (["--probe", "demo", "--pretrain", "none", "--fractions", "2"], "--fractions: 2 is not a share"),
      (["--probe", "demo", "--pretrain", "nothing.ckpt"], "neither a checkpoint nor an experiment"),
      (["--probe", "demo", "--seeds", "0"], "--seeds: 0 is too few"),
      (["--probe", "demo", "demo"], "two of the same name")],

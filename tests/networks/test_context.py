@@ -76,7 +76,7 @@ def test_the_shortest_piece() -> None:
 
 def test_input_that_does_not_fit() -> None:
     network = ContextEncoder(piece_samples=20, **SMALL)
-    with pytest.raises(UserError, match="pieces of 20 samples, and 50 samples are no whole number"):
+    with pytest.raises(UserError, match="pieces of 20 samples, and 50 samples are not a whole"):
         network(waveforms(1, 1, 50))
     with pytest.raises(UserError, match="in_channels"):
         network(waveforms(1, 2, 40))

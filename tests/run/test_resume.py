@@ -175,5 +175,5 @@ def test_other_data_and_a_damaged_checkpoint_are_refused(store, killed, tmp_path
 def test_wandb_knows_a_run_by_one_name(tmp_path):
     assert wandb_id(tmp_path) == wandb_id(tmp_path)
     (tmp_path / "wandb_id").write_text("../other")
-    with pytest.raises(UserError, match="is no id of a wandb run"):
+    with pytest.raises(UserError, match="is not the id of a wandb run"):
         wandb_id(tmp_path)

@@ -62,7 +62,7 @@ def marker(index: int) -> str:
 
 
 def plain(name: object, longest: int = 24) -> str:
-    """Return a name as matplotlib text: cut if long, a dollar is no formula, a leading underscore hides nothing."""
+    """Return a name as matplotlib text: cut if long, a dollar begins no formula, a leading underscore hides nothing."""
     text = str(name)
     text = text if len(text) <= longest else text[: longest - 1] + "…"
     text = text.replace("$", r"\$")

@@ -15,7 +15,7 @@ class SpectralGain(WaveformAugmentation):
     """Filter a share of the samples by a smooth random gain over frequency, all channels alike, without phase.
 
     The gain, in dB, is normal at ``points`` frequencies from 0 to half the sampling rate and linear in between. Another
-    station sees the same event through another path, site and instrument: spectral colour is no mark of an event.
+    station sees the same event through another path, site and instrument: spectral colour does not mark an event.
 
     Args:
         std: Standard deviation of the gain, in dB.
