@@ -110,7 +110,8 @@ def _groups(config: DictConfig, path: Path) -> frozenset[str]:
 
 def _chosen(config: DictConfig) -> dict[str, str]:
     """The plain choices of a defaults list, group -> file."""
-    entries = [entry for entry in config.defaults if OmegaConf.is_dict(entry)]
+    chosen = config.get("defaults", ())  # a run's config.yaml has none
+    entries = [entry for entry in chosen if OmegaConf.is_dict(entry)]
     pairs = (next(iter(OmegaConf.to_container(entry).items())) for entry in entries)
     plain = {str(group).lstrip("/"): file for group, file in pairs if isinstance(file, str)}
     return {group: file for group, file in plain.items() if group.isidentifier()}

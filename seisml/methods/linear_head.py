@@ -125,6 +125,11 @@ class LinearHead(Method):
         self.scaling = scaling if standardize_features else nn.Identity()
         self.freeze_encoders, self.freeze_bn_stat_train = freeze_encoders, freeze_bn_stat_train
         self.linear_first_steps, self.first_layer_rate = linear_first_steps, first_layer_rate
+        if freeze_encoders and (linear_first_steps or first_layer_rate != 1):
+            raise UserError(
+                "exp_params.freeze_encoders: a frozen encoder learns at no rate; leave out linear_first_steps and "
+                "first_layer_rate, or set freeze_encoders to false"
+            )
         self.linear_only = False  # the encoder stands still in this step
         self.encoder.requires_grad_(not freeze_encoders)
         self.pretrained = False  # set where an encoder is loaded
@@ -154,7 +159,7 @@ class LinearHead(Method):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Let the encoder stand still in the first steps, where that is asked for, and then go along."""
-        stands = self.pretrained and self.trainer.global_step < self.linear_first_steps
+        stands = self.trainer.global_step < self.linear_first_steps and self.pretrained
         if stands != self.linear_only:
             self.linear_only = stands
             self.train()
@@ -201,8 +206,12 @@ class LinearHead(Method):
         groups = [{"params": self.classifier.parameters(), "lr": self._rate("clf")}]
         if not self.freeze_encoders:
             rate = self._rate("encoder" if self.pretrained else "clf")
-            groups.extend(layer_groups(self.encoder, rate, self.first_layer_rate if self.pretrained else 1.0))
+            groups.extend(self.encoder_groups(rate))
         return groups
+
+    def encoder_groups(self, rate: float) -> list[dict[str, Any]]:
+        """The encoder's layers with a rate each; one rate for all from scratch."""
+        return layer_groups(self.encoder, rate, self.first_layer_rate if self.pretrained else 1.0)
 
     def _rate(self, part: str) -> float:
         """Learning rate of a part."""

@@ -53,6 +53,8 @@ class TremorClustering(WaveformClassifier):
         super().__init__(backbone_type=backbone_type, LR=LR, use_class_weight=use_class_weight, **kwargs)
         if self.freeze_encoders:
             raise UserError("exp_params.freeze_encoders: clustering trains nothing but the encoder; set it to false")
+        if self.linear_first_steps:
+            raise UserError("exp_params.linear_first_steps: clustering trains nothing but the encoder; set it to 0")
         self.loss, self.svm_c = loss, svm_c
         self.classifier.requires_grad_(False)  # set by the support vector machine
 
@@ -88,7 +90,7 @@ class TremorClustering(WaveformClassifier):
     def parameter_groups(self) -> Iterable[dict[str, Any]]:
         """The encoder's parameters and their rate."""
         rates = self.LR if isinstance(self.LR, Mapping) else {"encoder": self.LR, "clf": self.LR}
-        return [{"params": self.encoder.parameters(), "lr": rates["encoder" if self.pretrained else "clf"]}]
+        return self.encoder_groups(rates["encoder" if self.pretrained else "clf"])
 
 
 def svm_weights(embedding: Tensor, label: Tensor, n_classes: int, c: float = 1.0) -> tuple[Tensor, Tensor]:

@@ -191,7 +191,7 @@ def test_flat_yaml_takes_overrides_and_multirun(tmp_path: Path) -> None:
         ("trainer_params.callbacks=[]", "trainer_params.callbacks cannot be set here"),
         ("trainer_params.logger=false", "trainer_params.logger cannot be set here"),
         ("trainer_params.gradient_clip_val=1", "set exp_params.gradient_clip_val"),
-        ("trainer_params.devices=2", "trainer_params.gpus says where to run"),
+        ("trainer_params.devices=0", "trainer_params.devices: 0 is out of range; it is at least 1"),
         ("logger=false", "~logger"),
         ("out=" + "a" * 300, "cannot be made"),
         ("out=''", "out: "),

@@ -245,6 +245,12 @@ def test_rates_rise_and_fall(root, optimizer, kind):
     assert method.rates[4:] == pytest.approx(cosine[4:steps], abs=1e-9) and steps == 16
 
 
+def test_a_frozen_encoder_takes_no_rates() -> None:
+    for settings in ({"first_layer_rate": 0.1}, {"linear_first_steps": 5}):
+        with pytest.raises(UserError, match="a frozen encoder learns at no rate"):
+            supervised(freeze_encoders=True, **settings)
+
+
 def test_the_first_layers_of_a_pretrained_encoder_learn_slower():
     method = supervised(first_layer_rate=0.1)
     assert [group["lr"] for group in method.parameter_groups()] == [1e-3, 1e-3]

@@ -8,6 +8,7 @@ import socket
 import pytest
 import torch
 from torch import distributed
+from torch.nn.utils import vector_to_parameters
 
 from seisml.methods.barlow_twins import BarlowTwins
 from seisml.methods.simclr import SimCLR
@@ -58,53 +59,65 @@ def five_steps(recipe, rank=0, n=1):
         optimizer.zero_grad()
         loss = loss_of(method, rank, n)
         loss.backward()
-        for p in parameters if n > 1 else ():  # what DistributedDataParallel does
-            distributed.all_reduce(p.grad)
-            p.grad /= n
+        if n > 1:  # what DistributedDataParallel does
+            together = torch.cat([p.grad.flatten() for p in parameters])
+            distributed.all_reduce(together)
+            vector_to_parameters(together / n, [p.grad for p in parameters])
         first = first or [p.grad.clone() for p in parameters]
         losses.append(loss.item())
         optimizer.step()
     return losses, first, dict(method.state_dict())
 
 
-def work(rank, n, port, sender):
-    distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", world_size=n, rank=rank)
-    share = torch.arange(SIZE)[rank::n]
-    assert gather(share).tolist() == list(range(SIZE)) and total(len(share)) == SIZE
-    results = {recipe.__name__: five_steps(recipe, rank, n) for recipe in SETTINGS}
+def work(rank, ports, sender):
+    """One of several processes: with the others together, then with fewer of them."""
+    results = {}
+    for n, port in ports.items():
+        if rank >= n:
+            break
+        distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", world_size=n, rank=rank)
+        share = torch.arange(SIZE)[rank::n]
+        assert gather(share).tolist() == list(range(SIZE)) and total(len(share)) == SIZE
+        for recipe in SETTINGS:
+            losses, *rest = five_steps(recipe, rank, n)
+            results[n, recipe.__name__] = (losses, *map(numpy, rest))
+        distributed.destroy_process_group()
     if rank == 0:
-        sender.send({name: (losses, *map(numpy, rest)) for name, (losses, *rest) in results.items()})
-    distributed.destroy_process_group()
+        sender.send(results)
 
 
 def numpy(tensors):
     return {k: v.numpy() for k, v in tensors.items()} if isinstance(tensors, dict) else [t.numpy() for t in tensors]
 
 
-@pytest.mark.parametrize("n", [2, 3])
-def test_losses_gradients_and_weights_are_those_of_one_process(n):
+def free_port():
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
-        port = opened.getsockname()[1]
+        return opened.getsockname()[1]
+
+
+def test_losses_gradients_and_weights_are_those_of_one_process():
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    others = [context.Process(target=work, args=(rank, n, port, sender)) for rank in range(n)]
+    ports = {n: free_port() for n in (3, 2)}
+    others = [context.Process(target=work, args=(rank, ports, sender)) for rank in range(3)]
     for process in others:
         process.start()
     sender.close()
     results = receiver.recv()
     for process in others:
         process.join()
-    assert [process.exitcode for process in others] == [0] * n
+    assert [process.exitcode for process in others] == [0] * 3
     try:
         for recipe in SETTINGS:
             losses, first, state = five_steps(recipe)
-            theirs = results[recipe.__name__]
-            assert losses == pytest.approx(theirs[0], rel=1e-7), recipe
-            for mine, other in zip(first, theirs[1], strict=True):
-                torch.testing.assert_close(mine, torch.from_numpy(other), rtol=1e-5, atol=1e-9)
-            assert state.keys() == theirs[2].keys()
-            for name, value in state.items():
-                torch.testing.assert_close(value, torch.as_tensor(theirs[2][name]), rtol=1e-5, atol=1e-8)
+            for n in ports:
+                their_losses, their_first, their_state = results[n, recipe.__name__]
+                assert losses == pytest.approx(their_losses, rel=1e-7), (recipe, n)
+                for mine, other in zip(first, their_first, strict=True):
+                    torch.testing.assert_close(mine, torch.from_numpy(other), rtol=1e-5, atol=1e-9)
+                assert state.keys() == their_state.keys()
+                for name, value in state.items():
+                    torch.testing.assert_close(value, torch.as_tensor(their_state[name]), rtol=1e-5, atol=1e-8)
     finally:
         torch.set_default_dtype(torch.float32)

@@ -13,7 +13,10 @@ from seisml.config.compose import compose
 from seisml.run.train import train
 from tests.stores import write_store
 
-FIGURES = {"loss_curves", "confusion_matrix", "embedding_map", "gallery"}
+FIGURES = {
+    "loss_curves", "confusion_matrix", "embedding_map", "gallery", "false_predictions", "calibration",
+    "precision_recall",
+}  # fmt: skip
 SMALL = [
     "dataset=store", "dataset.batch_size=8", "front_end.nperseg=64", "front_end.size=[32,64]",
     "load_encoder.backbone_type=SmallResNetEncoder", "trainer_params.max_epochs=2", "trainer_params.gpus=[]",

@@ -58,7 +58,7 @@ def test_it_beats_the_constant_predictor(store, tmp_path, capsys):
     assert set(table["unit"]) == {"s"} and len(table) == metrics["test/n"]
     method = load_method(result.checkpoint)
     assert method.facts.quantity.unit == "s"
-    with pytest.raises(UserError, match="best.ckpt gives a number.*continuous records want class probabilities"):
+    with pytest.raises(UserError, match="best.ckpt gives a number, and recordings want class probabilities"):
         predict(result.checkpoint, [tmp_path], tmp_path / "out")
 
 
