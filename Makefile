@@ -1,18 +1,22 @@
 # make demo: sets up, then pretraining, linear evaluation and fine-tuning on embedded data (about four minutes on two cores)
-# make test: sets up and runs the tests
+# make test: sets up and runs the tests, all but those that start launchers, servers, schedulers or whole programs
+# make test-long: those
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 RUN := $(VENV)/bin
 
-.PHONY: demo test setup lint clean
+.PHONY: demo test test-long setup lint clean
 
 demo: $(VENV)/installed
 	$(RUN)/seisml demo
 
 test: $(VENV)/installed
 	$(RUN)/ruff check .
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n $(JOBS) -m "not long"
+
+test-long: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n $(JOBS) -m long
 
 setup: $(VENV)/installed
 

@@ -67,6 +67,7 @@ def test_every_command_of_the_agent_composes(path: Path) -> None:
     assert len(seen) == 3 and len(found) == (9 if "fractions" in path.stem else 32)
 
 
+@pytest.mark.long
 def test_a_command_of_the_agent_runs(tmp_path: Path) -> None:
     """Offline, which wandb's environment variable asks for: nobody has an account here."""
     (path,) = [path for path in FILES if "ssl" in path.stem]
@@ -95,7 +96,7 @@ def test_hydra_sweeps_the_same_weights(tmp_path: Path, monkeypatch: pytest.Monke
     assert all(low <= value <= high for row in weights for value, (low, high) in zip(row, ends, strict=True))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_optuna_searches_and_goes_on(tmp_path: Path) -> None:
     optuna = pytest.importorskip("optuna", reason="Optuna is not installed")
     store = write_store(tmp_path / "store", n_events=24)

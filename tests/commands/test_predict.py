@@ -248,6 +248,7 @@ def test_wrong_options_are_one_line(tmp_path, checkpoint, capsys, monkeypatch, o
     assert words in message.splitlines()[-1]
 
 
+@pytest.mark.long
 def test_a_cluster_of_two_processes_gives_the_same(tmp_path, checkpoint):
     pytest.importorskip("distributed")
     folder = tmp_path / "in"

@@ -242,6 +242,7 @@ class Doubling(Task):
         return {"twice": 2 * self.number}
 
 
+@pytest.mark.long
 def test_processes_share_the_work_and_one_that_fails_costs_itself(tmp_path):
     tasks = [Doubling(tmp_path / str(number), {"number": number}, 1, number) for number in range(4)]
     results, failed = work_off(tasks, 2, Progress("doubling", "step", 4, shown=False))

@@ -357,6 +357,7 @@ def finish_or_fail(cfg: DictConfig, folder: Path) -> int:
     return cfg.seed
 
 
+@pytest.mark.long
 def test_jobs_run_in_the_processes_of_a_launcher(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     arguments = ["--config", "flat.yaml", "-m", "hydra/launcher=joblib", *GIVEN]

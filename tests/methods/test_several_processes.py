@@ -96,6 +96,7 @@ def free_port():
         return opened.getsockname()[1]
 
 
+@pytest.mark.long
 def test_losses_gradients_and_weights_are_those_of_one_process():
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)

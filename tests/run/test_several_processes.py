@@ -58,6 +58,7 @@ def close(one, other):
         assert one == other
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("recipe", "n"), [(PRETRAIN, 3), (FINETUNE, 2)], ids=["pretrain", "finetune"])
 def test_weights_and_metrics_are_those_of_one_process(store, tmp_path, recipe, n, capfd):
     alone = go(store, recipe, tmp_path / "one", 1)

@@ -87,7 +87,6 @@ def check_all(tmp_path, n_good, capsys, *ways):
             assert sum(len(one.samples) for one in file.traces) < 1e6
 
 
-@pytest.mark.slow
 def test_mutated_files_cost_themselves(tmp_path, capsys):
     random = np.random.default_rng(20200501)
     contents = originals(tmp_path / "whole")
@@ -101,7 +100,6 @@ def test_mutated_files_cost_themselves(tmp_path, capsys):
     check_all(tmp_path, N_CASES // 50, capsys, [], FILLED)
 
 
-@pytest.mark.slow
 def test_mutated_seg2_costs_itself(tmp_path, shared_data):
     random = np.random.default_rng(1990)
     whole = (shared_data / "aknes" / "2007_034_45_117472.dat").read_bytes()
@@ -115,7 +113,6 @@ def test_mutated_seg2_costs_itself(tmp_path, shared_data):
     assert all(isinstance(one, list) or ("\n" not in one and len(one) < 200) for one in read)
 
 
-@pytest.mark.slow
 def test_files_that_ended_whole_runs(tmp_path, capsys, shared_data):
     damaged = shared_data / "damaged"
     if not damaged.is_dir():
