@@ -15,6 +15,7 @@ from seisml.detection.collect import collect
 from seisml.detection.day_figures import draw
 from seisml.detection.detections import DetectionRule
 from seisml.detection.options import THRESHOLD, PredictOptions
+from seisml.detection.record import write_prediction
 from seisml.errors import UserError
 from seisml.evaluation.decision import Decision
 from seisml.inference.archive import work_off
@@ -47,7 +48,8 @@ def predict(
     Args:
         checkpoint: A run's checkpoint or a bundle.
         streams: Waveform files, folders, SDS archives.
-        out: Output folder: ``detections.csv``, ``report.csv``, ``days/`` and ``figures/``.
+        out: Output folder: ``detections.csv``, ``report.csv``, ``prediction.json`` (what they were made
+            with), ``days/`` and ``figures/``.
         options: See there.
 
     Returns:
@@ -71,6 +73,7 @@ def predict(
     reports, computed = _predict_days(tasks, settings, out, options)
     found = collect(tasks, reports, settings, rule, out, options.progress)
     events = network_events(found, options.stations_at_least, options.within) if options.stations_at_least else None
+    write_prediction(out, streams, settings, rule, scanner.in_channels == 1)
     write_results(out, index, refused, tasks, reports, found, events, str(checkpoint), options.quakeml)
     if options.plots:
         draw(tasks, reports, found, settings, rule, out, options.progress)

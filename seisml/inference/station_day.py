@@ -161,7 +161,7 @@ def run_day(task: StationDay, settings: ScanSettings, out: Path, threads: int | 
     report, times, probability, envelope = scan_day(task, settings, _scanner(settings), cache)
     write_probabilities(files["probability"], task.instrument, times, probability, settings.grid.step)
     write_atomically(files["envelope"], lambda part: _save_arrays(part, envelope))
-    values = {"inputs_hash": made_from, "report": asdict(report)}
+    values = {"inputs_hash": made_from, "files": [str(path) for path in task.files()], "report": asdict(report)}
     write_text(files["report"], json.dumps(values, indent=1))
     return report
 

@@ -212,6 +212,11 @@ def test_the_command_writes_everything(tmp_path, checkpoint, capsys):
     stream = read(str(out / "days" / "XX.AAA..HH" / "2020.088.mseed"))
     assert [trace.stats.channel for trace in stream] == ["P00", "P01", "P02"] and len(stream[0]) == 591
     assert stream[0].stats.starttime == START and stream[0].stats.sampling_rate == 1.0
+    about = json.loads((out / "prediction.json").read_text(encoding="utf-8"))
+    assert about["threshold"] == 0.7 and about["events"] == ["rockfall", "earthquake"] and about["window_s"] == 10
+    assert about["streams"] == [str(tmp_path / "in")] and about["versions"]["seisml"]
+    day = json.loads((out / "days" / "XX.AAA..HH" / "2020.088.json").read_text(encoding="utf-8"))
+    assert day["files"] == [str(tmp_path / "in" / "a.mseed")]
     picture = out / "figures" / "XX.AAA..HH.2020.088.png"
     drawn = picture.stat().st_mtime_ns
     assert main([*arguments, "--threshold", "0.7"]) == 0 and picture.stat().st_mtime_ns == drawn
