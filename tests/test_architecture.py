@@ -26,8 +26,10 @@ ALLOWED: dict[str, set[str]] = {  # room -> rooms that it may import, beside BAS
     "methods": {"data", "evaluation", "losses", "networks", "tasks", "transforms"},
     "run": {"data", "evaluation", "methods", "networks", "store", "tasks", "transforms", "waveforms"},
     "config": {"run", "store"},
-    "inference": {"data", "evaluation", "methods", "prepare", "run", "store", "tasks", "transforms", "waveforms"},
-    "detection": {"evaluation", "inference", "methods", "run", "waveforms"},
+    "inference": {
+        "data", "evaluation", "methods", "prepare", "run", "store", "tasks", "transforms", "waveforms", "workers",
+    },  # fmt: skip
+    "detection": {"evaluation", "inference", "methods", "run", "waveforms", "workers"},
     "comparison": {"config", "data", "evaluation", "methods", "run", "store", "transforms"},
     "commands": {
         "comparison", "config", "data", "datasets", "detection", "evaluation", "inference", "methods", "run", "tasks",

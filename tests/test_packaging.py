@@ -17,9 +17,11 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
     "typing_extensions": "typing-extensions",
     "pytorch_lightning": "pytorch-lightning",
+    "dask_jobqueue": "dask-jobqueue",
 }
 OPTIONAL = {  # module -> extra
     "distributed": "dask",
+    "dask_jobqueue": "dask",
     "pyarrow": "csv",
     "seisbench": "seisbench",
     "onnxruntime": "export",

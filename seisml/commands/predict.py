@@ -43,13 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-plots", action="store_true", help="leave out the day plots")
     parser.add_argument(
         "--scheduler", nargs="?", const="local", metavar="ADDRESS",
-        help="work on a Dask cluster: at this address, or (local, the default) of processes on this computer",
+        help="work on a Dask cluster: at this address, of processes on this computer (local, the default), or of jobs "
+        "that SLURM starts (slurm)",
     )  # fmt: skip
     parser.add_argument(
         "--largest-record", metavar="GIB", type=float, default=Bounds.largest_record,
         help="most that one file may take up in memory at once, in GiB of float32 (default: %(default)g)",
     )  # fmt: skip
-    parser.add_argument("--workers", type=int, help="processes of the local cluster (default: one per core)")
+    parser.add_argument(
+        "--workers", type=int, help="processes of the local cluster (default: one per core), or jobs of SLURM"
+    )
     parser.add_argument(
         "--trust", nargs="+", default=(), metavar="PACKAGE",
         help="packages whose classes the checkpoint may name: their code runs (default: seisml alone)",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from seisml.errors import UserError, nearest
 from seisml.waveforms.traces import Bounds
+from seisml.workers.cluster import STARTED
 
 WITHIN = 10.0  # seconds
 THRESHOLD = 0.5  # where neither the user nor the checkpoint names one
@@ -54,7 +55,7 @@ class PredictOptions:
             raise UserError(f"--missing: {self.missing!r} is unknown; {nearest(self.missing, MISSING)}")
         if self.workers is not None and self.workers < 1:
             raise UserError(f"--workers: {self.workers} is not a number of processes; give 1 or more")
-        if self.workers is not None and self.scheduler != "local":
-            raise UserError("--workers: sets the size of a local cluster; add --scheduler local")
+        if self.workers is not None and self.scheduler not in STARTED:
+            raise UserError("--workers: sets the size of a cluster that is started here; add --scheduler local")
         if not self.largest_record > 0:
             raise UserError(f"--largest-record {self.largest_record:g}: must be greater than 0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from seisml.run.precision import choose_precision
 from seisml.terminal.progress import Progress
 from seisml.waveforms.preprocessing import Preprocessing, WrongStep
 from seisml.waveforms.streams import StationDay, index_streams, station_days
+from seisml.workers.cluster import Cluster, open_cluster
 
 LEAST_THRESHOLD = 0.2  # for bfloat16: twice what it leaves to float32
 
@@ -66,11 +68,12 @@ def predict(
     rule = _rule(method, options)
     settings = _settings(method, checkpoint, options, rule)
     scanner = Scanner(method, settings.grid, settings.precision, device=settings.device)  # refuses what cannot work
-    index = index_streams(streams, options.progress, out, options.workers or os.cpu_count() or 1)
-    grid, components = settings.grid_options(), settings.preprocessing.components
-    reach = max(grid.margin(rate) for rate in index.sampling_rates()) + settings.grid.length + 1
-    tasks, refused = station_days(index, components, reach, scanner.in_channels == 1, grid.longest_gap)
-    reports, computed = _predict_days(tasks, settings, out, options)
+    with open_cluster(options.scheduler, options.workers) if options.scheduler else nullcontext() as cluster:
+        index = index_streams(streams, options.progress, out, os.cpu_count() or 1, cluster)
+        grid, components = settings.grid_options(), settings.preprocessing.components
+        reach = max(grid.margin(rate) for rate in index.sampling_rates()) + settings.grid.length + 1
+        tasks, refused = station_days(index, components, reach, scanner.in_channels == 1, grid.longest_gap)
+        reports, computed = _predict_days(tasks, settings, out, options.progress, cluster)
     found = collect(tasks, reports, settings, rule, out, options.progress)
     events = network_events(found, options.stations_at_least, options.within) if options.stations_at_least else None
     write_prediction(out, streams, settings, rule, scanner.in_channels == 1)
@@ -108,15 +111,15 @@ def _rule(method: Classifier, options: PredictOptions) -> DetectionRule:
 
 
 def _predict_days(
-    tasks: Sequence[StationDay], settings: ScanSettings, out: Path, options: PredictOptions
+    tasks: Sequence[StationDay], settings: ScanSettings, out: Path, progress: bool, cluster: Cluster | None
 ) -> tuple[dict[str, DayReport], int]:
     """Predict the station-days that no earlier run has finished: the reports of all, and how many were computed."""
     done = {task.name: report for task in tasks if (report := finished(task, settings, out)) is not None}
     waiting = [task for task in tasks if task.name not in done]
-    with Progress("predicting", "station-day", len(waiting), shown=options.progress) as progress:
-        for task, report in work_off(waiting, settings, out, options.scheduler, options.workers):
+    with Progress("predicting", "station-day", len(waiting), shown=progress) as shown:
+        for task, report in work_off(waiting, settings, out, cluster):
             done[task.name] = report
-            progress.update()
+            shown.update()
     return done, len(waiting)
 
 

@@ -14,6 +14,7 @@ from seisml.waveforms.components import choose_sensor
 from seisml.waveforms.index import Instrument, Segment, WaveformIndex, build_index, place_segments
 from seisml.waveforms.isolated import read_all_segments
 from seisml.waveforms.times import DAY_NS, format_day
+from seisml.workers.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,11 @@ def station_days(
 
 
 def index_streams(
-    streams: Iterable[str | Path], progress: bool = False, leave_out: Path | None = None, workers: int = 1
+    streams: Iterable[str | Path],
+    progress: bool = False,
+    leave_out: Path | None = None,
+    workers: int = 1,
+    cluster: Cluster | None = None,
 ) -> WaveformIndex:
     """Read the headers of waveform files.
 
@@ -135,6 +140,7 @@ def index_streams(
         progress: Show a bar.
         leave_out: A folder not to look into: the output's, where it lies within a stream's folder.
         workers: Processes that read.
+        cluster: Reads in their place.
 
     Returns:
         The index; every file counts as continuous.
@@ -145,7 +151,7 @@ def index_streams(
     paths = list_files(streams)
     if leave_out is not None:
         paths = [path for path in paths if not path.is_relative_to(leave_out.resolve())]
-    read = follow(read_all_segments(paths, workers), "reading headers", "file", len(paths), shown=progress)
+    read = follow(read_all_segments(paths, workers, cluster), "reading headers", "file", len(paths), shown=progress)
     index = build_index(zip(paths, read, strict=True), longest_event_file=0.0)
     if not index.spans:
         path, reason = index.skipped[0] if index.skipped else (None, "")

@@ -245,7 +245,7 @@ def test_wrong_options_are_one_line(tmp_path, checkpoint, capsys, monkeypatch, o
     write(tmp_path, "a.mseed", make_stream(make_record(30, {})))
     if "tcp" in options[-1]:
         pytest.importorskip("distributed")
-        monkeypatch.setattr("seisml.inference.archive.ANSWER", 0.5)
+        monkeypatch.setattr("seisml.workers.cluster.ANSWER", 0.5)
         options = [*options, "--no-plots"]
     out = str(tmp_path / "out")
     assert main(["predict", str(checkpoint), str(tmp_path / "a.mseed"), "--out", out, *options]) == 2
