@@ -6,8 +6,9 @@ Groups are found in :func:`config_dir`, wherever the YAML file lies. A file in t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,15 @@ def compose_with_hydra(start: Primary, overrides: Sequence[str], name: str | Non
     Raises:
         UserError: Where a file or an override is wrong.
     """
-    try:
+    with _in_one_line(start, overrides):
         return hydra.compose(name or start.name, list(overrides), return_hydra_config=True)
+
+
+@contextmanager
+def _in_one_line(start: Primary, overrides: Sequence[str]) -> Iterator[None]:
+    """Say in one line why something does not compose."""
+    try:
+        yield
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError, RecursionError) as error:
         raise UserError(describe(error, start, overrides)) from error
 
@@ -129,18 +137,38 @@ def checked(cfg: DictConfig, start: Primary, overrides: Sequence[str]) -> tuple[
     Raises:
         UserError: At the first fault.
     """
-    choices = cfg.hydra.runtime.choices
-    picked = [f"{group}={choices[group]}" for group in start.base_groups if isinstance(choices.get(group), str)]
-    files = compose_with_hydra(start, picked, start.base_name)  # what the files of the entry point hold
-    top_level = {str(key) for key in files} - {"hydra"} | start.base_groups | OPTIONAL
     task = cfg.copy()
     with open_dict(task):
         del task["hydra"]
+    top_level = _top_level(set(map(str, task)), start, cfg.hydra.runtime.choices)
     try:
         return task, check(task, top_level, set(_loader().list_groups("")) - {"hydra"}, usual(start))
     except SettingError as error:
         place = origin(error.key, start, overrides, _loader())
         raise UserError(f"{place}: {error}" if place else str(error)) from error
+
+
+def _top_level(there: set[str], start: Primary, choices: Mapping[str, Any]) -> set[str]:
+    """Keys that may stand at the top level: those of the entry point's files, with the chosen file of each group.
+
+    Composing those takes as long as composing the run; they are not needed where the entry point's YAML says enough,
+    and asked anew only where a key is in doubt.
+    """
+    known = {*start.base_keys, *start.base_groups, *OPTIONAL, "exp_params"}
+    if there <= known:
+        return known
+    picked = sorted(f"{group}={choices[group]}" for group in start.base_groups if isinstance(choices.get(group), str))
+    asked = str(start.folder), start.base_name, tuple(picked)
+    with _in_one_line(start, picked):
+        if not there <= known | _keys_of_files(*asked):
+            _keys_of_files.cache_clear()
+        return known | _keys_of_files(*asked)
+
+
+@lru_cache
+def _keys_of_files(folder: str, name: str, picked: tuple[str, ...]) -> frozenset[str]:
+    """Top-level keys of a config and what it chooses; ``folder`` tells apart what has the same name."""
+    return frozenset(map(str, hydra.compose(name, list(picked))))
 
 
 def usual(start: Primary) -> DictConfig | None:

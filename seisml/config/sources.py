@@ -40,6 +40,7 @@ class Primary:
         settings: What it says about Hydra itself.
         base_name: Name by which Hydra finds the native config of the entry point.
         base_groups: Groups that one's defaults list chooses from.
+        base_keys: Keys that stand in it.
         choices: Group -> file, where the user's defaults list chooses another than the entry point's. They win over
             what a file of another group asks for (a method its front end).
     """
@@ -51,6 +52,7 @@ class Primary:
     settings: DictConfig
     base_name: str
     base_groups: frozenset[str]
+    base_keys: frozenset[str]
     choices: Mapping[str, str]
 
     @property
@@ -89,6 +91,7 @@ def primary(path: Path, base: Path, overrides: Sequence[str] = ()) -> Primary:
         settings=config.get("hydra") or OmegaConf.create(),
         base_name=_in_memory(f"{base.stem} of the entry point", native),
         base_groups=_groups(native, base),
+        base_keys=frozenset(map(str, native)) - {"defaults"},
         choices={} if len(files) > 1 else dict(_chosen(config).items() - _chosen(native).items()),
     )
 

@@ -87,6 +87,18 @@ def test_native_yaml_anywhere_finds_the_groups(tmp_path: Path) -> None:
     assert compose("elsewhere/mine.yaml").trainer_params.max_epochs == 7
 
 
+def test_a_file_that_was_changed_is_read_anew(tmp_path: Path) -> None:
+    method = (REPO / "configs" / "model_params" / "vnibcreg.yaml").read_text() + "\nload_encoder:\n  trust: []\n"
+    (tmp_path / "model_params").mkdir()
+    shutil.copy(REPO / SSL, tmp_path / "mine.yaml")
+    for text in (method, f"{method}\nbackbone_with_clf_type: AlexNet\n"):
+        (tmp_path / "model_params" / "own.yaml").write_text(text)
+        cfg = compose("mine.yaml", ["model_params=own"])
+        assert "load_encoder" in cfg and ("backbone_with_clf_type" in cfg) == ("AlexNet" in text)
+    with pytest.raises(UserError, match="unknown key 'backbone_with'; did you mean 'backbone_with_clf_type'"):
+        compose("mine.yaml", ["model_params=own", "backbone_with=1"])
+
+
 def test_config_dir_installed_or_in_the_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from seisml.config import sources
 
