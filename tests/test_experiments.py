@@ -61,7 +61,7 @@ def stores(tmp_path_factory) -> dict[str, Path]:
         "store": write_store(folder / "store", n_events=150, n_samples=2000, classes=classes, unlabelled=80),
         "tremor": folder / "tremor.h5",
         "lanl": folder / "lanl.h5",
-        "mixture": write_network(folder / "network"),
+        "network": write_network(folder / "network"),
         "ucr": write_ucr(folder / "Tones"),
         "labquakes": write_table(folder / "lab.mat"),
     }
@@ -89,13 +89,16 @@ def write_ucr(folder: Path) -> Path:
 def test_one_step_in_which_every_setting_is_read(
     experiment: str, config: str, stores: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = compose(config, [f"+experiment={experiment}"]).dataset["_target_"]
-    kind = next((name for name in ("tremor", "lanl", "mixture", "ucr", "labquakes") if name in target), "store")
+    dataset = compose(config, [f"+experiment={experiment}"]).dataset
+    several = "stores" in dataset
+    kinds = ("tremor", "lanl", "ucr", "labquakes")
+    kind = next((name for name in kinds if name in dataset["_target_"]), "store")
+    place = stores["network" if dataset.get("views_from") == "event" else kind]
     cfg = compose(
         config,
         [
             f"+experiment={experiment}",
-            f"dataset.stores=[{stores[kind]}]" if kind == "mixture" else f"dataset.root={stores[kind]}",
+            f"dataset.stores=[{place}]" if several else f"dataset.root={place}",
             "trainer_params.max_steps=1",
             "trainer_params.max_epochs=-1",
             "trainer_params.limit_train_batches=1",

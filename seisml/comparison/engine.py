@@ -16,6 +16,7 @@ import torch
 from seisml.comparison.tasks import Task
 from seisml.errors import UserError, shown
 from seisml.files import new_folder, write_text
+from seisml.processes.parent import end_with_parent
 from seisml.run.settings import differences
 from seisml.terminal.progress import Progress
 
@@ -97,7 +98,7 @@ def _perform_all(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Mappi
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     longest_first = sorted(tasks, key=lambda task: -task.steps)
-    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (threads,)) as pool:
         running = {pool.submit(perform, task): task for task in longest_first}
         try:
             while running:
@@ -106,3 +107,9 @@ def _perform_all(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Mappi
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _begin(threads: int) -> None:
+    """What a worker process does first."""
+    end_with_parent()
+    torch.set_num_threads(threads)

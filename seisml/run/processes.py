@@ -18,6 +18,7 @@ import torch
 from omegaconf import DictConfig
 
 from seisml.errors import UserError
+from seisml.processes.parent import end_with_parent
 
 PATIENCE = 30.0  # seconds that the first process has to end by itself once another one has failed
 
@@ -80,6 +81,7 @@ def _start(train: Callable[[DictConfig, Path], Any], cfg: DictConfig, folder: Pa
 
 def _run(train: Callable[[DictConfig, Path], Any], cfg: DictConfig, folder: Path, sender: Connection) -> None:
     """What another process does; its error goes to the first one, which speaks for all."""
+    end_with_parent()
     try:
         train(cfg, folder)
     except KeyboardInterrupt:
