@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from seisml import __version__
-from seisml.errors import UserError, disk_error, nearest
+from seisml.errors import Stopped, UserError, disk_error, nearest, stopped
 
 
 class Command(NamedTuple):
@@ -84,7 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments after the program's name; None takes the process's.
 
     Returns:
-        Exit code: 0 done, 2 bad input (one line on stderr), 130 interrupted. ``SEISML_TRACEBACK=1`` adds the traceback.
+        Exit code: 0 done, 2 bad input (one line on stderr), 75 where a signal ended a run, 130 interrupted.
+        ``SEISML_TRACEBACK=1`` adds the traceback.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
@@ -100,6 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"seisml: error: {' '.join((line or str(error)).split())}", file=sys.stderr)
         return 2
+    except Stopped as stop:
+        return stopped(stop)
     except KeyboardInterrupt:
         print("seisml: interrupted; finished parts are kept, nothing half is left", file=sys.stderr)
         return 130

@@ -25,6 +25,9 @@ DISK_CURES = {
 HDF5_CODE = re.compile(r"errno = (\d+)")  # what HDF5 says of the system's errors
 
 
+STOPPED = 75  # exit code of a run that a signal has ended with its state saved; "try again later" in sysexits.h
+
+
 class UserError(Exception):
     """Bad input. The message is one line naming the file, row or key at fault and what to do about it.
 
@@ -42,6 +45,18 @@ class SettingError(UserError):
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
         self.key = key
+
+
+class Stopped(BaseException):
+    """A signal has ended a run, whose state is saved: no error, and nothing on the way up takes it for one.
+
+    Attributes:
+        number: The signal; 0 where another process of the run got it.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
@@ -113,6 +128,12 @@ def interrupted() -> int:
     """Say that the user stopped the command; return the exit code for it."""
     print("interrupted", file=sys.stderr)
     return 130
+
+
+def stopped(stop: Stopped) -> int:
+    """Say that a signal has ended the run; return the exit code for it."""
+    print(f"stopped: {stop}", file=sys.stderr)
+    return STOPPED
 
 
 @contextmanager

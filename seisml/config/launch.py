@@ -28,8 +28,8 @@ from omegaconf.errors import OmegaConfBaseException
 from seisml.config.check import check
 from seisml.config.compose import check_paths, checked, compose_with_hydra, hydra_for, settable, usual, without
 from seisml.config.sources import Primary, describe, find_yaml, primary
-from seisml.errors import UserError, interrupted, interrupts_wait, nearest, report
-from seisml.run.folder import claim_folder, make_folder, refuse_used, run_folder, unique_name
+from seisml.errors import STOPPED, Stopped, UserError, interrupted, interrupts_wait, nearest, report, stopped
+from seisml.run.folder import claim_folder, make_folder, rank, refuse_used, run_folder, unique_name
 
 OPTIONS = ("--config", "--config_ssl", "--config_ft", "--configs")
 HELP = "Options: --config YAML (also --config_ssl, --config_ft, --configs). Hydra takes everything else."
@@ -40,6 +40,8 @@ Train = Callable[[DictConfig, Path], Any]
 
 def main(default: str, train: Train | None = None) -> None:
     """Run an entry point with the command line's arguments; exit with 2 on bad input, 130 on Ctrl-C.
+
+    Another signal ends a run that trains with its state saved; the exit code is 75.
 
     Args:
         default: Config of the entry point: it runs where no option names another, and flat files are laid over it.
@@ -57,6 +59,8 @@ def run(default: str, train: Train | None, arguments: Sequence[str]) -> int:
         return _run(default, train, arguments)
     except KeyboardInterrupt:
         return interrupted()
+    except Stopped as stop:
+        return stopped(stop) if rank() == 0 else STOPPED
     except SystemExit as stop:  # Lightning turns Ctrl-C into an exit
         if isinstance(stop.__context__, KeyboardInterrupt):
             return interrupted()

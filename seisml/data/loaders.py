@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from seisml.data.dataset import StoreDataset
 from seisml.data.sampling import Batch, EpochSampler
 from seisml.errors import UserError
+from seisml.processes.signals import leave_to_parent
 
 
 def keep_batch(batch: Batch) -> Batch:
@@ -100,6 +101,7 @@ def make_loader(
         num_workers=num_workers,
         drop_last=drop_last,
         collate_fn=filled_batch if is_training else keep_batch,
+        worker_init_fn=leave_to_parent,
         persistent_workers=num_workers > 0 and is_training,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # a loader draws a number when it starts: not from those that dropout takes

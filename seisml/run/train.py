@@ -37,12 +37,14 @@ from seisml.run.loggers import close_logger, log_figures, log_results, open_logg
 from seisml.run.messages import say, say_data, say_rates, say_results, say_scores
 from seisml.run.named.card import publish
 from seisml.run.predictions import PREDICTIONS_FILE, places_of, write_predictions
-from seisml.run.processes import are_started, in_processes
 from seisml.run.progress_watch import ProgressWatch
 from seisml.run.record import versions, write_metrics
 from seisml.run.results import RunResult, draw, gather_metrics, stored_paths
 from seisml.run.resuming.resume import LAST, check_split, is_finished, resume_point
 from seisml.run.resuming.snapshots import Snapshots
+from seisml.run.resuming.stopping import StopSignals
+from seisml.run.starting.launched import in_environment, launched
+from seisml.run.starting.processes import in_processes
 from seisml.run.trainer import build_trainer, device_arguments
 from seisml.store.content import content_hashes, known_content
 from seisml.store.identity import event_hashes, event_ids
@@ -59,6 +61,7 @@ EXPECTED = (  # what Lightning warns of though it is as it should be
     ".*`LightningModule.configure_optimizers` returned `None`.*",  # a method that is fitted, not trained
     ".*It is recommended to use `self.log.*sync_dist=True.*",  # processes know the loss of the whole batch
     ".*your dataloader is not resumable.*",  # ours begins where the run stood; see StoreDataModule.done
+    ".*The `srun` command is available.*",  # launched() knows what SLURM has started
     ".*in eval mode at the start of training.*",  # Method.on_train_epoch_start and Snapshots set the mode
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
 )
@@ -76,11 +79,20 @@ def train(cfg: DictConfig, folder: str | Path) -> RunResult:
 
     Raises:
         UserError: Where the data, a checkpoint or a setting do not fit.
+        Stopped: A signal came, and the state is saved.
     """
     folder = Path(folder)
     if is_finished(cfg, folder):
         return RunResult.read(folder)
-    n_processes = 1 if are_started() else processes_of(cfg)
+    n_processes, started = processes_of(cfg), launched()
+    if started is not None and started.n_processes > 1:
+        if n_processes != started.per_node:
+            raise UserError(
+                f"{started.n_processes} processes are started ({started.per_node} on a node), but trainer_params asks "
+                f"for {n_processes} on a node; set trainer_params=slurm, or start as many"
+            )
+        with in_environment(started.says):
+            return train_here(cfg, folder)
     return train_here(cfg, folder) if n_processes == 1 else in_processes(train_here, cfg, folder, n_processes)
 
 
@@ -97,10 +109,11 @@ def train_here(cfg: DictConfig, folder: Path) -> RunResult:
     method = prepare_method(cfg, data, pretrained)
     method.run_record = make_record(cfg, method, data, pretrained, run_name(folder))
     history, saver = History(), encoder_saver(cfg, method, folder)
-    snapshots = Snapshots(folder / LAST, cfg.get("checkpoint") or {})
+    signals = StopSignals()
+    snapshots = Snapshots(folder / LAST, cfg.get("checkpoint") or {}, signals)
     watching = [history, FiniteLoss(), ProgressWatch(), *monitors(method), *best_model(method, data, folder)]
     callbacks = [*watching, *([saver] if saver else []), snapshots]
-    with naming_disk_errors(folder), quiet_lightning():
+    with signals, naming_disk_errors(folder), quiet_lightning():
         logger = open_logger(cfg, folder)
         settings = OmegaConf.to_container(cfg.trainer_params, resolve=True)
         trainer = build_trainer(folder, logger or False, callbacks, **settings)
@@ -110,7 +123,7 @@ def train_here(cfg: DictConfig, folder: Path) -> RunResult:
         if trainer.interrupted:
             raise KeyboardInterrupt
         seconds["fit"] += time.perf_counter()
-        snapshots.save(trainer)
+        snapshots.finish(trainer)
         checkpoint = choose_model(method, folder)
         encoder = saver.saved if saver and saver.saved else (checkpoint if method.encoder is not None else None)
         decide(trainer, method, data, checkpoint)

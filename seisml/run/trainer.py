@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from seisml.errors import UserError
 from seisml.run.checkpoints import AtomicCheckpointIO
 from seisml.run.folder import rank
 from seisml.run.precision import choose_precision
+from seisml.run.starting.launched import launched
 from seisml.run.training_progress import training_progress
 from seisml.values.ranges import Count
 
@@ -50,7 +50,7 @@ def build_trainer(
     logger: Any,
     callbacks: list[Callback],
     gpus: Gpus = None,
-    devices: Count | None = None,
+    devices: Count | Literal["started"] | None = None,
     max_epochs: Count | Endless | None = None,
     max_steps: Count | Endless = -1,
     limit_train_batches: Batches = None,
@@ -107,8 +107,8 @@ def build_trainer(
 
 
 def plugins() -> list[Any]:
-    """What writes checkpoints, and what tells Lightning of processes that are started already."""
-    return [AtomicCheckpointIO(), *([LightningEnvironment()] if "LOCAL_RANK" in os.environ else [])]
+    """What writes checkpoints, and what tells Lightning of the processes: else it would ask SLURM by itself."""
+    return [AtomicCheckpointIO(), LightningEnvironment()]
 
 
 def _checked(others: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _precision(asked: str | int | None, accelerator: str) -> str | int | None:
 
 
 def device_arguments(
-    gpus: int | str | Sequence[int] | None, devices: int | None = None, say: bool = True
+    gpus: int | str | Sequence[int] | None, devices: int | Literal["started"] | None = None, say: bool = True
 ) -> dict[str, Any]:
     """Turn the published ``gpus`` into arguments of Lightning's Trainer.
 
@@ -145,13 +145,32 @@ def device_arguments(
     Args:
         gpus: Index of the GPU in a list, or the number of GPUs; ``[]``, 0 or null for the CPU; ``auto`` or -1 for
             whatever there is. Where there is no GPU, the first one's place is taken by the CPU, said in one line.
-        devices: Processes; by default one for each GPU, and one on the CPU.
+        devices: Processes on this machine; by default one for each GPU, and one on the CPU. ``started``: as many as a
+            launcher (srun, torchrun) has started, on as many nodes.
         say: Say where the CPU takes a GPU's place.
 
     Raises:
         UserError: Where a GPU is asked for that is not there, or as many processes as there are no GPUs for.
     """
     present = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    wanted, n_nodes = _wanted_gpus(gpus, present), 1
+    if devices == "started":
+        devices, n_nodes, wanted = _started(wanted, present)
+    nodes = {"num_nodes": n_nodes} if n_nodes > 1 else {}
+    if wanted and present:
+        if devices not in (None, len(wanted)):
+            raise UserError(f"trainer_params.devices: {devices} processes on the GPUs {wanted}; name as many GPUs")
+        together = {"strategy": "ddp"} if len(wanted) > 1 or nodes else {}
+        return {"accelerator": "gpu", "devices": wanted, **together, **nodes}
+    if wanted and say and rank() == 0:
+        print(f"trainer_params.gpus is {wanted}, but there is no GPU here: running on the CPU", flush=True)
+    n_processes = devices or 1
+    together = {"strategy": "ddp"} if n_processes > 1 or nodes else {}
+    return {"accelerator": "cpu", "devices": n_processes, **together, **nodes}
+
+
+def _wanted_gpus(gpus: int | str | Sequence[int] | None, present: int) -> list[int]:
+    """Indices of the GPUs that ``gpus`` names, of so many that are present."""
     if gpus in ("auto", -1):
         wanted = list(range(present))
     else:
@@ -162,11 +181,20 @@ def device_arguments(
     absent = [index for index in wanted if not 0 <= index < max(present, 1)]
     if absent:
         raise UserError(f"trainer_params.gpus: there is no GPU {absent[0]}; {here}")
-    if wanted and present:
-        if devices not in (None, len(wanted)):
-            raise UserError(f"trainer_params.devices: {devices} processes on the GPUs {wanted}; name as many GPUs")
-        return {"accelerator": "gpu", "devices": wanted, **({"strategy": "ddp"} if len(wanted) > 1 else {})}
-    if wanted and say and rank() == 0:
-        print(f"trainer_params.gpus is {wanted}, but there is no GPU here: running on the CPU", flush=True)
-    n_processes = devices or 1
-    return {"accelerator": "cpu", "devices": n_processes, **({"strategy": "ddp"} if n_processes > 1 else {})}
+    return wanted
+
+
+def _started(wanted: list[int], present: int) -> tuple[int, int, list[int]]:
+    """Processes on each node that a launcher has started, nodes, and GPUs for the processes of this one."""
+    started = launched()
+    if started is None:
+        raise UserError(
+            "trainer_params.devices=started: no launcher has started this process; start it with srun (see "
+            "docs/clusters.md), or set trainer_params=ddp or ddp_cpu"
+        )
+    if wanted and present and len(wanted) < started.per_node:
+        raise UserError(
+            f"trainer_params.gpus: {started.per_node} processes on a node that see {len(wanted)} of its GPUs; ask for "
+            f"--gres=gpu:{started.per_node}, and leave out --gpus-per-task and --gpu-bind"
+        )
+    return started.per_node, started.n_nodes, wanted[: started.per_node]

@@ -14,10 +14,12 @@ import pytest
 import torch
 
 from seisml.config.compose import compose
-from seisml.errors import UserError
+from seisml.config.launch import run
+from seisml.errors import STOPPED, Stopped, UserError
 from seisml.run.callbacks import FiniteLoss
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.loggers import wandb_id
+from seisml.run.resuming.stopping import StopSignals
 from seisml.run.train import train
 from tests.stores import write_store
 
@@ -121,6 +123,45 @@ def test_killed_again_and_again_it_ends_the_same(store, tmp_path, monkeypatch, r
             go(store, recipe, folder, f"dataset.num_workers={number % 2}")
     go(store, recipe, folder)
     assert_same(outcome(folder), outcome(tmp_path / "whole"))
+
+
+def test_a_signal_ends_the_run_with_its_state_saved(store, tmp_path, monkeypatch, capsys):
+    """What a scheduler sends before it takes the machine away; what handled it before goes on with it."""
+    folder, handed_on = tmp_path / "stopped", []
+    monkeypatch.setattr(FiniteLoss, "on_before_backward", lambda *_: [signal.raise_signal(one) for one in numbers])
+    before = signal.signal(signal.SIGUSR2, lambda number, _: handed_on.append(number))
+    seldom = "checkpoint.every_n_steps=null"
+    try:
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
+            numbers = iter([number])
+            with pytest.raises(Stopped, match=f"{number.name}; step . is saved in .*last.ckpt; .*resume=auto goes on"):
+                go(store, FINETUNE, folder, seldom, "dataset.num_workers=1")
+        assert handed_on == [signal.SIGUSR2] and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    monkeypatch.undo()
+    go(store, FINETUNE, folder, seldom)
+    go(store, FINETUNE, tmp_path / "whole", seldom)
+    assert_same(outcome(folder), outcome(tmp_path / "whole"))
+
+
+def test_a_signal_at_another_time_ends_the_run_at_once(capsys):
+    with pytest.raises(Stopped, match="SIGTERM; what was saved before stays"), StopSignals():
+        signal.raise_signal(signal.SIGTERM)
+    refuse = signal.signal(signal.SIGUSR2, lambda *_: [][0])
+    try:
+        with pytest.raises(UserError, match="stopped: SIGUSR2.*what started the job did not do so"), StopSignals():
+            signal.raise_signal(signal.SIGUSR2)
+    finally:
+        signal.signal(signal.SIGUSR2, refuse)
+    assert run("configs/ssl.yaml", stop, ["dataset=demo"]) == STOPPED == 75
+    assert capsys.readouterr().err.startswith("stopped: SIGUSR1; ")
+
+
+def stop(cfg, folder):
+    """Stands for training that a signal meets."""
+    with StopSignals():
+        signal.raise_signal(signal.SIGUSR1)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor
 
-from seisml.errors import UserError
+from seisml.errors import UserError, shown
 from seisml.files import write_text
 from seisml.run.messages import say
 from seisml.run.resuming.lightning_state import (
@@ -23,6 +23,7 @@ from seisml.run.resuming.lightning_state import (
     restore_epoch_sums,
     restore_logged_steps,
 )
+from seisml.run.resuming.stopping import StopSignals
 from seisml.run.settings import CheckpointTimes
 from seisml.values.stored import read_stored
 
@@ -76,10 +77,11 @@ class Snapshots(Callback):
     Args:
         path: The file; the last good one stays until the next is whole.
         times: When to save.
+        signals: Those at which to save, too, and to end the run.
     """
 
-    def __init__(self, path: Path, times: CheckpointTimes) -> None:
-        self.path, self.times = path, times
+    def __init__(self, path: Path, times: CheckpointTimes, signals: StopSignals) -> None:
+        self.path, self.times, self.signals = path, times, signals
         self._loaded = Snapshot()
         self._now: dict[str, Any] = {}
         self._last_step, self._last_time = 0, time.monotonic()
@@ -104,6 +106,7 @@ class Snapshots(Callback):
 
         Dropout begins with the run's seed, whatever was drawn before: several processes draw as one does.
         """
+        self.signals.wait()
         pl_module.train()
         torch.manual_seed(pl_module.seed)
         self._last_step, self._last_time = trainer.global_step, time.monotonic()
@@ -114,7 +117,7 @@ class Snapshots(Callback):
             self._take_up(trainer, pl_module, self._loaded.moment, batch_idx)
             self._loaded = Snapshot()
         elif self._is_due(trainer, batch_idx):
-            self.save(trainer, self._moment(trainer, pl_module, batch_idx))
+            self._save(trainer, self._moment(trainer, pl_module, batch_idx))
 
     def _take_up(self, trainer: pl.Trainer, method: Method, moment: Moment, batch_idx: int) -> None:
         if (trainer.current_epoch, batch_idx) != (moment.epoch, moment.batch):
@@ -135,18 +138,24 @@ class Snapshots(Callback):
         """What goes into the checkpoint that is being saved."""
         return self._now
 
-    def save(self, trainer: pl.Trainer, moment: dict[str, Any] | None = None) -> None:
-        """Save the run.
+    def finish(self, trainer: pl.Trainer) -> None:
+        """Save the run, whose training is done."""
+        self._save(trainer, None)
+        self.signals.release()
 
-        Args:
-            trainer: Its trainer.
-            moment: Arguments of :class:`Moment`; None once training is done.
+    def _save(self, trainer: pl.Trainer, moment: dict[str, Any] | None) -> None:
+        """Save arguments of :class:`Moment`; end the run where a signal asked for it, of all processes at once.
+
+        Raises:
+            Stopped: One of them got a signal.
         """
         has_csv = isinstance(trainer.logger, CSVLogger) and trainer.is_global_zero
         self._now = {"moment": moment, "metrics_csv": saved_csv(trainer.logger) if has_csv else None}
         trainer.save_checkpoint(self.path)
         self._now = {}
         self._last_step, self._last_time = trainer.global_step, time.monotonic()
+        if trainer.strategy.reduce_boolean_decision(self.signals.came > 0, all=False):
+            raise self.signals.stop(f"step {trainer.global_step} is saved in {shown(self.path)}")
 
     def _is_due(self, trainer: pl.Trainer, batch_idx: int) -> bool:
         if batch_idx % trainer.accumulate_grad_batches or trainer.global_step == self._last_step:
@@ -157,9 +166,9 @@ class Snapshots(Callback):
             return True
         if steps and trainer.global_step - self._last_step >= steps:
             return True
-        # clocks of several processes differ: all save where one would
-        late = bool(minutes) and time.monotonic() - self._last_time >= 60 * (minutes or 0)
-        return bool(minutes) and trainer.strategy.reduce_boolean_decision(late, all=False)
+        # clocks of several processes differ, as do the moments at which signals reach them: all save where one would
+        late = minutes is not None and time.monotonic() - self._last_time >= 60 * minutes
+        return trainer.strategy.reduce_boolean_decision(late or self.signals.came > 0, all=False)
 
     def _moment(self, trainer: pl.Trainer, method: Method, batch_idx: int) -> dict[str, Any]:
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []

@@ -7,8 +7,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -17,15 +16,11 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from seisml.errors import UserError
+from seisml.errors import STOPPED, Stopped, UserError
 from seisml.processes.parent import end_with_parent
+from seisml.run.starting.launched import in_environment
 
 PATIENCE = 30.0  # seconds that the first process has to end by itself once another one has failed
-
-
-def are_started() -> bool:
-    """Whether a launcher (torchrun, srun) or this module has started the processes of the run."""
-    return "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1
 
 
 def in_processes(train: Callable[[DictConfig, Path], Any], cfg: DictConfig, folder: Path, n_processes: int) -> Any:
@@ -47,11 +42,11 @@ def in_processes(train: Callable[[DictConfig, Path], Any], cfg: DictConfig, fold
     others: list[tuple[BaseProcess, Connection]] = []
     try:
         for rank in range(1, n_processes):
-            with _environment(rank, n_processes, port):
+            with in_environment(_environment(rank, n_processes, port)):
                 others.append(_start(train, cfg, folder))
         watched = [process for process, _ in others]
         watch = threading.Thread(target=_end_if_stuck, args=(watched, ended), daemon=True)
-        with _environment(0, n_processes, port):
+        with in_environment(_environment(0, n_processes, port)):
             watch.start()
             try:
                 result = train(cfg, folder)
@@ -67,6 +62,8 @@ def in_processes(train: Callable[[DictConfig, Path], Any], cfg: DictConfig, fold
     finally:
         for process, _ in others:
             process.terminate()
+            process.join(PATIENCE)
+            process.kill()  # one that waits for the others does not hear the first signal
             process.join()
 
 
@@ -86,6 +83,8 @@ def _run(train: Callable[[DictConfig, Path], Any], cfg: DictConfig, folder: Path
         train(cfg, folder)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Stopped:
+        sys.exit(STOPPED)
     except Exception as error:
         sender.send((isinstance(error, UserError), f"{error}" if isinstance(error, UserError) else repr(error)))
         sys.exit(1)
@@ -116,23 +115,12 @@ def _end_if_stuck(others: list[BaseProcess], ended: threading.Event) -> None:
         os._exit(1)
 
 
-@contextmanager
-def _environment(rank: int, n_processes: int, port: int) -> Iterator[None]:
-    """Say to this process, and to those started meanwhile, which of how many it is."""
-    values = {
+def _environment(rank: int, n_processes: int, port: int) -> dict[str, str]:
+    """What says to a process which of how many it is."""
+    return {
         "LOCAL_RANK": str(rank), "NODE_RANK": "0", "WORLD_SIZE": str(n_processes), "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }  # fmt: skip
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _free_port() -> int:
