@@ -7,7 +7,9 @@ carries what it needs, and one that fails leaves its line in ``error.txt``, from
 
 from __future__ import annotations
 
+import atexit
 import itertools
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -28,13 +30,14 @@ from omegaconf.errors import OmegaConfBaseException
 from seisml.config.check import check
 from seisml.config.compose import check_paths, checked, compose_with_hydra, hydra_for, settable, usual, without
 from seisml.config.sources import Primary, describe, find_yaml, primary
-from seisml.errors import STOPPED, Stopped, UserError, interrupted, interrupts_wait, nearest, report, stopped
+from seisml.errors import STOPPED, Stopped, UserError, interrupted, interrupts_wait, nearest, report, shown, stopped
 from seisml.run.folder import claim_folder, make_folder, rank, refuse_used, run_folder, unique_name
 
 OPTIONS = ("--config", "--config_ssl", "--config_ft", "--configs")
 HELP = "Options: --config YAML (also --config_ssl, --config_ft, --configs). Hydra takes everything else."
 MOST_JOBS_CHECKED = 64  # jobs of a multirun that are checked before the first one starts; each is checked again then
 ERROR_FILE = "error.txt"  # in a failed job's folder: its exit code and its line
+SUBMITIT = "SUBMITIT_EXECUTOR"  # environment variable of the processes in which submitit runs jobs
 Train = Callable[[DictConfig, Path], Any]
 
 
@@ -84,7 +87,7 @@ class Job:
     def __call__(self, cfg: DictConfig) -> Any:
         """Run one job; its error is reported here, since Hydra would wrap it, print it and exit with 1."""
         job, many = HydraConfig.get().job, HydraConfig.get().mode == RunMode.MULTIRUN
-        folder = run_folder(cfg)
+        folder, failed = run_folder(cfg), _failing_process()
         try:
             (folder / ERROR_FILE).unlink(missing_ok=True)
             cfg = without(cfg, check(cfg, set(cfg), set(), self.passed_over))
@@ -94,7 +97,27 @@ class Job:
             code = report(error, f"job {job.num}: " if many else "")
             with suppress(OSError):  # a full disk holds the file's name, if no more
                 (folder / ERROR_FILE).write_text(f"{code}\n{error}\n", encoding="utf-8")
+            failed.append(code)
             return None
+
+
+def _failing_process() -> list[int]:
+    """Exit codes to put into; the process of a job of submitit ends with the largest.
+
+    It would end with 0, as its answer arrives, and the cluster call the job completed: squeue, mails and jobs that wait
+    for it (``afterok``) would take it for done.
+    """
+    codes: list[int] = []
+    if SUBMITIT in os.environ:
+        atexit.register(_exit_with, codes)  # now: what is registered later, such as wandb's end, comes first
+    return codes
+
+
+def _exit_with(codes: list[int]) -> None:
+    if codes:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(max(codes))
 
 
 def _run(default: str, train: Train | None, arguments: Sequence[str]) -> int:
@@ -108,11 +131,12 @@ def _run(default: str, train: Train | None, arguments: Sequence[str]) -> int:
     settings = _run_settings(task, start) + ([f"hydra.help.header='{HELP}'"] if parsed.help else [])
     folders: list[Path] = []
     pinned: list[str] = []
+    elsewhere = False
     with hydra_for(start):
         overrides = settable(parsed.overrides, start)
         if not (parsed.hydra_help or parsed.shell_completion or parsed.version):
             showing = parsed.help or parsed.cfg or parsed.info
-            folders, key = _precheck(start, settings, overrides, bool(parsed.multirun), not showing)
+            folders, key, elsewhere = _precheck(start, settings, overrides, bool(parsed.multirun), not showing)
             if len(folders) == 1:  # said anew, it might hold another time of day
                 text = str(folders[0]).replace("\\", "\\\\").replace("'", "\\'")
                 pinned = [f"{key}='{text}'"]
@@ -122,24 +146,30 @@ def _run(default: str, train: Train | None, arguments: Sequence[str]) -> int:
         hydra.main(config_path=str(start.folder), config_name=start.name, version_base="1.3")(job)()
     finally:
         sys.argv = command
-    failed = {path for folder in folders for path in folder.rglob(ERROR_FILE)}
-    codes = {int((path.read_text(encoding="utf-8").split() or ["2"])[0]) for path in failed}
+    failed = sorted({path for folder in folders for path in folder.rglob(ERROR_FILE)})
+    texts = [path.read_text(encoding="utf-8").partition("\n") for path in failed]
+    if elsewhere:  # what the jobs have said is in their files
+        for path, (_, _, words) in zip(failed, texts, strict=True):
+            print(f"error: {shown(path.parent)}: {' '.join(words.split())}", file=sys.stderr)
+    codes = {int(code or 2) for code, _, _ in texts}
     return 1 if 1 in codes else max(codes, default=0)
 
 
 def _precheck(
     start: Primary, settings: list[str], overrides: list[str], many: bool, is_run: bool
-) -> tuple[list[Path], str]:
+) -> tuple[list[Path], str, bool]:
     """Compose and check every job before the first one starts, so that nothing is made by a run that cannot go on.
 
     Returns:
-        The folders below which the jobs will run, and the key of Hydra that says them.
+        The folders below which the jobs will run, the key of Hydra that says them, and whether submitit hands the jobs
+        to others.
     """
     folders: dict[Path, None] = {}
-    key = "hydra.run.dir"
+    key, elsewhere = "hydra.run.dir", False
     for job, is_sweep in _jobs(overrides):
         cfg = compose_with_hydra(start, [*settings, *job])
         many = many or cfg.hydra.mode == RunMode.MULTIRUN
+        elsewhere = many and "submitit" in cfg.hydra.launcher["_target_"]
         if is_sweep and not many:
             text = next(text for text in overrides if text not in job).lstrip("+")
             name, _, values = text.partition("=")
@@ -159,7 +189,7 @@ def _precheck(
         folders[folder] = None
     for folder in folders:
         make_folder(folder)
-    return list(folders), key
+    return list(folders), key, elsewhere
 
 
 def _jobs(overrides: Sequence[str]) -> Iterator[tuple[list[str], bool]]:
