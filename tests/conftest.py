@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,3 +26,13 @@ def heed_interrupts() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def dask_cluster() -> Iterator[str]:
+    """Address of a Dask cluster of two processes, which are started again where a test kills them."""
+    distributed = pytest.importorskip("distributed")
+    options = {"processes": True, "dashboard_address": "127.0.0.1:0", "silence_logs": logging.ERROR}
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
+        cluster.wait_for_workers(2)
+        yield cluster.scheduler_address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -24,12 +25,15 @@ from seisml.prepare.folder import (
     preprocessing_options,
     store_options,
 )
+from seisml.prepare.on_cluster import add_cluster_argument, cluster_of
 from seisml.prepare.pick_windows import WindowOptions
+from seisml.prepare.pieces import discard_pieces
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.writer import StoreWriter
 from seisml.terminal.progress import Progress
 from seisml.waveforms.listing import walk
 from seisml.waveforms.preprocessing import Preprocessing
+from seisml.workers.cluster import Cluster
 
 EXAMPLE = "seisml prepare catalog WAV REA --stations STATION0.HYP --out data/mine --sampling-rate 100 --windows"
 
@@ -85,6 +89,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "being rotated): keep it with those it has, put zeros, or skip it (default: %(default)s)",
     )
     add_store_arguments(parser)
+    add_cluster_argument(parser)
 
 
 def run(arguments: Namespace) -> int:
@@ -97,6 +102,7 @@ def run(arguments: Namespace) -> int:
         UserError: A path or an option is wrong, or no record could be made.
     """
     how = store_options(arguments)
+    arguments.waveforms = Path(os.path.abspath(arguments.waveforms))  # workers may have another working folder
     records = _record_options(arguments)
     before, after, longest = _cutting(arguments)
     station_files = [arguments.stations] if arguments.stations else []
@@ -123,13 +129,14 @@ def run(arguments: Namespace) -> int:
     catalog.events = unite_events(catalog.events, *arguments.same_event)
     catalogs = {path.resolve() for path in catalog.files}
     waveform_files = [path for path in waveform_files if path.resolve() not in catalogs]
-    index = index_waveforms(waveform_files, longest, how.workers)
     root = arguments.waveforms if arguments.waveforms.is_dir() else arguments.waveforms.parent
     steps = records.preprocessing
     order, missing = steps.components or "ZNE", arguments.missing_components
-    found = associate(index, catalog.events, order, missing, before, after, root, steps.margin)
-    jobs = plan_jobs(found, catalog.events, stations, root, records.windows)
-    return _write(jobs, records, how, options, sources, CatalogReport(catalog, index, found, root))
+    with cluster_of(arguments.scheduler, arguments.workers) as cluster:
+        index = index_waveforms(waveform_files, longest, how.workers, cluster)
+        found = associate(index, catalog.events, order, missing, before, after, root, steps.margin)
+        jobs = plan_jobs(found, catalog.events, stations, root, records.windows)
+        return _write(jobs, records, how, options, sources, CatalogReport(catalog, index, found, root), cluster)
 
 
 def _write(
@@ -139,13 +146,14 @@ def _write(
     options: dict[str, Any],
     sources: Sequence[Path],
     report: CatalogReport,
+    cluster: Cluster | None,
 ) -> int:
     began = time.monotonic()
     n_plans = sum(len(job.plans) for job in jobs)
     steps = records.preprocessing
     with StoreWriter(how.out, options, sources, how.overwrite, steps.unit, how.measurement) as writer:
-        with Progress("reading", "record", n_plans) as progress:
-            for outcomes in read_jobs(jobs, records, how.workers):
+        with Progress("writing" if cluster else "reading", "record", n_plans) as progress:
+            for outcomes in read_jobs(jobs, records, how, cluster):
                 for outcome in outcomes:
                     why = [how.reason_against(record.waveform, record.n_dead) for record in outcome.records]
                     outcome.reasons += [reason for reason in why if reason is not None]
@@ -160,6 +168,7 @@ def _write(
         writer.notes.update(report.facts())
         if report.n_rows:  # else the writer refuses, with the first reason
             print(report.text(detrended=bool(steps.detrend or steps.bandpass)), flush=True)
+    discard_pieces(how.out)
     if records.windows and not any(plan.p for job in jobs for plan in job.plans):
         print(
             "No record has a P pick, so all windows are unlabelled: event and noise windows are placed by picks. "

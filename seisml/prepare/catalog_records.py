@@ -13,6 +13,7 @@ from obspy.geodetics import gps2dist_azimuth
 
 from seisml.catalogs.association import RecordPlan
 from seisml.catalogs.stations import StationPlace
+from seisml.prepare.outcome import Outcome
 from seisml.prepare.pick_windows import WindowOptions, place_windows, window_samples
 from seisml.store.tables import UNLABELED
 from seisml.waveforms.channels import Channel, CommonWindow, common_rate, common_window, finish
@@ -65,23 +66,6 @@ class Job:
     def paths(self) -> list[Path]:
         """The files it reads, each once."""
         return list(dict.fromkeys(path for plan in self.plans for path in (*plan.paths, *plan.beside)))
-
-
-@dataclass
-class Outcome:
-    """What came of one planned record.
-
-    Attributes:
-        name: How messages call it.
-        records: The record, or its windows; empty where there is a reason.
-        reasons: Why nothing, or not every window, could be made.
-        flat: Channels without any signal, which are kept.
-    """
-
-    name: str
-    records: list[Record] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    flat: list[str] = field(default_factory=list)
 
 
 def read_job(job: Job, options: RecordOptions) -> list[Outcome]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from seisml.catalogs.association import Association
 from seisml.catalogs.events import CatalogReading
-from seisml.prepare.catalog_records import Outcome
+from seisml.prepare.outcome import Outcome
 from seisml.prepare.report import PrepareReport
 from seisml.waveforms.index import WaveformIndex
 

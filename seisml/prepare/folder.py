@@ -106,7 +106,7 @@ def add_store_arguments(parser: ArgumentParser) -> None:
     """Declare how the store is made."""
     parser.add_argument("--measurement", default="velocity", help="what they measure (default: %(default)s)")
     parser.add_argument(
-        "--workers", metavar="N", type=int, default=os.cpu_count(), help="processes (default: %(default)s)"
+        "--workers", metavar="N", type=int, help=f"processes (default: one for each core, {os.cpu_count()})"
     )
     parser.add_argument(
         "--dead-traces", choices=("skip", "keep"), default="skip",
@@ -222,12 +222,13 @@ def bounds_options(arguments: Namespace) -> Bounds:
 
 def store_options(arguments: Namespace) -> PrepareOptions:
     """Check and collect what :func:`add_store_arguments` declared, ``--out`` and the bounds."""
-    if arguments.workers < 1:
-        raise UserError(f"--workers {arguments.workers}: want at least 1")
+    workers = arguments.workers
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers {workers}: want at least 1")
     return PrepareOptions(
         arguments.out,
         arguments.overwrite,
-        arguments.workers,
+        workers or os.cpu_count() or 1,
         arguments.measurement,
         arguments.dead_traces == "keep",
         bounds_options(arguments),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from seisml.waveforms.process import Unusable, plain_rate
 from seisml.waveforms.read import read_headers
 from seisml.waveforms.traces import TraceHeader
 
+_BEGINNING = 4096  # bytes
 _JOIN_SECONDS = 2.0  # parts of one record in separate files begin and end this close together
 
 
@@ -122,22 +123,29 @@ def segment_of(path: Path, header: TraceHeader) -> Segment:
 
 
 def drop_repeated(paths: Sequence[Path]) -> tuple[list[Path], int]:
-    """Keep the first of files that hold the same bytes (only files of equal size are read).
+    """Keep the first of files that hold the same bytes.
+
+    Days of a packed archive are whole blocks, and many of one size: of those the beginnings are read, where a header
+    tells them apart, and only files that begin alike are read to the end.
 
     Returns:
         The files kept, in their order, and how many were dropped.
     """
-    sizes = Counter(path.stat().st_size for path in paths)
+    sizes = [path.stat().st_size for path in paths]
+    beginnings = _only_repeated(sizes, lambda number: _digest(paths[number], _BEGINNING))
+    contents = _only_repeated(beginnings, lambda number: _digest(paths[number]))
     kept, seen = [], set()
-    for path in paths:
-        size = path.stat().st_size
-        if sizes[size] > 1:
-            key = (size, _digest(path))
-            if key in seen:
-                continue
-            seen.add(key)
-        kept.append(path)
+    for path, key in zip(paths, contents, strict=True):
+        if key not in seen:
+            kept.append(path)
+        seen.add(key)
     return kept, len(paths) - len(kept)
+
+
+def _only_repeated(keys: Sequence[Hashable], more: Callable[[int], Hashable]) -> list[tuple[Hashable, Hashable]]:
+    """Keys with what tells equal ones apart, by number; one that stands alone needs no more than that."""
+    counts = Counter(keys)
+    return [(key, more(number) if counts[key] > 1 else number) for number, key in enumerate(keys)]
 
 
 def build_index(read: Iterable[tuple[Path, list[Segment] | str]], longest_event_file: float) -> WaveformIndex:
@@ -196,9 +204,12 @@ def _join_parts(parts: list[EventPart]) -> list[EventPart]:
     return joined
 
 
-def _digest(path: Path) -> bytes:
+def _digest(path: Path, first: int | None = None) -> bytes:
+    """Hash of a file's bytes, or of the first so many."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
+        if first is not None:
+            return hashlib.sha256(file.read(first)).digest()
         while block := file.read(2**20):
             digest.update(block)
     return digest.digest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ class WindowReader:
 
     def __init__(
         self,
-        segments: list[Segment],
+        segments: Iterable[Segment],
         preprocessing: Preprocessing,
         bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
     ) -> None:
@@ -76,7 +77,7 @@ class WindowReader:
         """What there is of a channel in and around a window: (start in ns, samples) each, and the sampling rate."""
         held = self._held(instrument, component, *window)
         rates = {plain_rate(segment.sampling_rate) for segment in held}
-        margin = round(max((self.preprocessing.margin(rate) for rate in rates), default=0.0) * 1e9)
+        margin = self._margin(held)
         paths = {segment.path for segment in held}
         beside = {segment.path for segment in self._beside(instrument, component, held, margin)} - paths
         name = instrument.channel_id(component)
@@ -104,9 +105,19 @@ class WindowReader:
             raise Unusable(f"the sampling rate of {name} changes")
         return pieces, found.pop()
 
+    def needed(self, instrument: Instrument, component: str, start: int) -> list[Segment]:
+        """The stretches of record that reading a window takes: a reader that knows only them reads the same."""
+        held = self._held(instrument, component, start, start + round(self.preprocessing.length * 1e9))
+        return held + self._beside(instrument, component, held, self._margin(held))
+
     def path(self, instrument: Instrument, component: str, start: int) -> Path:
         """The file in which a window that starts then (ns) begins."""
         return self._held(instrument, component, start, start + 1)[0].path
+
+    def _margin(self, held: list[Segment]) -> int:
+        """Nanoseconds that are read on either side of a window, for filters to settle."""
+        rates = {plain_rate(segment.sampling_rate) for segment in held}
+        return round(max((self.preprocessing.margin(rate) for rate in rates), default=0.0) * 1e9)
 
     def _held(self, instrument: Instrument, component: str, start: int, end: int) -> list[Segment]:
         """Segments that share time with [start, end); one alone where it covers all (two files may show one event)."""

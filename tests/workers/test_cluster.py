@@ -23,15 +23,6 @@ pytestmark = pytest.mark.long
 WORKERS = 2
 
 
-@pytest.fixture(scope="module")
-def address():
-    from distributed import LocalCluster
-
-    with LocalCluster(n_workers=WORKERS, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-        cluster.wait_for_workers(WORKERS)
-        yield cluster.scheduler_address
-
-
 def note(number: int, folder: Path, seconds: float = 0.0) -> int:
     """Leave a file for every time that the item is worked on, named after the item and the process."""
     (folder / f"{number}-{os.getpid()}-{uuid.uuid4().hex}").touch()
@@ -53,7 +44,7 @@ def times(folder: Path) -> dict[int, int]:
     return {number: numbers.count(number) for number in sorted(set(numbers))}
 
 
-def test_items_are_taken_as_they_can_be_worked_on(address, tmp_path):
+def test_items_are_taken_as_they_can_be_worked_on(dask_cluster, tmp_path):
     taken = []
 
     def items():
@@ -62,7 +53,7 @@ def test_items_are_taken_as_they_can_be_worked_on(address, tmp_path):
             yield number
 
     most, done = 0, {}
-    with open_cluster(address) as cluster:
+    with open_cluster(dask_cluster) as cluster:
         for number, result in cluster.each(partial(note, folder=tmp_path), items()):
             done[number] = result
             most = max(most, len(taken) - len(done))
@@ -73,8 +64,8 @@ def test_items_are_taken_as_they_can_be_worked_on(address, tmp_path):
     assert times(tmp_path) == {number: 2 if number < 20 else 1 for number in range(40)}
 
 
-def test_nothing_stays_on_the_workers(address, tmp_path):
-    with open_cluster(address) as cluster:
+def test_nothing_stays_on_the_workers(dask_cluster, tmp_path):
+    with open_cluster(dask_cluster) as cluster:
         for _ in cluster.each(partial(note, folder=tmp_path), range(10)):
             pass
         deadline = time.monotonic() + 10
@@ -83,8 +74,8 @@ def test_nothing_stays_on_the_workers(address, tmp_path):
         assert not any(cluster._client.has_what().values())
 
 
-def test_an_error_is_the_items_own_and_bad_input_ends_all(address):
-    with open_cluster(address) as cluster:
+def test_an_error_is_the_items_own_and_bad_input_ends_all(dask_cluster):
+    with open_cluster(dask_cluster) as cluster:
         results = dict(cluster.each(fail, range(5)))
         assert isinstance(results.pop(3), ValueError) and results == {0: 0, 1: 1, 2: 2, 4: 4}
         with pytest.raises(UserError, match="five"):
@@ -93,9 +84,9 @@ def test_an_error_is_the_items_own_and_bad_input_ends_all(address):
             list(cluster.in_order(fail, range(5)))
 
 
-def test_a_killed_worker_costs_what_it_was_at(address, tmp_path):
+def test_a_killed_worker_costs_what_it_was_at(dask_cluster, tmp_path):
     killed = None
-    with open_cluster(address) as cluster:
+    with open_cluster(dask_cluster) as cluster:
         for _ in cluster.each(partial(note, folder=tmp_path, seconds=0.3), range(12)):
             if killed is None:
                 running = max(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
@@ -107,12 +98,12 @@ def test_a_killed_worker_costs_what_it_was_at(address, tmp_path):
     assert count[number] == 2 and sum(count.values()) <= 14 and max(count.values()) == 2
 
 
-def test_another_version_on_a_worker_is_one_line(address, monkeypatch):
+def test_another_version_on_a_worker_is_one_line(dask_cluster, monkeypatch):
     monkeypatch.setattr(cluster_module, "__version__", "0.0.1")
-    with pytest.raises(UserError, match=r"worker at tcp://.* has \d.*this is seisml 0.0.1"), open_cluster(address):
+    with pytest.raises(UserError, match=r"worker at tcp://.* has \d.*this is seisml 0.0.1"), open_cluster(dask_cluster):
         pass
     monkeypatch.setattr(cluster_module.Cluster, "check", lambda self: None)  # as if it came later
-    with open_cluster(address) as cluster, pytest.raises(UserError, match="install the same"):
+    with open_cluster(dask_cluster) as cluster, pytest.raises(UserError, match="install the same"):
         list(cluster.each(abs, [-1]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from argparse import ArgumentParser, Namespace
 from collections import Counter
@@ -9,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from obspy import UTCDateTime
 
 from seisml.catalogs.event_tables import read_events, read_station_table
@@ -26,16 +26,18 @@ from seisml.prepare.folder import (
     preprocessing_options,
     store_options,
 )
+from seisml.prepare.on_cluster import add_cluster_argument, cluster_of
+from seisml.prepare.pieces import discard_pieces
+from seisml.prepare.window_jobs import WantedWindow, read_windows
 from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
-from seisml.terminal.progress import follow
 from seisml.terminal.text_table import text_table
 from seisml.waveforms.index import WaveformIndex
 from seisml.waveforms.listing import walk
 from seisml.waveforms.preprocessing import Preprocessing
-from seisml.waveforms.process import Unusable
 from seisml.waveforms.window_reader import WindowReader
+from seisml.workers.cluster import Cluster
 
 EXAMPLE = "seisml prepare convnetquake SDS catalog.xml --stations stations.xml --out data/convnetquake --clusters 6"
 
@@ -73,6 +75,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     steps = Preprocessing(components=default.components, sampling_rate=100.0, length=default.length, detrend="constant")
     add_preprocessing_arguments(parser, steps)
     add_store_arguments(parser)
+    add_cluster_argument(parser)
 
 
 def run(arguments: Namespace) -> int:
@@ -85,6 +88,7 @@ def run(arguments: Namespace) -> int:
         UserError: A path or an option is wrong, or no event window could be made.
     """
     how, steps = store_options(arguments), preprocessing_options(arguments)
+    arguments.waveforms = Path(os.path.abspath(arguments.waveforms))  # workers may have another working folder
     plan = _plan_options(arguments, steps)
     for path in filter(None, (arguments.waveforms, arguments.catalog, arguments.stations)):
         if not path.exists():
@@ -106,10 +110,11 @@ def run(arguments: Namespace) -> int:
         return 0
     check_writable(recover_interrupted(how.out), how.overwrite)  # before the work, not after it
     stations = read_station_table(arguments.stations) if arguments.stations else StationTable({})
-    index = index_waveforms(files, 0.0, how.workers)
-    windows, skipped = plan_windows(index, table.events, stations, plan)
-    skipped = [*table.skipped, *((path.name, reason) for path, reason in index.skipped), *skipped]
-    return _write(windows, index, steps, how, options, sources, skipped, arguments.waveforms)
+    with cluster_of(arguments.scheduler, arguments.workers) as cluster:
+        index = index_waveforms(files, 0.0, how.workers, cluster)
+        windows, skipped = plan_windows(index, table.events, stations, plan)
+        skipped = [*table.skipped, *((path.name, reason) for path, reason in index.skipped), *skipped]
+        return _write(windows, index, steps, how, options, sources, skipped, arguments.waveforms, cluster)
 
 
 def draw_map(root: Path) -> Path:
@@ -153,20 +158,19 @@ def _write(
     sources: list[Path],
     skipped: list[tuple[str, str]],
     root: Path,
+    cluster: Cluster | None,
 ) -> int:
     began = time.monotonic()
     segments = [segment for held in index.segments.values() for segment in held]
     reader = WindowReader(segments, steps, how.bounds)
     kept: list[ClusterWindow] = []
+    wanted = [WantedWindow(window.instrument, tuple(window.channels.values()), window.start) for window in windows]
     with StoreWriter(how.out, options, sources, how.overwrite, steps.unit, how.measurement) as writer:
-        for window in follow(windows, "reading", "window"):
+        for window, waveform in zip(windows, read_windows(wanted, reader, how.out, cluster), strict=True):
             name = f"{window.label} {window.instrument} {UTCDateTime(ns=window.start)}"
-            try:
-                channels = [reader.read(window.instrument, letter, window.start) for letter in window.channels.values()]
-            except Unusable as reason:
-                skipped.append((name, str(reason)))
+            if isinstance(waveform, str):
+                skipped.append((name, waveform))
                 continue
-            waveform = np.stack(channels)
             if (dead := how.reason_against(waveform)) is not None:
                 skipped.append((name, dead))
                 continue
@@ -179,6 +183,7 @@ def _write(
             first = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
             raise UserError(f"{how.out}: no event window to store, so none was made{first}")
         print(_report(kept, skipped))
+    discard_pieces(how.out)
     print(
         f"{len(kept)} windows in {how.out} ({time.monotonic() - began:.1f} s); map of the clusters {draw_map(how.out)}"
     )

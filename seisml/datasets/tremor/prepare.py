@@ -24,13 +24,14 @@ from seisml.files import write_atomically
 from seisml.prepare.catalog_jobs import index_waveforms
 from seisml.prepare.folder import add_preprocessing_arguments, bounds_options, preprocessing_options
 from seisml.prepare.hdf5_file import PREPARED, is_current_file
+from seisml.prepare.on_cluster import add_cluster_argument, cluster_of
+from seisml.prepare.pieces import discard_pieces
+from seisml.prepare.window_jobs import WantedWindow, read_windows
 from seisml.store.folder import fingerprint
-from seisml.terminal.progress import follow
 from seisml.waveforms.index import Instrument, WaveformIndex
 from seisml.waveforms.intervals import side_by_side, spans, without
 from seisml.waveforms.listing import walk
 from seisml.waveforms.preprocessing import Preprocessing
-from seisml.waveforms.process import Unusable
 from seisml.waveforms.times import DAY_NS
 from seisml.waveforms.window_reader import WindowReader
 
@@ -67,6 +68,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the quiet windows' positions (default: 0)")
     add_preprocessing_arguments(parser, PREPROCESSING)
     parser.add_argument("--overwrite", action="store_true", help="rebuild the file where it exists")
+    parser.add_argument("--workers", metavar="N", type=int, help="processes of --scheduler local, or jobs of slurm")
+    add_cluster_argument(parser)
 
 
 def run(arguments: Namespace) -> int:
@@ -80,6 +83,7 @@ def run(arguments: Namespace) -> int:
     """
     steps, options = preprocessing_options(arguments), _options(arguments)
     bounds = bounds_options(arguments)
+    arguments.waveforms = Path(os.path.abspath(arguments.waveforms))  # workers may have another working folder
     options |= {"preprocessing": steps.to_dict(), "bounds": asdict(bounds)}
     out = Path(os.path.realpath(arguments.out))
     others = {path.resolve() for path in (arguments.events, arguments.stations)} | {out}
@@ -95,12 +99,14 @@ def run(arguments: Namespace) -> int:
         return 0
     if arguments.min_magnitude is not None:
         table.events = [event for event in table.events if (event.magnitude or -9) >= arguments.min_magnitude]
-    index = index_waveforms(files, 0.0, 1)
-    skipped = [*table.skipped, *((path.name, reason) for path, reason in index.skipped)]
-    windows = plan(index, table, stations, steps, options, skipped)
-    segments = [segment for held in index.segments.values() for segment in held]
-    reader = WindowReader(segments, steps, bounds)
-    _write(out, windows, reader, made_from, skipped)
+    with cluster_of(arguments.scheduler, arguments.workers) as cluster:
+        index = index_waveforms(files, 0.0, 1, cluster)
+        skipped = [*table.skipped, *((path.name, reason) for path, reason in index.skipped)]
+        windows = plan(index, table, stations, steps, options, skipped)
+        segments = [segment for held in index.segments.values() for segment in held]
+        reader = WindowReader(segments, steps, bounds)
+        wanted = [WantedWindow(window.instrument, (window.component,), window.start) for window in windows]
+        _write(out, windows, read_windows(wanted, reader, out, cluster), steps, made_from, skipped)
     return 0
 
 
@@ -186,14 +192,15 @@ def _options(arguments: Namespace) -> dict[str, Any]:
 def _write(
     out: Path,
     windows: list[TremorWindow],
-    reader: WindowReader,
+    read: Iterator[np.ndarray | str],
+    steps: Preprocessing,
     made_from: dict[str, Any],
     skipped: list[tuple[str, str]],
 ) -> None:
     """Read the windows and write the file in one rename, or nothing."""
-    steps = reader.preprocessing
     kept: list[TremorWindow] = []
-    write_atomically(out, lambda partial: _fill(partial, out, windows, reader, made_from, skipped, kept))
+    write_atomically(out, lambda partial: _fill(partial, out, windows, read, steps, made_from, skipped, kept))
+    discard_pieces(out)
     print(_report(kept, skipped))
     print(f"{len(kept)} windows of {steps.length:g} s at {steps.sampling_rate:g} Hz in {out}")
 
@@ -202,26 +209,24 @@ def _fill(
     path: Path,
     out: Path,
     windows: list[TremorWindow],
-    reader: WindowReader,
+    read: Iterator[np.ndarray | str],
+    steps: Preprocessing,
     made_from: dict[str, Any],
     skipped: list[tuple[str, str]],
     kept: list[TremorWindow],
 ) -> None:
     """Write the file to ``path``; what could be read goes into ``kept``, what could not into ``skipped``."""
-    steps = reader.preprocessing
     rate, length = steps.sampling_rate, steps.length
     n_samples = round(length * rate)
     numbers = {code: number for number, code in enumerate(sorted({_station(window) for window in windows}))}
     with h5py.File(path, "w") as file:
         shape = (max(1, len(windows)), n_samples)
         data = file.create_dataset("X", shape, np.float32, maxshape=(None, n_samples), chunks=(1, n_samples))
-        for window in follow(windows, "reading", "window"):
-            try:
-                samples = reader.read(window.instrument, window.component, window.start)
-            except Unusable as reason:
-                skipped.append((f"{window.event} {_station(window)}", str(reason)))
+        for window, waveform in zip(windows, read, strict=True):
+            if isinstance(waveform, str):
+                skipped.append((f"{window.event} {_station(window)}", waveform))
                 continue
-            data[len(kept)] = samples
+            data[len(kept)] = waveform[0]
             kept.append(window)
         if not kept:
             first = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
