@@ -31,6 +31,7 @@ COMMANDS = {
     "predict": Command("seisml.commands.predict", "find events in continuous records with a trained classifier"),
     "export": Command("seisml.commands.export", "write a trained model as a folder that can be handed on"),
     "classify": Command("seisml.commands.classify", "name the class of event files or of a store"),
+    "report": Command("seisml.commands.report", "show runs, sweeps, comparisons or continuous records on one page"),
     "datasets": Command("seisml.commands.datasets", "list the data sets that training knows by name"),
     "demo": Command(
         "seisml.commands.demo", "pretrain, evaluate linearly and fine-tune on embedded data, in minutes on a laptop"

@@ -31,9 +31,10 @@ ALLOWED: dict[str, set[str]] = {  # room -> rooms that it may import, beside BAS
     },  # fmt: skip
     "detection": {"evaluation", "inference", "methods", "run", "waveforms", "workers"},
     "comparison": {"config", "data", "evaluation", "methods", "run", "store", "transforms"},
+    "report": {"evaluation", "waveforms"},
     "commands": {
-        "comparison", "config", "data", "datasets", "detection", "evaluation", "inference", "methods", "run", "tasks",
-        "waveforms",
+        "comparison", "config", "data", "datasets", "detection", "evaluation", "inference", "methods", "report", "run",
+        "tasks", "waveforms",
     },  # fmt: skip
     "cli": set(),
     "__init__": {"inference"},  # seisml.load

@@ -15,6 +15,8 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "hydra": "hydra-core",
     "yaml": "pyyaml",
+    "PIL": "pillow",
+    "vl_convert": "vl-convert-python",
     "typing_extensions": "typing-extensions",
     "pytorch_lightning": "pytorch-lightning",
     "dask_jobqueue": "dask-jobqueue",

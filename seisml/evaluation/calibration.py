@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BINS = 10
 
@@ -33,7 +35,16 @@ def reliability(probability: Tensor, label: Tensor) -> Reliability:
     """
     known = (label >= 0).numpy()
     top, predicted = probability.double().max(dim=1)
-    sure, right = top.numpy()[known], (predicted == label).numpy()[known]
+    return in_bins(top.numpy()[known], (predicted == label).numpy()[known])
+
+
+def in_bins(sure: np.ndarray, right: np.ndarray) -> Reliability:
+    """Sort answers by how sure they are.
+
+    Args:
+        sure: (N,) probabilities of the answers.
+        right: (N,) bool.
+    """
     number = np.clip((sure * BINS).astype(np.int64), 0, BINS - 1)
     count = np.bincount(number, minlength=BINS)
     with np.errstate(invalid="ignore"):
@@ -54,6 +65,11 @@ def expected_calibration_error(probability: Tensor, label: Tensor) -> float:
     Returns:
         In [0, 1]; NaN without a labelled sample.
     """
-    count, sure, right = reliability(probability, label)
+    return mean_distance(reliability(probability, label))
+
+
+def mean_distance(found: Reliability) -> float:
+    """Mean distance between probability and accuracy over the bins, each by its number of samples; NaN without any."""
+    count, sure, right = found
     filled = count > 0
     return float(np.average(np.abs(sure - right)[filled], weights=count[filled])) if filled.any() else float("nan")

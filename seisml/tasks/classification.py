@@ -16,6 +16,7 @@ from seisml.evaluation import figures
 from seisml.evaluation.decision import Decision, average_precisions, choose, find_noise, scores_at
 from seisml.evaluation.detection import detection_and_location
 from seisml.evaluation.metrics import classification_metrics, confusion_counts
+from seisml.evaluation.names import CLASSIFICATION
 from seisml.tasks import pictures
 from seisml.tasks.base import Labels, LabelSettings, Monitor, Predictions, Task
 from seisml.terminal.text_table import with_interval
@@ -48,12 +49,7 @@ class Classification(Task):
         "train/acc",
     )  # fmt: skip
     compared: ClassVar[tuple[str, ...]] = ("acc", "balanced_acc", "f1_macro")
-    reported: ClassVar[Mapping[str, str]] = {
-        "acc": "accuracy",
-        "balanced_acc": "balanced accuracy (mean recall)",
-        "f1_macro": "macro F1",
-        "ece": "expected calibration error",
-    }
+    reported: ClassVar[Mapping[str, str]] = CLASSIFICATION
     needs_labels: ClassVar[bool] = True
 
     # -- data ------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seisml.errors import UserError
 from seisml.evaluation import figures
+from seisml.evaluation.names import REGRESSION
 from seisml.evaluation.regression import bin_number, regression_metrics
 from seisml.tasks.base import Labels, LabelSettings, Monitor, Predictions, Task
 from seisml.tasks.facts import Quantity
@@ -38,12 +39,7 @@ class Regression(Task):
     headline: ClassVar[tuple[str, ...]] = ("test/mae", "test/constant_mae", "test/r2", "dev/mae", "train/mae")
     compared: ClassVar[tuple[str, ...]] = ("mae", "rmse")
     cure: ClassVar[str] = "learn it in bins (model_params=binned_regression)"  # for predictions that have collapsed
-    reported: ClassVar[Mapping[str, str]] = {
-        "mae": "mean absolute error",
-        "rmse": "root mean square error",
-        "bias": "mean of predicted - true",
-        "r2": "share of the variance explained",
-    }
+    reported: ClassVar[Mapping[str, str]] = REGRESSION
 
     # -- data ------------------------------------------------------------------------------------------------------
     def read(self, metadata: pd.DataFrame, settings: LabelSettings, place: str) -> Labels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from seisml.errors import UserError
 from seisml.evaluation.figures.style import (
     BLUE,
     GREEN,
@@ -27,21 +26,10 @@ from seisml.evaluation.figures.style import (
     plain,
     tidy,
 )
+from seisml.evaluation.training_log import split_metric, training_curves
 
 SPLIT_COLORS = {"train": BLUE, "dev": GREEN, "val": GREEN, "test": VERMILION, "": INK}
 LINE_STYLES = ("-", "--", ":", "-.")
-NOT_CURVES = ("epoch", "step", "time", "second", "memory", "sample", "index")
-
-# panel title -> does a metric (name without its split, lower case) belong there; the first that fits takes it
-PANELS: dict[str, Callable[[str], bool]] = {
-    "learning rate": lambda name: name.startswith(("lr", "learning_rate")),
-    "loss": lambda name: name == "loss",
-    "accuracy": lambda name: any(word in name for word in ("acc", "f1", "precision", "recall")),
-    "effective rank": lambda name: "rank" in name,
-    "features": lambda name: "std" in name or "correlation" in name,
-    "loss terms": lambda name: True,
-}
-ORDER = ("loss", "accuracy", "loss terms", "features", "effective rank", "learning rate")
 
 
 def loss_curves(
@@ -64,84 +52,38 @@ def loss_curves(
     Raises:
         UserError: The file cannot be read or holds no numbers to draw.
     """
-    frame = log if isinstance(log, pd.DataFrame) else _read(Path(log))
-    x_name, x = _x_values(frame)
-    panels: dict[str, dict[str, pd.Series]] = {}
-    for column in frame.columns:
-        name = _metric(column)[1].lower()
-        if name.endswith("_step") and any(column[: -len("step")] + "epoch" == other for other in frame.columns):
-            continue  # Lightning logs both; the epoch's mean says it
-        name = name.removesuffix("_epoch").removesuffix("_step")
-        per_class = "/" in name and not name.startswith("lr")  # too many to draw, and in metrics.json
-        if not name or per_class or any(word in name.split("_") for word in NOT_CURVES):
-            continue
-        values = pd.to_numeric(frame[column], errors="coerce").replace([np.inf, -np.inf], np.nan)
-        curve = values.groupby(x).mean().dropna()
-        if len(curve):
-            panels.setdefault(next(p for p, fits in PANELS.items() if fits(name)), {})[column] = curve
-    if not panels:
-        raise UserError(
-            f"no losses to draw in {log if not isinstance(log, pd.DataFrame) else 'the table'}: no epoch ended"
-        )
-
-    shown = [name for name in ORDER if name in panels]
+    curves = training_curves(log)
+    panels, shown = curves.panels, list(curves.panels)
     columns = min(3, len(shown)) if len(shown) != 4 else 2
     rows = math.ceil(len(shown) / columns)
     figure = new_figure(max(4.4 * columns, 5.0), 3.2 * rows + (0.3 if title else 0))
     if title:
         add_title(figure, title)
-    ends = [
-        x for panel in panels.values() for column, curve in panel.items() if "test" not in column for x in curve.index
-    ]
+    ends = curves.ends
     for number, name in enumerate(shown, start=1):
         axes = figure.add_subplot(rows, columns, number)
-        _panel(axes, name, panels[name], max(ends, default=None), chance or {})
-        if len(set(ends)) > 1:
-            margin = 0.02 * (max(ends) - min(ends))
-            axes.set_xlim(min(ends) - margin, max(ends) + margin)
+        _panel(axes, name, panels[name], ends[1] if ends else None, chance or {})
+        if ends and ends[0] < ends[1]:
+            margin = 0.02 * (ends[1] - ends[0])
+            axes.set_xlim(ends[0] - margin, ends[1] + margin)
         if number > len(shown) - columns:
-            axes.set_xlabel(x_name, fontsize=LABEL)
+            axes.set_xlabel(curves.x_name, fontsize=LABEL)
     return figure
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise UserError(f"cannot read {path} ({error}): give the metrics.csv of a run's CSV logger") from error
-
-
-def _metric(column: str) -> tuple[str, str]:
-    """Split a column name into (split, metric); the split is empty where none is named."""
-    for separator in ("/", "_"):
-        split, found, metric = str(column).partition(separator)
-        if found and split in SPLIT_COLORS:
-            return split, metric
-    return "", str(column).rpartition("/")[2] if not str(column).startswith("lr") else str(column)
-
-
-def _x_values(frame: pd.DataFrame) -> tuple[str, pd.Series]:
-    """Return the name and values of the horizontal axis: epochs from 1, or steps within a single epoch."""
-    if "epoch" in frame and (frame["epoch"].nunique() > 2 or "step" not in frame):
-        return "epoch", frame["epoch"].ffill().fillna(0) + 1
-    if "step" in frame:
-        return "step", frame["step"].ffill().fillna(0)
-    return "row", pd.Series(np.arange(len(frame)), index=frame.index)
 
 
 def _panel(
     axes: Axes, name: str, curves: dict[str, pd.Series], last: float | None, chance: Mapping[str, float]
 ) -> None:
     """Draw one panel: colours tell splits where there are several metrics to compare, else metrics."""
-    metrics = list(dict.fromkeys(_metric(column)[1].removesuffix("_epoch") for column in curves))
+    metrics = list(dict.fromkeys(split_metric(column)[1].removesuffix("_epoch") for column in curves))
     by_split = name in ("loss", "accuracy")
     for column, curve in curves.items():
-        split, metric = _metric(column)
+        split, metric = split_metric(column)
         index = metrics.index(metric.removesuffix("_epoch"))
         x = curve.index.to_numpy()
         x = x if last is None else np.minimum(x, last)  # the closing test is logged one epoch after the last
         label = f"{split} {metric}".strip() if name != "loss" or not split else split
-        splits = list(dict.fromkeys(_metric(other)[0] for other in curves))
+        splits = list(dict.fromkeys(split_metric(other)[0] for other in curves))
         shade = SPLIT_COLORS[split] if by_split else color(index)
         if column in chance:
             axes.axhline(

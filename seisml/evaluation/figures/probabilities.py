@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from sklearn.metrics import average_precision_score, precision_recall_curve
 from torch import Tensor
 
 from seisml.evaluation.calibration import BINS, expected_calibration_error, reliability
@@ -26,6 +25,7 @@ from seisml.evaluation.figures.style import (
     plain,
     tidy,
 )
+from seisml.evaluation.precision_recall import precision_recall as precision_recall_of
 
 MOST_CURVES = 8  # classes with a curve of their own: those with the most samples
 
@@ -104,6 +104,7 @@ def precision_recall(
 
 
 def _curve(axes: Axes, member: np.ndarray, score: np.ndarray, name: str, shade: str, style: str = "-") -> None:
-    precision, recall, _ = precision_recall_curve(member, score)
-    area = average_precision_score(member, score)
-    axes.step(recall, precision, where="post", color=shade, linestyle=style, linewidth=1.7, label=f"{name}, {area:.3f}")
+    found = precision_recall_of(member, score)
+    if found is not None:
+        label = f"{name}, {found.area:.3f}"
+        axes.step(found.recall, found.precision, where="post", color=shade, linestyle=style, linewidth=1.7, label=label)

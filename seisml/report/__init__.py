@@ -1,0 +1,1 @@
+"""One page of HTML about runs: read what they have left, draw it, write the page."""
