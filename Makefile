@@ -1,12 +1,13 @@
 # make demo: sets up, then pretraining, linear evaluation and fine-tuning on embedded data (about four minutes on two cores)
 # make test: sets up and runs the tests, all but those that start launchers, servers, schedulers or whole programs
 # make test-long: those
+# make docs: draws the pictures of docs/ (minutes; what is drawn already is not drawn again) and builds the site, site/index.html
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 RUN := $(VENV)/bin
 
-.PHONY: demo test test-long setup lint clean
+.PHONY: demo test test-long docs setup lint clean
 
 demo: $(VENV)/installed
 	$(RUN)/seisml demo
@@ -17,6 +18,10 @@ test: $(VENV)/installed
 
 test-long: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n $(JOBS) -m long
+
+docs: $(VENV)/installed
+	$(RUN)/python docs/figures.py
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --quiet
 
 setup: $(VENV)/installed
 
@@ -29,4 +34,4 @@ lint: $(VENV)/installed
 	$(RUN)/ruff check .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info runs multirun
+	rm -rf $(VENV) build dist *.egg-info runs multirun site
