@@ -229,7 +229,7 @@ def _slurm(workers: int | None) -> Any:
             f"--scheduler slurm: {error}; set jobqueue.slurm (cores, processes, memory, walltime) in "
             "~/.config/dask/jobqueue.yaml"
         ) from error
-    cluster.scale(jobs=workers)
+    cluster.adapt(minimum_jobs=workers, maximum_jobs=workers)  # one that is preempted, or whose time is up, is replaced
     return cluster
 
 
