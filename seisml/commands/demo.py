@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def demonstrate(out: Path, seed: int = 0, overrides: tuple[str, ...] = ()) -> dict[str, float]:
-    """Pretrain VNIbCReg on the embedded data, then compare what its encoder is worth.
+    """Pretrain on the embedded data by the recipe of ``+experiment=pairs``, then compare what its encoder is worth.
 
     Args:
         out: Folder of the runs, the table and the figure; a new numbered folder is made in it.
@@ -45,17 +45,18 @@ def demonstrate(out: Path, seed: int = 0, overrides: tuple[str, ...] = ()) -> di
     common = [f"seed={seed}", f"encoder_folder={folder / 'encoders'}", *overrides]
 
     def step(number: int, title: str, config: str, experiment: str, *changes: str) -> RunResult:
-        print(f"\n== {number} of 4: {title}", flush=True)
+        print(f"\n== {number} of 5: {title}", flush=True)
         cfg = compose(config, [f"+experiment={experiment}", *common, *changes])
         return train(cfg, folder / f"{number}_{title.split(' (')[0].replace(' ', '_')}")
 
-    pretraining = step(1, "pretraining without labels (VNIbCReg)", "configs/ssl.yaml", "demo_pretrain")
+    pretraining = step(1, "pretraining without labels (SimCLR, pairs of sensors)", "configs/ssl.yaml", "demo_pretrain")
     load, linear = f"load_encoder.ckpt_fname={pretraining.encoder}", "[demo,linear_evaluation]"
     finetune = "configs/finetune.yaml"
     runs = {
         "linear evaluation, pretrained": step(2, "linear evaluation of the encoder", finetune, linear, load),
         "linear evaluation, random": step(3, "linear evaluation of a random encoder", finetune, linear),
         "fine-tuning": step(4, "fine-tuning of the encoder", finetune, "demo", load),
+        "from scratch": step(5, "training from scratch", finetune, "demo"),
     }
     results = {name: run.metrics for name, run in runs.items()}
     accuracy = {name: result["test/acc"] for name, result in results.items()}
