@@ -34,9 +34,16 @@ def test_flat_yaml_without_data_says_how_to_make_it(script: str, tmp_path: Path)
     assert "Traceback" not in done.stderr
 
 
-def test_misspelt_key_ends_before_anything_is_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("sed=1", "unknown key 'sed'; did you mean 'seed'?"),
+        pytest.param("exp_params.LRR=1", "unknown key 'exp_params.LRR'; did you mean 'LR'?", marks=pytest.mark.long),
+    ],
+)  # the second imports PyTorch and what belongs to it, which says nothing on the way
+def test_misspelt_key_ends_before_anything_is_made(tmp_path: Path, override: str, words: str) -> None:
     (tmp_path / "data" / "aknes").mkdir(parents=True)  # missing data would be found first: that takes no import
-    done = entry_point("sslearn.py", "--config", "configs/ssl.yaml", "exp_params.LRR=1", folder=tmp_path)
+    done = entry_point("sslearn.py", "--config", "configs/ssl.yaml", override, folder=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "error: exp_params.LRR=1: unknown key 'exp_params.LRR'; did you mean 'LR'?\n"
+    assert done.stderr == f"error: {override}: {words}\n"
     assert [path.name for path in tmp_path.iterdir()] == ["data"]

@@ -8,12 +8,14 @@ import h5py
 import numpy as np
 import pytest
 from hydra.utils import get_class
+from omegaconf import OmegaConf
 from scipy.io import savemat
 
 from seisml.config.compose import compose
 from seisml.data.datamodule import StoreDataModule
 from seisml.datasets.lanl.demo import prepare_lanl_demo
 from seisml.methods.base import Method
+from seisml.run.settings import changed
 from seisml.run.train import train
 from tests.settings_read import record_reads, unread
 from tests.stores import write_network, write_store
@@ -33,6 +35,7 @@ SMALLER = [
     "front_end.size=[32,128]",
     "model_params.backbone_type=SmallResNetEncoder",
 ]
+SIZES = {"model_params.proj_hid": 64, "model_params.proj_out": 64, "exp_params.n_estimators": 8}
 
 
 def entry_points() -> list[tuple[str, str]]:
@@ -89,16 +92,11 @@ def write_ucr(folder: Path) -> Path:
 def test_one_step_in_which_every_setting_is_read(
     experiment: str, config: str, stores: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset = compose(config, [f"+experiment={experiment}"]).dataset
-    several = "stores" in dataset
-    kinds = ("tremor", "lanl", "ucr", "labquakes")
-    kind = next((name for name in kinds if name in dataset["_target_"]), "store")
-    place = stores["network" if dataset.get("views_from") == "event" else kind]
+    smaller = [*SMALLER, f"dataset.root={stores['store']}"] if keeps_published_network(experiment) else []
     cfg = compose(
         config,
         [
             f"+experiment={experiment}",
-            f"dataset.stores=[{place}]" if several else f"dataset.root={place}",
             "trainer_params.max_steps=1",
             "trainer_params.max_epochs=-1",
             "trainer_params.limit_train_batches=1",
@@ -108,9 +106,16 @@ def test_one_step_in_which_every_setting_is_read(
             "figures=false",
             "exp_params.model_save_ep_period=1",
             f"encoder_folder={tmp_path / 'encoders'}",
-            *(SMALLER if keeps_published_network(experiment) else []),
+            *smaller,
         ],
     )
+    dataset = cfg.dataset
+    kinds = ("tremor", "lanl", "ucr", "labquakes")
+    kind = next((name for name in kinds if name in dataset["_target_"]), "store")
+    root = str(stores["network" if dataset.get("views_from") == "event" else kind])
+    place = {"dataset.stores": [root]} if "stores" in dataset else {"dataset.root": root}
+    small = {key: size for key, size in SIZES.items() if OmegaConf.select(cfg, key) is not None}
+    cfg = changed(cfg, place | small)
     read = record_reads(monkeypatch, Method, StoreDataModule)
     metrics = train(cfg, tmp_path / "run").metrics
     settings = {"dataset": set(cfg.dataset), "model_params": {*cfg.model_params, *cfg.exp_params, "augmentations"}}

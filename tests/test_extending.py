@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+import pytest
+
+from seisml.config.launch import run
 
 REPO = Path(__file__).resolve().parents[1]
 METHOD = '''
@@ -74,7 +75,9 @@ n_events: 24
 """
 
 
-def test_a_method_and_a_data_set_of_ones_own(tmp_path: Path) -> None:
+def test_a_method_and_a_data_set_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name, text in {
         "toy_method.py": METHOD,
         "toy_data.py": DATA,
@@ -86,16 +89,16 @@ def test_a_method_and_a_data_set_of_ones_own(tmp_path: Path) -> None:
     # groups beside the YAML that is named are found, like the project's own
     (tmp_path / "configs" / "mine.yaml").write_text((REPO / "configs" / "ssl.yaml").read_text())
     words = [
-        sys.executable, str(REPO / "sslearn.py"), "--config", "configs/mine.yaml", "model_params=toy", "dataset=toy",
+        "--config", "configs/mine.yaml", "model_params=toy", "dataset=toy", "trainer_params.enable_progress_bar=false",
         "model_params.backbone_type=SmallResNetEncoder", "front_end.size=[32,64]", "trainer_params.max_epochs=1",
         "exp_params.model_save_ep_period=-1", "hydra.run.dir=run", "figures=false", "dataset.batch_size=8",
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{REPO}"}
-    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run("configs/ssl.yaml", None, words) == 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert {"train/pull", "train/apart", "train/loss", "probe/knn_acc"} <= set(metrics)
     assert metrics["train/loss"] > 0 and metrics["classes"] == ["noise", "tone"]
-    again = [*words, "exp_params.strenght=3", "hydra.run.dir=again"]
-    wrong = subprocess.run(again, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert wrong.returncode == 2 and "did you mean 'strength'?" in wrong.stderr
+    capsys.readouterr()
+    assert run("configs/ssl.yaml", None, [*words, "exp_params.strenght=3", "hydra.run.dir=again"]) == 2
+    assert "did you mean 'strength'?" in capsys.readouterr().err

@@ -23,7 +23,7 @@ def _in_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-# -- composing ---------------------------------------------------------------------------------------------------------
+# -- composing (every method: test_defaults.py; every experiment: tests/test_experiments.py) ---------------------------
 @pytest.mark.parametrize(
     ("config", "values"),
     [
@@ -42,29 +42,6 @@ def test_published_hyperparameters(config: str, values: dict) -> None:
     assert cfg.dataset.root == "data/aknes" and cfg.front_end.floor == 1.0
     assert cfg.seed == cfg.dataset.train_test_split_rand_seed == 0
     assert "hydra" not in cfg
-
-
-def options(group: str) -> list[str]:
-    return sorted(path.stem for path in (REPO / "configs" / group).glob("*.yaml"))
-
-
-@pytest.mark.parametrize("option", options("model_params"))
-def test_every_method_composes(option: str) -> None:
-    refused = []
-    for config in (SSL, FINETUNE, ORIGINAL):
-        try:
-            assert compose(config, [f"model_params={option}"]).model_params["_target_"].startswith("seisml.methods.")
-        except UserError as error:
-            refused.append(str(error))
-    assert len(refused) < 3, refused
-
-
-@pytest.mark.parametrize("option", options("experiment"))
-def test_every_experiment_composes_where_it_says_it_belongs(option: str) -> None:
-    text = (REPO / "configs" / "experiment" / f"{option}.yaml").read_text()
-    entries = {"sslearn.py": SSL, "finetune.py": FINETUNE, "original_implementation/train.py": ORIGINAL}
-    for config in [config for script, config in entries.items() if script in text] or [SSL, FINETUNE]:
-        compose(config, [f"+experiment={option}"])
 
 
 def test_floor_follows_the_data_unless_it_is_set() -> None:

@@ -53,7 +53,9 @@ def written(path: Path, section: str) -> set[str]:
 def test_a_methods_file_shows_its_classs_defaults(method: str) -> None:
     path = REPO / "configs" / "model_params" / f"{method}.yaml"
     cfg = OmegaConf.to_container(compose(SSL, [f"model_params={method}"]), resolve=True)
-    known = defaults(get_class(cfg["model_params"]["_target_"]))
+    target = cfg["model_params"]["_target_"]
+    known = defaults(get_class(target))
+    assert target.startswith("seisml.methods.")
     shown = {key: cfg[section][key] for section in ("model_params", "exp_params") for key in written(path, section)}
     for key, value in shown.items():
         if key == "backbone_params":

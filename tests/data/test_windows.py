@@ -209,17 +209,18 @@ def test_bad_windows_get_one_line(hour, tmp_path, capsys):
         module(root, is_ssl=True, window_length=None)
 
 
-def test_pretraining_and_fine_tuning_on_windows_of_long_records(hour, tmp_path, capsys):
+def test_pretraining_and_fine_tuning_on_windows_of_long_records(tmp_path, capsys):
+    minutes = write_long(tmp_path / "minutes", n_samples=60_000)
     windows = ["+dataset.window_length=10", "+dataset.window_overlap=0.5", "figures=false"]
     cfg = compose("configs/ssl.yaml", [
-        *PRETRAIN, f"dataset.root={hour}", *windows, "+dataset.random_starts=true", "trainer_params.max_epochs=1",
+        *PRETRAIN, f"dataset.root={minutes}", *windows, "+dataset.random_starts=true", "trainer_params.max_epochs=1",
         f"encoder_folder={tmp_path / 'encoders'}", "dataset.batch_size=64",
     ])  # fmt: skip
     metrics = train(cfg, tmp_path / "pretrained").metrics
-    assert metrics["train/loss"] > 0 and "train 1 records of 1 events in 719 windows" in capsys.readouterr().out
+    assert metrics["train/loss"] > 0 and "train 1 records of 1 events in 119 windows" in capsys.readouterr().out
     split = pd.read_csv(tmp_path / "pretrained" / "split.csv")
     assert split[["part", "row", "first_start", "last_start", "n_windows"]].to_numpy().tolist() == [
-        ["train", 0, 0, 359_000, 719]
+        ["train", 0, 0, 59_000, 119]
     ]
     (encoder,) = (tmp_path / "encoders").iterdir()
     root = write_long(tmp_path / "store", "abababab", n_samples=12_000)

@@ -192,7 +192,8 @@ def test_noise_cannot_be_foreseen_and_the_run_says_so(tmp_path: Path, capsys, fo
 
 def test_a_learnt_context_is_fine_tuned_frozen_or_started_afresh(lanl: Path, tmp_path: Path) -> None:
     small = "model_params.backbone_params={channels: [8, 16], kernel_size: 8, stride: 4, dilation: 1, context_size: 16}"
-    lean = [f"dataset.root={lanl}", small, "trainer_params.max_epochs=1", "figures=false"]
+    two = ["trainer_params.limit_train_batches=2", "trainer_params.limit_val_batches=2"]
+    lean = [f"dataset.root={lanl}", small, "trainer_params.max_epochs=1", "figures=false", *two]
     learnt = run(tmp_path / "cpc", "+experiment=lanl_cpc", "exp_params.target_weight=0.05", *lean)
     assert {"train/target_loss", "train/mae", "dev/mae", "dev/next_piece_acc"} <= set(learnt.metrics)
     method = load_method(learnt.checkpoint)

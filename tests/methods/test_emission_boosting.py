@@ -23,7 +23,7 @@ from seisml.transforms.emission_features import emission_features
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("lanl") / "demo.h5"
-    prepare_lanl_demo(path, n_cycles=8, scale=200)
+    prepare_lanl_demo(path, n_cycles=8, scale=400)
     return path
 
 
