@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from seisml.errors import shown
 from seisml.report.budget import Budget
 from seisml.report.charts import metric_chart, training_charts
+from seisml.report.comparison_part import comparison_parts, read_comparison
+from seisml.report.continuous.event_list import read_event_list
+from seisml.report.continuous.parts import record_parts
+from seisml.report.continuous.records import read_record
 from seisml.report.gather import Gathered, gather
 from seisml.report.page import Page
 from seisml.report.parts import Part, Tile, number_text
 from seisml.report.results import NAMES, Score, group_table, metric_table, paired_table
 from seisml.report.run_part import run_facts, run_part, run_parts
 from seisml.report.runs import Run
-from seisml.report.settings import difference_table
+from seisml.report.settings import difference_table, titles
 
 TILES = (
     "test/acc", "test/balanced_acc", "test/f1_macro", "test/ece", "probe/knn_acc", "test/mae", "test/rmse", "test/r2",
@@ -47,25 +52,43 @@ def compose(folders: Sequence[Path], options: ReportOptions) -> Page:
     Raises:
         UserError: A folder is missing or holds nothing, or the list of events cannot be read.
     """
+    events = read_event_list(options.labels) if options.labels is not None else None
     found = gather(folders)
     budget = Budget(options.pictures)
     page = Page(options.title or _title(found), _subtitle(found), problems=found.problems)
     page.parts += _runs(found.runs, budget)
     for run in found.runs:
         page.problems += [*run.problems, *(problem for fold in run.folds for problem in fold.problems)]
+    alone = len(found.comparisons) + len(found.records) == 1 and not page.parts
+    for number, folder in enumerate(found.comparisons):
+        comparison = read_comparison(folder)
+        parts = comparison_parts(comparison, f"comparison-{number}")
+        page.parts += parts if alone else [Part(shown(folder), f"comparison-{number}", inner=parts)]
+        page.problems += comparison.problems
+    for number, folder in enumerate(found.records):
+        record = read_record(folder)
+        parts = record_parts(record, f"record-{number}", budget, events, options.within, options.recordings)
+        page.parts += parts if alone else [Part(shown(folder), f"record-{number}", inner=parts)]
+        page.problems += record.problems
+        page.subtitle = page.subtitle or f"{len(record.found)} detections at {len(record.stations)} stations"
     if budget.refused:
         page.problems.append(f"{budget.refused} pictures found no place: --pictures {options.pictures} takes no more")
     return page
 
 
 def _title(found: Gathered) -> str:
-    if len(found.runs) == 1 and not found.comparisons and not found.records:
-        return found.runs[0].name
+    for kind, names in (
+        ("", [run.name for run in found.runs]),
+        ("Comparison ", [folder.name for folder in found.comparisons]),
+        ("Continuous records: ", [folder.name for folder in found.records]),
+    ):
+        if len(names) == 1 == len(found.runs) + len(found.comparisons) + len(found.records):
+            return f"{kind}{names[0]}"
     words = []
     for count, one, many in (
         (len(found.runs), "run", "runs side by side"),
         (len(found.comparisons), "comparison", "comparisons"),
-        (len(found.records), "continuous record", "continuous records"),
+        (len(found.records), "prediction of continuous records", "predictions of continuous records"),
     ):
         words += [f"{count} {many if count > 1 else one}"] if count else []
     text = ", ".join(words)
@@ -87,6 +110,8 @@ def _subtitle(found: Gathered) -> str:
 def _runs(runs: Sequence[Run], budget: Budget) -> list[Part]:
     if not runs:
         return []
+    for run, title in zip(runs, titles(runs), strict=True):
+        run.name = title
     first = Part("Results", "results")
     first.tables = [table for table in (metric_table(runs), group_table(runs), paired_table(runs)) if table is not None]
     parts = [first]

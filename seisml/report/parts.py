@@ -153,6 +153,7 @@ class Part:
         pictures: Pictures.
         inner: Parts below smaller headings.
         folded: Whether it is shown on demand only.
+        drawn_first: Whether charts stand above tables.
         code: Text as it is typed: commands, a configuration; (title, text).
         facts: Short statements: (name, value).
         browser: Detections to choose from.
@@ -169,6 +170,7 @@ class Part:
     code: list[tuple[str, str]] = field(default_factory=list)
     inner: list[Part] = field(default_factory=list)
     folded: bool = False
+    drawn_first: bool = False
     browser: Browser | None = None
 
 
@@ -184,14 +186,15 @@ def number_cell(value: float | None, note: str = "", digits: int = 3, **options:
 
 
 def number_text(value: float | None, digits: int = 3) -> str:
-    """Write a number: shares with three digits behind the point, others with as many that mean something."""
+    """Write a number: with so many digits behind the point, fewer where it is large."""
     if value is None or not math.isfinite(value):
         return "–"
-    if float(value).is_integer() and abs(value) < 1e15:
-        return f"{int(value):,}".replace(",", "\u202f")
     size = abs(value)
-    text = f"{value:.{digits}f}" if 1e-3 <= size < 100 else f"{value:.{digits + 1}g}"
-    return text.replace("-", "−") if "e" not in text else text
+    if size >= 1e9 or 0 < size < 10**-digits:
+        return f"{value:.3g}".replace("-", "−")
+    whole = float(value).is_integer() or size >= 1000
+    text = f"{value:,.0f}" if whole else f"{value:.{digits if size < 100 else 1}f}"
+    return text.replace(",", "\u202f").replace("-", "−")
 
 
 def interval_text(ends: Sequence[float]) -> str:

@@ -24,7 +24,7 @@ MOST_COLUMNS = 2_000
 MOST_PICTURE = 32 * 2**20  # bytes of a PNG file
 MOST_PIXELS = 40_000_000
 WIDEST = 1_800  # pixels across: twice what the page shows
-COLORS = 128  # of a picture in the page
+COLORS = 96  # of a picture in the page
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,14 @@ def read_picture(path: Path, alt: str) -> Picture:
         raise UserError(f"{shown(path)}: is not a PNG picture ({str(error)[:80]})") from error
 
 
-def to_picture(image: Image.Image, alt: str) -> Picture:
-    """Bring an image into the page: on white, in few colours."""
+def to_picture(image: Image.Image, alt: str, palette: Image.Image | None = None) -> Picture:
+    """Bring an image into the page: on white, in few colours.
+
+    Args:
+        image: The image.
+        alt: What it shows.
+        palette: Its colours; None chooses them.
+    """
     if "A" in image.getbands() or "transparency" in image.info:
         layer = image.convert("RGBA")
         image = Image.new("RGBA", layer.size, "white")
@@ -140,7 +146,7 @@ def to_picture(image: Image.Image, alt: str) -> Picture:
     if image.width > WIDEST:
         image = image.resize((WIDEST, max(1, round(image.height * WIDEST / image.width))), Image.Resampling.LANCZOS)
     data = io.BytesIO()
-    image.quantize(COLORS, dither=Image.Dither.NONE).save(data, "PNG", optimize=True)
+    image.quantize(COLORS, palette=palette, dither=Image.Dither.NONE).save(data, "PNG", optimize=True)
     text = base64.b64encode(data.getbuffer()).decode("ascii")
     return Picture(f"data:image/png;base64,{text}", image.width, image.height, alt)
 

@@ -44,7 +44,7 @@ def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
 
 def difference_table(runs: Sequence[Run]) -> Table | None:
     """Runs in rows and the keys that differ in columns, or the other way where there are few runs; None if none do."""
-    found = dict(list(differing(runs).items()))
+    found = differing(runs)
     if not found:
         return None
     left_out = len(found) - MOST_KEYS
@@ -75,4 +75,17 @@ def groups(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
         values = dict(settings)
         name = ", ".join(f"{key.rpartition('.')[2]}={values.get(key, MISSING)}" for key in apart)
         named.append((name if 0 < len(name) <= 120 else some[0].name, some))
+    return named
+
+
+def titles(runs: Sequence[Run]) -> list[str]:
+    """Names of runs, with the settings that tell each from the others where they are few."""
+    apart = differing(runs)
+    told: dict[tuple[str, ...], str] = {}
+    for key in sorted(apart, key=len):  # of keys that always change together one is enough
+        told.setdefault(tuple(apart[key]), key)
+    named = []
+    for place, run in enumerate(runs):
+        words = ", ".join(f"{key.rpartition('.')[2]}={apart[key][place]}" for key in told.values())
+        named.append(f"{run.name}: {words}" if 0 < len(words) <= 60 else run.name)
     return named

@@ -87,8 +87,8 @@ def test_a_sweep_is_one_table_and_repeats_are_averaged(tmp_path: Path) -> None:
     page = compose([tmp_path / "sweep"], ReportOptions())
     assert [part.title for part in page.parts][:3] == ["Results", "What differs", "Training"]
     assert [row[:2] for row in text(page.parts[:1], "Metrics")[1:]] == [
-        ["0", "0.700 [0.600, 0.800]"], ["1", "0.800 [0.700, 0.900]"], ["2", "0.750 [0.650, 0.850]"],
-        ["3", "0.870 [0.770, 0.970]"],
+        ["0: seed=0, LR=0.1", "0.700 [0.600, 0.800]"], ["1: seed=1, LR=0.1", "0.800 [0.700, 0.900]"],
+        ["2: seed=0, LR=0.2", "0.750 [0.650, 0.850]"], ["3: seed=1, LR=0.2", "0.870 [0.770, 0.970]"],
     ]  # fmt: skip
     means = text(page.parts, "Means over seeds")
     assert [row[:3] for row in means[1:]] == [["LR=0.1", "2", "0.750 ± 0.071"], ["LR=0.2", "2", "0.810 ± 0.085"]]

@@ -77,6 +77,43 @@
   });
   window.addEventListener("afterprint", () => { closed.forEach((element) => { element.open = false; }); });
 
+  // -- detections to choose from ------------------------------------------------------------------------------------
+  function browse(browser) {
+    const form = browser.querySelector("form");
+    const items = [...browser.querySelectorAll("[data-item]")];
+    const rows = items.filter((item) => item.matches("tr"));
+    const cards = items.filter((item) => !item.matches("tr"));
+    const orders = {
+      time: (a, b) => a.dataset.time.localeCompare(b.dataset.time),
+      probability: (a, b) => b.dataset.probability - a.dataset.probability || orders.time(a, b),
+    };
+    let order = "time";
+
+    function choose() {
+      const chosen = [...form.querySelectorAll("[data-by]")].filter((select) => select.value);
+      const least = Number(form.querySelector("[data-least]").value) || 0;
+      const fits = (item) => Number(item.dataset.probability) >= least
+        && chosen.every((select) => item.dataset[select.dataset.by] === select.value);
+      for (const item of items) item.hidden = !fits(item);
+      const asked = form.querySelector("[data-order]").value;
+      if (asked !== order) {
+        order = asked;
+        for (const list of [cards, rows]) [...list].sort(orders[order]).forEach((item) => item.parentElement.append(item));
+      }
+      const seen = cards.filter((item) => !item.hidden).length;
+      const found = rows.filter((item) => !item.hidden).length;
+      browser.querySelector(".count").textContent =
+        `${found} of ${browser.dataset.total} detections, ${seen} of them with a picture`;
+      browser.querySelector(".nothing").hidden = found > 0;
+      scrollers();
+    }
+    form.addEventListener("input", choose);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", () => setTimeout(choose));
+    choose();
+  }
+  document.querySelectorAll(".browser").forEach(browse);
+
   scrollers();
   if (location.hash) reveal();
   drawAll();

@@ -1,0 +1,1 @@
+"""Predictions of continuous records: what they have left, pictures of detections, false alarms."""
