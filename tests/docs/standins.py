@@ -101,7 +101,7 @@ def demo(folder: Path) -> None:
 def aknes(folder: Path) -> None:
     """A store in the place of the Åknes archive's."""
     classes = ("Noise", "Regional", "Rockfall")
-    write_store(folder, n_events=30, n_traces=2, classes=classes, unlabelled=10)
+    write_store(folder, n_events=30, n_traces=2, n_samples=3000, classes=classes, unlabelled=10)
 
 
 def other_store(folder: Path) -> None:
