@@ -135,8 +135,8 @@ def lanl_demo(path: Path) -> None:
 
 
 def contest(folder: Path) -> None:
-    """The contest's folder with a short record."""
-    x, t = synthesize(17, 0, StickSlip(scale=2000))
+    """The contest's folder with a short record: six cycles, each a little longer than a window."""
+    x, t = synthesize(6, 0, StickSlip(scale=200))
     write_csv(folder / "train.csv", x, t)
     (folder / "test").mkdir()
     pd.DataFrame({"acoustic_data": x[:150_000]}).to_csv(folder / "test" / "seg_a.csv", index=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import REPO, Reader, all_pages, blocks
+from tests.docs.pages import REPO, Reader, all_pages, blocks, commands
 from tests.docs.standins import STAND_INS, make_all
 
 PAGES = all_pages()
@@ -31,6 +31,13 @@ def test_a_wrong_option_of_a_page_is_noticed(tmp_path: Path, monkeypatch: pytest
     reader = Reader("page.md", monkeypatch)
     for line in ("seisml datasets --nmae x", "python finetune.py dataset=demo datasett=demo", "ls nowhere"):
         assert reader.call_of(line)() != 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_line_can_be_run(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader(page, monkeypatch)
+    lines = [line for block in blocks(page) if block.is_run and block.language == "bash" for line in commands(block)]
+    assert all(callable(reader.call_of(line)) for line in lines)
 
 
 def test_few_blocks_are_not_run() -> None:
