@@ -60,31 +60,23 @@ def pick_onset(waveform: np.ndarray, search: tuple[int, int], length: int) -> tu
     return begin + inner.start + onset, uncertainty
 
 
-def refine_onsets(found: Sequence[Detection], days: Sequence[StationDay], settings: ScanSettings) -> list[Detection]:
-    """Look at the waveform of each detection of one instrument for its onset.
+def refine_onsets(of_day: tuple[StationDay, Sequence[Detection]], settings: ScanSettings) -> list[Detection]:
+    """Look at the waveform of each detection of a station-day for its onset.
 
     Only the stretch in which an onset can lie is read, with a window before it. Detections whose stretch cannot be
     read, has gaps, or shows no rise keep the onset that the probabilities give.
 
     Args:
-        found: The detections, in order of time.
-        days: The instrument's station-days, in order of time.
-        settings: How their samples are read.
+        of_day: The station-day, and the detections that rise on it, in order of time.
+        settings: How its samples are read.
 
     Returns:
         The detections with their onsets.
     """
-    starts = np.array([task.day for task in days])
-    owner = [max(0, int(np.searchsorted(starts, detection.rise[0], side="right")) - 1) for detection in found]
-    readers: dict[int, DayReader] = {}
-    whole = FileCache(CACHE_BYTES)
-    refined = []
-    for detection, number in zip(found, owner, strict=True):
-        if number not in readers:
-            cache = whole if owner.count(number) >= MANY else FileCache(0)  # which reads no more than is asked for
-            readers = {number: day_reader(days[number], settings, cache)}
-        refined.append(_refined(detection, days[number], readers[number], settings))
-    return refined
+    task, found = of_day
+    cache = FileCache(CACHE_BYTES if len(found) >= MANY else 0)  # without room it reads no more than is asked for
+    reader = day_reader(task, settings, cache)
+    return [_refined(detection, task, reader, settings) for detection in found]
 
 
 def _refined(detection: Detection, task: StationDay, reader: DayReader, settings: ScanSettings) -> Detection:

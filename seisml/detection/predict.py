@@ -74,7 +74,7 @@ def predict(
         reach = max(grid.margin(rate) for rate in index.sampling_rates()) + settings.grid.length + 1
         tasks, refused = station_days(index, components, reach, scanner.in_channels == 1, grid.longest_gap)
         reports, computed = _predict_days(tasks, settings, out, options.progress, cluster)
-    found = collect(tasks, reports, settings, rule, out, options.progress)
+        found = collect(tasks, reports, settings, rule, out, options.progress, cluster)
     events = network_events(found, options.stations_at_least, options.within) if options.stations_at_least else None
     write_prediction(out, streams, settings, rule, scanner.in_channels == 1)
     write_results(out, index, refused, tasks, reports, found, events, str(checkpoint), options.quakeml)
