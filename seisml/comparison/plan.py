@@ -13,7 +13,7 @@ from seisml.files import safe_name
 
 ONE_EVENT = "1event"
 ITSELF = "self"
-RANDOM, SCRATCH, ATTRIBUTES = "random", "scratch", "attributes"
+RANDOM, SCRATCH, ATTRIBUTES, CONSTANT = "random", "scratch", "attributes", "most common class"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seisml.comparison.plan import (
     ATTRIBUTES,
+    CONSTANT,
     ITSELF,
     RANDOM,
     SCRATCH,
@@ -24,6 +25,7 @@ from seisml.comparison.plan import (
     fraction_name,
     quoted,
 )
+from seisml.comparison.tables import Classifier
 from seisml.comparison.tasks import (
     AttributeTable,
     Cell,
@@ -111,7 +113,10 @@ def plan_cells(
     place = out / "tables" / trial.probe.name
     described = {"probe": {"dataset": _of_the_data(settings["dataset"])}, "encoder": ATTRIBUTES}
     attributes = AttributeTable(place / f"attributes_{short(described)}", described, 0, trial, trial.whole, None)
-    frozen: list[tuple[str, str, EmbeddingTable, str]] = [(ATTRIBUTES, "forest", attributes, f"{ATTRIBUTES} + forest")]
+    frozen: list[tuple[str, Classifier, EmbeddingTable, str]] = [
+        (CONSTANT, "constant", attributes, CONSTANT),
+        (ATTRIBUTES, "forest", attributes, f"{ATTRIBUTES} + forest"),
+    ]
     random = {**asked, "encoder": RANDOM, "split": trial.whole_hash}
     none = EmbeddingTable(place / f"random_{short(random)}", random, 0, trial, trial.whole, None)
     embedded = {RANDOM: none}

@@ -18,6 +18,7 @@ from seisml.files import write_atomically
 from seisml.methods.attribute_forest import new_trees
 from seisml.methods.base import Method
 
+Classifier = Literal["constant", "linear", "forest", "knn"]
 LEAST = 1e-6  # probability of a class that a classifier has not met
 
 
@@ -73,17 +74,16 @@ def embed_traces(method: Method, data: StoreDataModule) -> Table:
     return Table(*map(np.concatenate, (features, sample, row, label)), weight)
 
 
-def classify(
-    table: Table, train: np.ndarray, test: np.ndarray, by: Literal["linear", "forest", "knn"], seed: int
-) -> np.ndarray:
+def classify(table: Table, train: np.ndarray, test: np.ndarray, by: Classifier, seed: int) -> np.ndarray:
     """Fit a classifier to the traces of training rows and test it on others.
 
+    - ``constant``: always the class that most training windows have;
     - ``linear``: features standardised over the training traces, and scikit-learn's logistic regression (C = 1);
     - ``forest``: scikit-learn's random forest, as ``+experiment=attributes`` has it;
     - ``knn``: a vote of the 5 nearest neighbours on standardised features.
 
-    All weigh the classes like the loss of the networks; the answer of a window is the mean of the log-probabilities
-    (the sum of the votes) over its traces, as the networks' ensemble is.
+    The others weigh the classes like the loss of the networks; the answer of a window is the mean of the
+    log-probabilities (the sum of the votes) over its traces, as the networks' ensemble is.
 
     Args:
         table: The embeddings.
@@ -96,24 +96,28 @@ def classify(
         Confusion matrix (K, K): a row per true class.
     """
     x, y, weight = _training_traces(table, train)
+    n_classes = len(table.class_weight)
     windows = np.flatnonzero(np.isin(table.row, test))
+    if by == "constant":
+        common = np.bincount(table.label[np.isin(table.row, train)], minlength=n_classes).argmax()
+        return confusion(table.label[windows], np.full(len(windows), common), n_classes)
     asked = np.isin(table.sample, windows)
     if by == "knn":
         scaler = StandardScaler().fit(x)
         known, other = (torch.from_numpy(scaler.transform(some)) for some in (x, table.features[asked]))
-        score = knn_votes(known, torch.from_numpy(y), other, len(table.class_weight)).numpy().astype(float)
+        score = knn_votes(known, torch.from_numpy(y), other, n_classes).numpy().astype(float)
     else:
         if by == "linear":
             model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
             model.fit(x, y, logisticregression__sample_weight=weight)
         else:
             model = new_trees("forest", seed=seed).fit(x, y, sample_weight=weight)
-        score = np.full((int(asked.sum()), len(table.class_weight)), np.log(LEAST))
+        score = np.full((int(asked.sum()), n_classes), np.log(LEAST))
         score[:, model.classes_] = np.log(np.maximum(model.predict_proba(table.features[asked]), LEAST))
-    total = np.zeros((len(table.label), len(table.class_weight)))
+    total = np.zeros((len(table.label), n_classes))
     np.add.at(total, table.sample[asked], score)
     count = np.maximum(np.bincount(table.sample, minlength=len(table.label)), 1)[:, None]
-    return confusion(table.label[windows], (total / count)[windows].argmax(1), len(table.class_weight))
+    return confusion(table.label[windows], (total / count)[windows].argmax(1), n_classes)
 
 
 def _training_traces(table: Table, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import shutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 
 from seisml.comparison.plan import Part, Trial
-from seisml.comparison.tables import Table, classify, embed_traces
+from seisml.comparison.tables import Classifier, Table, classify, embed_traces
 from seisml.evaluation.paired import confusion_scores
 from seisml.methods.attribute_forest import AttributeForest
 from seisml.run.build import read_pretrained
@@ -164,7 +164,7 @@ class FrozenCell(Cell):
     """
 
     table: Path
-    by: Literal["linear", "forest", "knn"]
+    by: Classifier
 
     @property
     def needs(self) -> Path | None:

@@ -47,7 +47,8 @@ def compared(store, tmp_path_factory):
 
 def test_every_row_of_a_trial_has_the_same_events(compared):
     frame = pd.read_csv(compared.folder / "results.csv")
-    rows = ["attributes + forest", "random + linear", "self + linear", "scratch", "self + fine-tuned"]
+    rows = ["most common class", "attributes + forest", "random + linear", "self + linear", "scratch"]
+    rows += ["self + fine-tuned"]
     assert not compared.failed and Counter(frame["row"]) == dict.fromkeys(rows, 4)
     assert set(frame["test_events"]) == {8} and frame["acc"].between(0, 1).all()
     per_part = frame.groupby("labels")["train_events"].unique().map(list).to_dict()
@@ -107,7 +108,7 @@ def test_an_encoder_that_saw_test_events_is_told_and_a_broken_cell_costs_itself(
     said = capsys.readouterr().out
     assert "Warning: mine has seen test events of demo in 1 of 2 trials" in said
     assert sorted(found.cells.query("row == 'mine + linear'")["test_events_seen"] > 0) == [False, True]
-    assert set(found.cells["row"]) == {"attributes + forest", "random + linear", "mine + linear"}
+    assert set(found.cells["row"]) == {"most common class", "attributes + forest", "random + linear", "mine + linear"}
     assert len(found.failed) == 4 and said.count("failed: the loss is") == 4
 
 
@@ -140,6 +141,12 @@ def table_of(n_windows: int, n_traces: int = 2, n_classes: int = 2, noise: float
     sample = np.repeat(np.arange(n_windows), n_traces)
     features = np.eye(n_classes)[label][sample] + noise * generator.standard_normal((len(sample), n_classes))
     return Table(features.astype(np.float32), sample, 10 + np.arange(n_windows), label, np.ones(n_classes))
+
+
+def test_the_constant_answer_is_the_most_common_class_of_training():
+    table = replace(table_of(40), label=np.repeat([0, 1], [12, 28]))
+    assert classify(table, np.arange(10, 30), np.arange(30, 50), "constant", 0).tolist() == [[0, 0], [20, 0]]
+    assert classify(table, np.arange(20, 30), np.arange(10, 50), "constant", 0).tolist() == [[0, 12], [0, 28]]
 
 
 @pytest.mark.parametrize("by", ["linear", "forest", "knn"])
@@ -189,7 +196,7 @@ def test_one_event_per_class_leaves_nothing_to_choose_by():
 def test_training_from_scratch_takes_its_best_budget(store, tmp_path):
     options = replace(OPTIONS, seeds=1, fractions=(0.99, 1.0), budgets=(0.5, 1.0))
     found = compare([Probe.of(f"demo={store}")], [], options, tmp_path / "out")
-    assert set(found.cells["labels"]) == {"99%", "100%"} and found.cells["folder"].nunique() == 3  # the same 32 events
+    assert set(found.cells["labels"]) == {"99%", "100%"} and found.cells["folder"].nunique() == 4  # the same 32 events
     folder = found.cells.query("row == 'scratch'")["folder"].iloc[0]
     result = json.loads((Path(folder) / "cell.json").read_text())["result"]
     assert set(result["dev_acc"]) == {"0.5", "1"} and result["steps"] in (1, 2)
