@@ -112,8 +112,13 @@ def read_table(path: Path, needed: tuple[str, ...] = ()) -> pd.DataFrame:
     return table.map(original)
 
 
-def read_picture(path: Path, alt: str) -> Picture:
+def read_picture(path: Path, alt: str, colors: int = COLORS) -> Picture:
     """Read a PNG file and write it anew, in few colours and no wider than a page shows.
+
+    Args:
+        path: The file.
+        alt: What it shows.
+        colors: How many it may have.
 
     Raises:
         UserError: One line that says what is wrong.
@@ -123,20 +128,21 @@ def read_picture(path: Path, alt: str) -> Picture:
         with Image.open(path, formats=["PNG"]) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise UserError(f"{shown(path)}: has {image.width} x {image.height} pixels, which is too many")
-            return to_picture(image, alt)
+            return to_picture(image, alt, colors)
     except UserError:
         raise
     except Exception as error:  # Pillow raises many kinds, SyntaxError among them
         raise UserError(f"{shown(path)}: is not a PNG picture ({str(error)[:80]})") from error
 
 
-def to_picture(image: Image.Image, alt: str, palette: Image.Image | None = None) -> Picture:
+def to_picture(image: Image.Image, alt: str, colors: int = COLORS, palette: Image.Image | None = None) -> Picture:
     """Bring an image into the page: on white, in few colours.
 
     Args:
         image: The image.
         alt: What it shows.
-        palette: Its colours; None chooses them.
+        colors: How many it may have.
+        palette: They themselves; None chooses them.
     """
     if "A" in image.getbands() or "transparency" in image.info:
         layer = image.convert("RGBA")
@@ -146,7 +152,7 @@ def to_picture(image: Image.Image, alt: str, palette: Image.Image | None = None)
     if image.width > WIDEST:
         image = image.resize((WIDEST, max(1, round(image.height * WIDEST / image.width))), Image.Resampling.LANCZOS)
     data = io.BytesIO()
-    image.quantize(COLORS, palette=palette, dither=Image.Dither.NONE).save(data, "PNG", optimize=True)
+    image.quantize(colors, palette=palette, dither=Image.Dither.NONE).save(data, "PNG", optimize=True)
     text = base64.b64encode(data.getbuffer()).decode("ascii")
     return Picture(f"data:image/png;base64,{text}", image.width, image.height, alt)
 

@@ -28,6 +28,7 @@ MOST_ITEMS = 1000  # detections of a page, with or without a picture
 MOST_STATION_DAYS = 400
 MOST_EVENTS = 200
 MOST_DAY_PICTURES = 12
+DAY_COLORS = 20  # black, grey, and a few tints: those pictures are large
 WITHIN = 10.0  # seconds, where the length of the window is not known
 FALSE = "no known event"
 MOST_REASONS = 5
@@ -253,7 +254,7 @@ def _station_days(record: Record, key: str, budget: Budget) -> Part:
             break
         words = f"{file.stem}: waveform in lines, probability below, detections in colour"
         try:
-            part.pictures.append(read_picture(file, words))
+            part.pictures.append(read_picture(file, words, DAY_COLORS))
         except UserError as error:
             record.problems.append(str(error))
     return part

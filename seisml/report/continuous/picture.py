@@ -22,7 +22,7 @@ LEFT, RIGHT = 0.115, 0.985
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")  # as in figures
 INK, GREY, MARK = "#1d2126", "#8a8f96", "#D55E00"
 MOST_COMPONENTS, MOST_CLASSES = 3, 6
-COLUMNS, ROWS = 300, 128  # of a spectrogram, at most
+COLUMNS, ROWS = 170, 64  # of a spectrogram, at most
 
 
 def _palette() -> Image.Image:
@@ -71,7 +71,7 @@ def detection_picture(found: Found, excerpt: Excerpt, about: About) -> Picture:
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=DPI)
     with Image.open(data, formats=["PNG"]) as image:
-        return to_picture(image, _words(found, excerpt, about), PALETTE)
+        return to_picture(image, _words(found, excerpt, about), palette=PALETTE)
 
 
 def _waveform(axes: Axes, seconds: np.ndarray, excerpt: Excerpt) -> None:
@@ -96,7 +96,7 @@ def _spectrogram(axes: Axes, seconds: np.ndarray, excerpt: Excerpt) -> None:
     image = (seconds[0] + times[0], seconds[0] + times[-1], frequency[0], frequency[-1])
     axes.imshow(
         level[:: max(1, len(frequency) // ROWS)], origin="lower", aspect="auto", extent=image, cmap="magma", vmin=low,
-        vmax=max(high, low + 1), interpolation="bilinear",
+        vmax=max(high, low + 1), interpolation="nearest",
     )  # fmt: skip
     axes.set_facecolor("black")
     axes.set_ylabel("Hz", fontsize=8, color=INK, labelpad=1)

@@ -19,7 +19,7 @@
     views.set(element, null);
     const spec = { ...charts.specs[Number(element.dataset.chart)], width: widthOf(element), config: charts.config };
     const options = { mode: "vega-lite", ast: true, actions: false, renderer: "svg", defaultStyle: false };
-    const { view } = await window.vegaEmbed(element, spec, { ...options, tooltip: { disableDefaultStyle: true } });
+    const { view } = await window.vegaEmbed(element.firstElementChild, spec, { ...options, tooltip: { disableDefaultStyle: true } });
     views.set(element, view);
     fit(element);
   }
