@@ -155,6 +155,7 @@ STAND_INS: dict[str, dict[str, Maker]] = {  # page -> path that it names -> what
     "docs/data_format.md": {},
     "docs/evaluation.md": {"data/demo": demo, "STORE": store, "OTHER": other_store},
     "docs/continuous.md": {"CHECKPOINT": checkpoint, "ARCHIVE": archive},
+    "docs/report.md": {"data/demo": demo, "CHECKPOINT": checkpoint, "ARCHIVE": archive},
     "docs/models.md": {"CHECKPOINT": checkpoint, "DAY.mseed": day, "EVENT.mseed": event},
     "docs/experiments.md": {"STORE": store, "configs": configs},
     "docs/extending.md": {"data/demo": demo, "configs": configs},
