@@ -9,20 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.data.folds import fold_splits, thinned
 from seisml.data.splits import Split
 from seisml.errors import UserError
+from seisml.evaluation.metrics import classification_metrics
 from seisml.run.build import build_section, method_class
 from seisml.run.folder import write_config
 from seisml.run.messages import say
+from seisml.run.predictions import PREDICTIONS_FILE
 from seisml.run.record import METRICS_FILE, versions, write_metrics
 from seisml.run.results import RunResult
 from seisml.run.settings import changed
 from seisml.run.train import train
-from seisml.terminal.text_table import text_table
+from seisml.terminal.text_table import text_table, with_interval
 
 
 def train_or_cross_validate(cfg: DictConfig, folder: str | Path) -> RunResult | dict[str, Any]:
@@ -61,12 +65,21 @@ def cross_validate(cfg: DictConfig, folder: Path, n_folds: int) -> dict[str, Any
         done = (run / METRICS_FILE).is_file()  # by an interrupted run of this configuration: see claim_folder
         results.append((RunResult.read(run) if done else train(one_fold(cfg, path), run)).metrics)
     metrics = summary(results)
+    if "classes" in metrics:
+        metrics |= pooled([folder / f"fold{number}" for number in range(len(results))], metrics["classes"])
     write_metrics(folder, metrics)
     headline = [name for name in ("test/acc", "test/f1_macro", "test/mae", "test/constant_acc") if name in metrics]
     rows = [{"fold": str(number)} | {name: fold[name] for name in headline} for number, fold in enumerate(results)]
     rows += [{"fold": "mean"} | {name: metrics[name] for name in headline}]
     rows += [{"fold": "standard deviation"} | {name: metrics[f"{name}_std"] for name in headline}]
-    say(f"\n{text_table(rows, f'{n_folds} folds')}\nmetrics     {folder / METRICS_FILE}")
+    say(f"\n{text_table(rows, f'{n_folds} folds')}")
+    if "pooled/n" in metrics:
+        say(
+            f"\nAll {metrics['pooled/n']} predictions, {metrics['pooled/n_events']} events: accuracy "
+            f"{with_interval(metrics['pooled/acc'], metrics['pooled/acc_interval'])}, macro F1 "
+            f"{with_interval(metrics['pooled/f1_macro'], metrics['pooled/f1_macro_interval'])}"
+        )
+    say(f"metrics     {folder / METRICS_FILE}")
     return metrics
 
 
@@ -125,6 +138,25 @@ def summary(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     found |= {name: statistics.fmean(some) for name, some in values.items()}
     found |= {f"{name}_std": statistics.stdev(some) for name, some in values.items()}
     return found | {f"{name}_folds": some for name, some in values.items()}
+
+
+def pooled(runs: Sequence[Path], classes: Sequence[str]) -> dict[str, Any]:
+    """Score the predictions of all folds together: intervals that resample all events, and not those of one fold.
+
+    Args:
+        runs: Folders of the folds' runs.
+        classes: The classes of all of them.
+
+    Returns:
+        What :func:`seisml.evaluation.metrics.classification_metrics` gives, as ``pooled/...``.
+    """
+    tables = [pd.read_csv(run / PREDICTIONS_FILE, dtype={"event": str, "true": str}) for run in runs]
+    table = pd.concat(tables, ignore_index=True)
+    probability = table[[f"probability_{name}" for name in classes]].to_numpy(np.float64)
+    label = pd.Index(classes).get_indexer(table["true"])
+    score = torch.from_numpy(np.log(np.maximum(probability, np.finfo(np.float64).tiny)))
+    found = classification_metrics(score, torch.from_numpy(label), classes, table["event"].to_numpy())
+    return {f"pooled/{name}": value for name, value in found.items()}
 
 
 def _is_number(value: Any) -> bool:

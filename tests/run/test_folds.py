@@ -148,6 +148,10 @@ def test_cross_validation_from_the_command_line_resumes(tmp_path, capsys, monkey
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["folds"] == 3 and np.sum(metrics["test/confusion_matrix"]) == 12
     assert metrics["test/acc"] == pytest.approx(np.mean(metrics["test/acc_folds"]))
+    assert metrics["pooled/n_events"] == 12 and "All 12 predictions, 12 events: accuracy" in said
+    assert metrics["pooled/confusion_matrix"] == metrics["test/confusion_matrix"]
+    low, high = metrics["pooled/acc_interval"]
+    assert low <= metrics["pooled/acc"] <= high and set(metrics["pooled/per_class"]) == set(metrics["classes"])
     tested = [set(pd.read_csv(folder / f"fold{k}/split.csv").query("part == 'test'")["source_id"]) for k in range(3)]
     assert len(set.union(*tested)) == sum(map(len, tested)) == 12
     assert launch("configs/finetune.yaml", None, wanted) == 2 and "holds a run already" in capsys.readouterr().err
