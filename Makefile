@@ -6,6 +6,9 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 RUN := $(VENV)/bin
+# one thread each, since there are several; compiled files are kept, since tests start many processes; each process goes
+# through the files of its half, so that what a file's tests share is made once
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .PHONY: demo test test-long docs setup lint clean
 
@@ -14,10 +17,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(RUN)/ruff check .
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n $(JOBS) -m "not long"
+	$(PYTEST) -m "not long"
 
 test-long: $(VENV)/installed
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n $(JOBS) -m long
+	$(PYTEST) -m long
 
 docs: $(VENV)/installed
 	$(RUN)/python docs/figures.py

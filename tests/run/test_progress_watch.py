@@ -36,21 +36,21 @@ def store(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("settings", "terms", "said"),
+    ("settings", "n_epochs", "terms", "said"),
     [
         (
-            ["exp_params.LR=1e-9"], {"tnc_cross_entropy": 1.386, "tnc_accuracy": 0.5, "tnc_cosine": 0.5},
+            ["exp_params.LR=1e-9"], 16, {"tnc_cross_entropy": 1.386, "tnc_accuracy": 0.5, "tnc_cosine": 0.5},
             ["train/tnc_accuracy is 0.", "train/loss has stopped falling"],
         ),
         (
-            ["model_params=simclr", "augmentations=[{RandomCrop:{width:0.5}}]"],
+            ["model_params=simclr", "augmentations=[{RandomCrop:{width:0.5}}]"], 1,
             {"loss": math.log(15), "partner_accuracy": 1 / 15}, [],
         ),
     ],
 )  # fmt: skip
-def test_a_run_tells_its_terms_beside_chance(store, tmp_path, capsys, settings, terms, said):
+def test_a_run_tells_its_terms_beside_chance(store, tmp_path, capsys, settings, n_epochs, terms, said):
     overrides = [*PRETRAIN, f"dataset.root={store}", "exp_params.knn_acc_record_ep_period=-1", *settings]
-    overrides += ["trainer_params.max_epochs=16", f"encoder_folder={tmp_path}", "exp_params.model_save_ep_period=-1"]
+    overrides += [f"trainer_params.max_epochs={n_epochs}", f"encoder_folder={tmp_path}", "exp_params.model_save_ep_period=-1"]
     result = train(compose("configs/ssl.yaml", overrides), tmp_path / "run")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["chance"] == pytest.approx({f"train/{name}": level for name, level in terms.items()}, rel=1e-3)

@@ -16,7 +16,6 @@ from seisml.waveforms.process import Unusable
 from tests.waveforms.test_record import START, trace
 
 FORMATS = {"MSEED": np.int32, "SAC": np.float32, "GSE2": np.int32, "SLIST": np.int32, "TSPAIR": np.float32}
-N_CASES = 500
 
 
 def originals(folder):
@@ -87,17 +86,18 @@ def check_all(tmp_path, n_good, capsys, *ways):
             assert sum(len(one.samples) for one in file.traces) < 1e6
 
 
-def test_mutated_files_cost_themselves(tmp_path, capsys):
+@pytest.mark.parametrize("n_cases", [100, pytest.param(500, marks=pytest.mark.long)])
+def test_mutated_files_cost_themselves(tmp_path, capsys, n_cases):
     random = np.random.default_rng(20200501)
     contents = originals(tmp_path / "whole")
     folder = tmp_path / "in" / "A"
     folder.mkdir(parents=True)
-    for number in range(N_CASES):
+    for number in range(n_cases):
         format = list(FORMATS)[number % len(FORMATS)]
         (folder / f"{number:04}.{format}").write_bytes(mutated(contents[format], random))
-    for number in range(0, N_CASES, 50):
+    for number in range(0, n_cases, 50):
         trace().write(str(folder / f"{number:04}.good.mseed"), format="MSEED")
-    check_all(tmp_path, N_CASES // 50, capsys, [], FILLED)
+    check_all(tmp_path, n_cases // 50, capsys, [], FILLED)
 
 
 def test_mutated_seg2_costs_itself(tmp_path, shared_data):
@@ -113,6 +113,7 @@ def test_mutated_seg2_costs_itself(tmp_path, shared_data):
     assert all(isinstance(one, list) or ("\n" not in one and len(one) < 200) for one in read)
 
 
+@pytest.mark.long  # each of them kills a reader, and the next one imports ObsPy anew
 def test_files_that_ended_whole_runs(tmp_path, capsys, shared_data):
     damaged = shared_data / "damaged"
     if not damaged.is_dir():
