@@ -46,10 +46,11 @@ def embed_rows(method: Method, data: StoreDataModule, rows: np.ndarray) -> Embed
     method.eval()
     parts = []
     loader = data.evaluation_loader(rows, single=True)
+    precision = method.trainer.precision_plugin
     shown = method.trainer.progress_bar_callback is not None and len(loader) > SHORT
     for batch in follow(loader, "embedding", "batch", shown=shown):
-        batch = {name: value.to(method.device) for name, value in batch.items()}
-        with method.trainer.precision_plugin.forward_context():
+        batch = precision.convert_input({name: value.to(method.device) for name, value in batch.items()})
+        with precision.forward_context():
             embedding, _ = method.encode_traces(batch)  # (B, 1, D)
         keys = (batch[name].cpu() for name in ("label", "index", "start"))
         parts.append(Embedded(embedding[:, 0].float().cpu(), *keys))

@@ -27,13 +27,13 @@ def in_float32(function: Callable) -> Callable:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         device_type = next(arg.device.type for arg in args if isinstance(arg, Tensor))
         with torch.autocast(device_type, enabled=False):
-            return function(*map(_lift, args), **{name: _lift(value) for name, value in kwargs.items()})
+            return function(*map(lift, args), **{name: lift(value) for name, value in kwargs.items()})
 
     return wrapped
 
 
-def _lift(value: Any) -> Any:
-    """Cast a half-precision floating tensor to float32; leave anything else as it is."""
+def lift(value: Any) -> Any:
+    """Cast a half-precision floating tensor to float32; leave anything else as it is, float64 too."""
     if isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16):
         return value.float()
     return value

@@ -71,7 +71,7 @@ class Classifier(Predictor):
         if self.n_classes < 2 or not len(label):
             return {}
         with torch.enable_grad():
-            score = torch.zeros(self.n_classes, device=label.device, requires_grad=True)
+            score = torch.zeros_like(self.class_weight, requires_grad=True)
             uniform = self.loss_of(score.log_softmax(-1).expand(len(label), -1), label)
             (gradient,) = torch.autograd.grad(uniform, score)
         total = uniform.detach() / math.log(self.n_classes)

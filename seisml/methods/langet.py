@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
+from seisml.losses.autocast import lift
 from seisml.methods.classifier import Classifier
 from seisml.networks.backbone_with_clf import build_backbone_with_clf
 from seisml.transforms.stacking import stack_traces
@@ -59,4 +60,4 @@ class StackedTraceClassifier(Classifier):
         view = self.front_end.picture(stack_traces(waveform, mask))
         picture = self.augmentations((view,), self.random(batch))[0] if self.training else view.full()
         features = self.embed(picture)  # (B, D)
-        return torch.log_softmax(self.head(features).float(), dim=-1), features
+        return torch.log_softmax(lift(self.head(features)), dim=-1), features

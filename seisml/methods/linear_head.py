@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
+from seisml.losses.autocast import lift
 from seisml.methods.base import Method
 from seisml.networks.build import build_encoder, fitted_arguments
 from seisml.processes.collectives import total
@@ -173,9 +174,12 @@ class LinearHead(Method):
         return self.memory.recall(keys, lambda new: encode({name: value[new] for name, value in chosen.items()}))
 
     def trace_outputs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs of the traces (B, K, n_outputs) in float32, the mask (B, K), and the events' mean features (B, D)."""
+        """Outputs of the traces (B, K, n_outputs), the mask (B, K), and the events' mean features (B, D).
+
+        The outputs are float32 or wider.
+        """
         features, mask = self.encode_traces(batch)  # (B, K, D), (B, K)
-        output = self.classifier(self._scaled(features, mask)).float()
+        output = lift(self.classifier(self._scaled(features, mask)))
         return output, mask, masked_mean(features, mask)
 
     def _scaled(self, features: Tensor, mask: Tensor) -> Tensor:
@@ -184,8 +188,8 @@ class LinearHead(Method):
         if isinstance(scaling, nn.Identity):
             return features
         if not self.training:  # statistics of each feature alone: padding can go through
-            return torch.where(mask[..., None], scaling(features.flatten(0, 1).float()).view_as(features), 0.0)
-        valid = features[mask].float()
+            return torch.where(mask[..., None], scaling(lift(features.flatten(0, 1))).view_as(features), 0.0)
+        valid = lift(features[mask])
         if total(len(valid)) == 1:  # one sample has no spread: use what the batches before it gave
             valid = nn.functional.batch_norm(valid, scaling.running_mean, scaling.running_var, eps=scaling.eps)
         else:

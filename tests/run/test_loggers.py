@@ -32,7 +32,8 @@ def run(tmp_path: Path, logger: str, *more: str) -> Path:
 
 
 def test_csv_holds_curves_and_results(tmp_path: Path) -> None:
-    header = (run(tmp_path, "csv", "figures=false") / "metrics.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+    table = (run(tmp_path, "csv", "figures=false") / "metrics.csv").read_text(encoding="utf-8")
+    header = table.splitlines()[0].split(",")
     assert {"train/loss", "train/acc", "test/acc", "epoch", "step"} <= set(header)
 
 

@@ -1,9 +1,15 @@
-"""Which precision is the faster one."""
+"""Which precision is the faster one, and runs in each."""
+
+import math
 
 import pytest
 
+from seisml.config.compose import compose
 from seisml.run import precision
 from seisml.run.precision import choose_precision
+from seisml.run.train import train
+from tests.run.test_train import PRETRAIN, SMALL
+from tests.stores import write_store
 
 EPYC = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_bf16 avx512_vnni\nbogomips : 1\n"
 XEON = "flags : avx512_bf16 amx_bf16 amx_tile\n"
@@ -54,3 +60,12 @@ def test_lightning_gets_a_precision_it_knows(monkeypatch, tmp_path, capsys):
         assert "Precision:" in capsys.readouterr().out
     assert build_trainer(tmp_path, False, [], gpus=[], precision="bf16-mixed").precision == "bf16-mixed"
     assert "slower" in capsys.readouterr().out
+
+
+def test_runs_in_float64_with_probes_and_tests(tmp_path):
+    store = write_store(tmp_path / "store", n_events=24)
+    more = [f"dataset.root={store}", "trainer_params.precision=64-true", "trainer_params.max_epochs=1"]
+    more += [f"encoder_folder={tmp_path / 'encoders'}", "figures=false", "exp_params.knn_acc_record_ep_period=1"]
+    for config, recipe in (("configs/ssl.yaml", PRETRAIN), ("configs/finetune.yaml", SMALL)):
+        metrics = train(compose(config, [*recipe, *more]), tmp_path / config).metrics
+        assert all(math.isfinite(metrics[name]) for name in ("train/loss", "probe/knn_acc", "test/acc"))

@@ -50,7 +50,8 @@ def store(tmp_path_factory):
 )  # fmt: skip
 def test_a_run_tells_its_terms_beside_chance(store, tmp_path, capsys, settings, n_epochs, terms, said):
     overrides = [*PRETRAIN, f"dataset.root={store}", "exp_params.knn_acc_record_ep_period=-1", *settings]
-    overrides += [f"trainer_params.max_epochs={n_epochs}", f"encoder_folder={tmp_path}", "exp_params.model_save_ep_period=-1"]
+    overrides += [f"trainer_params.max_epochs={n_epochs}", f"encoder_folder={tmp_path}"]
+    overrides += ["exp_params.model_save_ep_period=-1"]
     result = train(compose("configs/ssl.yaml", overrides), tmp_path / "run")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["chance"] == pytest.approx({f"train/{name}": level for name, level in terms.items()}, rel=1e-3)
