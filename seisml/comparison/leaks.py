@@ -12,7 +12,8 @@ import pandas as pd
 from seisml.comparison.plan import Trial
 from seisml.comparison.planning import Encoder
 from seisml.files import original
-from seisml.run.checkpoints import read_checkpoint, read_record
+from seisml.run.bundle import read_model
+from seisml.run.checkpoints import read_record
 from seisml.store.content import UNKNOWN
 from seisml.store.identity import event_hashes
 
@@ -33,7 +34,7 @@ class Seen:
 
 def seen_of(encoder: Encoder, trial: Trial) -> Seen:
     """What an encoder has seen of a trial's test part, as far as its file says."""
-    record = read_record(read_checkpoint(encoder.path), encoder.path)
+    record = read_record(read_model(encoder.path), encoder.path)
     if record.get("seen_events") is None:
         return Seen(None)
     known = set(np.asarray(trial.test_events)[np.isin(event_hashes(trial.test_events), record["seen_events"].numpy())])

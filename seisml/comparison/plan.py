@@ -10,6 +10,7 @@ from typing import Any
 from seisml.config.sources import config_dir
 from seisml.errors import UserError, nearest
 from seisml.files import safe_name
+from seisml.run.named.names import encoder_path
 
 ONE_EVENT = "1event"
 ITSELF = "self"
@@ -102,7 +103,7 @@ class Source:
 
     @classmethod
     def of(cls, text: str) -> Source:
-        """Read ``self``, ``[NAME:]CHECKPOINT`` or ``[NAME:]EXPERIMENT[=STORE]``.
+        """Read ``self``, ``[NAME:]CHECKPOINT`` (or an encoder's name) or ``[NAME:]EXPERIMENT[=STORE]``.
 
         Raises:
             UserError: It is none of them.
@@ -113,8 +114,9 @@ class Source:
         experiment, _, store = what.partition("=")
         if experiment in experiments():
             return cls(label or experiment, None, experiment, store or None)
-        if Path(what).is_file():
-            return cls(label or Path(what).stem, Path(what))
+        checkpoint = encoder_path(what)
+        if checkpoint.is_file():
+            return cls(label or checkpoint.stem, checkpoint)
         hint = nearest(experiment, [*experiments(), ITSELF, "none"])
         raise UserError(f"--pretrain: {what} is neither a checkpoint nor an experiment; {hint}")
 

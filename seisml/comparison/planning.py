@@ -35,7 +35,8 @@ from seisml.comparison.tasks import (
     TrainedCell,
 )
 from seisml.config.compose import compose
-from seisml.run.checkpoints import read_checkpoint, read_record
+from seisml.run.bundle import read_model
+from seisml.run.checkpoints import read_record
 from seisml.run.settings import changed
 
 PLACES = ("out", "encoder_folder", "figures", "logger")  # top-level settings that change no number
@@ -73,7 +74,7 @@ def encoder_of(source: Source, trial: Trial, options: Options, out: Path) -> Enc
     """
     if source.checkpoint is not None:
         digest = hashlib.sha256(source.checkpoint.read_bytes()).hexdigest()
-        record = read_record(read_checkpoint(source.checkpoint), source.checkpoint)
+        record = read_record(read_model(source.checkpoint), source.checkpoint)
         return Encoder(source.name, source.checkpoint, digest, None, "front_end" in record)
     on_itself = source.experiment is None or source.store == ITSELF
     root = trial.probe.store or trial.config["dataset"].get("root") if on_itself else source.store

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -14,6 +15,9 @@ import safetensors.torch
 import torch
 from safetensors import safe_open
 
+from seisml.comparison.leaks import seen_of
+from seisml.comparison.plan import Options, Source
+from seisml.comparison.planning import encoder_of
 from seisml.config.compose import compose
 from seisml.errors import UserError
 from seisml.run.build import read_pretrained
@@ -21,6 +25,7 @@ from seisml.run.checkpoints import read_checkpoint
 from seisml.run.named import names
 from seisml.run.named.encoder_file import FORMAT, read_encoder
 from seisml.run.train import train
+from seisml.store.content import UNKNOWN
 from tests.run.test_train import SMALL
 from tests.stores import write_network, write_store
 
@@ -63,6 +68,18 @@ def test_the_file_holds_what_the_checkpoint_holds_but_no_place(made):
     with safe_open(path, framework="pt") as file:
         assert str(folder) not in json.dumps(file.metadata())
     assert record["config"]["dataset"]["stores"] == ["one", "two"] and path.stat().st_size < 5e6
+
+
+def test_a_comparison_finds_it_by_name_and_knows_what_it_has_seen(made, monkeypatch):
+    monkeypatch.setattr(names, "FOLDERS", (made[0],))
+    encoder = encoder_of(Source.of("tiny"), None, Options(), made[0])
+    assert encoder.path == made[0] / "tiny.safetensors" and encoder.brings_front_end
+    split = pd.read_csv(made[1] / "split.csv").query("part == 'train'")
+    seen = split["source_id"].iloc[0]
+    held_out = made[0] / "held_out.csv"
+    pd.DataFrame({"source_id": [seen, "elsewhere"], "content": [UNKNOWN, UNKNOWN]}).to_csv(held_out, index=False)
+    trial = SimpleNamespace(test_events=(seen, "elsewhere"), held_out=held_out)
+    assert seen_of(encoder, trial).events == [seen]
 
 
 def test_the_card_says_what_it_is(made, capsys):
