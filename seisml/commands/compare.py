@@ -13,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--probe", nargs="+", required=True, metavar="WHAT",
                         help="data sets to test on: [NAME:]EXPERIMENT[=STORE] of configs/experiment, [NAME:]STORE")
     parser.add_argument("--pretrain", nargs="+", default=["self"], metavar="WHAT",
-                        help="encoders: [NAME:]CHECKPOINT, or the name of one (small_100hz); [NAME:]EXPERIMENT[=STORE], pretrained anew for each seed; "
+                        help="encoders: [NAME:]CHECKPOINT, or the name of one (small_100hz); "
+                        "[NAME:]EXPERIMENT[=STORE], pretrained anew for each seed; "
                         "EXPERIMENT=self on the probe's store without its test events; self is PROBE_pretrain; none")
     parser.add_argument("--stores", nargs="+", default=[], metavar="STORE",
                         help="stores of pretraining experiments over several stores; that of the probe is left out")
