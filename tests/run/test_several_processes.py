@@ -80,6 +80,7 @@ def test_weights_and_metrics_are_those_of_one_process(store, tmp_path, recipe, n
     assert len(predictions) == 8 and not predictions["record"].duplicated().any()
 
 
+@pytest.mark.long
 def test_batches_that_cannot_be_shared_are_one_line(store, tmp_path):
     with pytest.raises(UserError, match="dataset.batch_size: 2 processes cannot share 7 samples; set 6"):
         go(store, PRETRAIN, tmp_path / "a", 2, "dataset.batch_size=7")
