@@ -75,20 +75,6 @@ def exercise(data: Path) -> None:
     save(draw_classes(matrix, data / "lab_ae"), DOCS / "lab_ae_classes.png")
 
 
-def continuous(data: Path) -> None:
-    """A day of a station at Luhu, seen by a network that was trained on earthquakes of New Zealand."""
-    store, run, found = RUNS / "nz_2013_10s", RUNS / "nz_2013", RUNS / "luhu"
-    source = data / "nz_2013"
-    cut = ("--windows", "--window-length", "10", "--lead", "1", "6", "--sampling-rate", "100", "--detrend", "constant")
-    command(*SEISML, "prepare", "catalog", source, source / "REA", *cut, "--out", store)
-    if not (run / "checkpoints" / "best.ckpt").is_file():
-        shutil.rmtree(run, ignore_errors=True)
-        settings = ("exp_params.LR=1e-3", "trainer_params.max_steps=600", "dataset.dev_data_ratio=0.1")
-        command("finetune.py", "+experiment=convnetquake", f"dataset.root={store}", *settings, f"hydra.run.dir={run}")
-    command(*SEISML, "predict", run / "checkpoints" / "best.ckpt", data / "luhu_2020", "--out", found)
-    take(next(found.rglob("*LH01*.png")), "luhu_day.png")
-
-
 def draw_classes(matrix: Path, folder: Path) -> Figure:
     """A strong record of each class: waveform, power, and the logarithm of the power."""
     table = loadmat(matrix)
@@ -118,7 +104,6 @@ PICTURES: dict[str, tuple[Draw, str | None]] = {  # name -> (what draws it, reco
     "demo": (demonstration, None),
     "kernels": (kernels, None),
     "exercise": (exercise, "lab_ae"),
-    "continuous": (continuous, "luhu_2020"),
     "lanl": (lanl, None),
 }
 

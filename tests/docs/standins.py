@@ -151,7 +151,7 @@ STAND_INS: dict[str, dict[str, Maker]] = {  # page -> path that it names -> what
     "README.md": {"RECORDINGS": recordings},
     "docs/index.md": {"RECORDINGS": recordings, "data/demo": demo},
     "docs/own_data.md": {"RECORDINGS": recordings, "LAB_AE": laboratory, "STATIONS": stations, "WAVEFORMS": catalogued},
-    "docs/training.md": {"data/demo": demo, "STORE": network, "OTHER": network, "NUMBERS": store},
+    "docs/training.md": {"data/demo": demo, "STORE": network, "OTHER": network, "data/picked": store},
     "docs/data_format.md": {},
     "docs/evaluation.md": {"data/demo": demo, "STORE": store, "OTHER": other_store},
     "docs/continuous.md": {"CHECKPOINT": checkpoint, "ARCHIVE": archive},
