@@ -1,7 +1,7 @@
 """Search the weights of VNIbCReg's losses with Optuna: on this machine, without an account.
 
     pip install 'seisml[optuna]'
-    python examples/optuna_ssl_weights.py --trials 30 +experiment=nz_2013_pretrain dataset.root=data/nz_2013
+    python examples/optuna_ssl_weights.py --trials 30 dataset=store dataset.root=data/mine
 
 Whatever is no option is an override of Hydra's, for every run. The study lies in a file beside the runs: the same
 command again goes on with it, and several at once share it.
