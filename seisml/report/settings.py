@@ -74,7 +74,8 @@ def groups(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
     for settings, some in found.items():
         values = dict(settings)
         name = ", ".join(f"{key.rpartition('.')[2]}={values.get(key, MISSING)}" for key in apart)
-        named.append((name if 0 < len(name) <= 120 else some[0].name, some))
+        repeats = f"{some[0].name} and its repeats" if len(some) > 1 else some[0].name
+        named.append((name if 0 < len(name) <= 120 else repeats, some))
     return named
 
 

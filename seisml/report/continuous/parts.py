@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shlex
 from collections import defaultdict
 from collections.abc import Sequence
@@ -183,11 +182,13 @@ def _values(items: Sequence[Item], name: str) -> list[str]:
 
 def in_turn(found: Sequence[Found]) -> list[int]:
     """Numbers of detections: of each day, station and class in turn the most certain that is left."""
-    groups: dict[tuple[str, str, int], list[int]] = defaultdict(list)
+    place: list[tuple[int, tuple[str, str, int], int]] = []
+    seen: dict[tuple[str, str, int], int] = defaultdict(int)
     for number in sorted(range(len(found)), key=lambda number: (-found[number].probability, found[number].onset)):
-        groups[found[number].station, found[number].label, found[number].day].append(number)
-    rounds = itertools.zip_longest(*(groups[name] for name in sorted(groups)))
-    return [number for turn in rounds for number in turn if number is not None]
+        group = (found[number].station, found[number].label, found[number].day)
+        place.append((seen[group], group, number))
+        seen[group] += 1
+    return [number for _, _, number in sorted(place)]
 
 
 def _verdict(event: int, known: EventList | None) -> str:
@@ -230,23 +231,22 @@ def _station_days(record: Record, key: str, budget: Budget) -> Part:
     part = Part("Station-days", key)
     if "status" not in record.days:
         return part
-    rows, passed = [], 0
-    for line in record.days.to_dict("records"):
-        if line["status"] == "skipped":
-            passed += 1
-            continue
-        hours = pd.to_numeric(line["seconds_recorded"], errors="coerce") / 3600
-        stream = ".".join(line[name] for name in CODES)
+    done = record.days[record.days["status"] != "skipped"]
+    passed = len(record.days) - len(done)
+    rows = []
+    for line in done.head(MOST_STATION_DAYS).to_dict("records"):
+        numbers = (line.get(name) for name in ("seconds_recorded", "windows", "detections"))
+        seconds, windows, detections = (float(pd.to_numeric(value, errors="coerce")) for value in numbers)
         rows.append([
-            text_cell(line["day"]), text_cell(stream), text_cell(line["status"]), number_cell(float(hours), digits=2),
-            *(number_cell(float(pd.to_numeric(line.get(name), errors="coerce"))) for name in ("windows", "detections")),
+            text_cell(line["day"]), text_cell(".".join(line[name] for name in CODES)), text_cell(line["status"]),
+            number_cell(seconds / 3600, digits=2), number_cell(windows), number_cell(detections),
             text_cell(line.get("notes", "")),
         ])  # fmt: skip
-    note = f"{len(rows) - MOST_STATION_DAYS} more are in report.csv. " if len(rows) > MOST_STATION_DAYS else ""
+    note = f"{len(done) - MOST_STATION_DAYS} more are in report.csv. " if len(done) > MOST_STATION_DAYS else ""
     note += f"{passed} files or instruments were passed over; report.csv says why." if passed else ""
     head = ["day", "station", "status", "hours recorded", "windows", "detections", "remarks"]
     if rows:
-        part.tables.append(Table("What became of each station-day", head, rows[:MOST_STATION_DAYS], note))
+        part.tables.append(Table("What became of each station-day", head, rows, note))
     figures = record.folder / "figures"
     files = sorted(figures.glob("*.png")) if figures.is_dir() and not figures.is_symlink() else []
     for file in files[:MOST_DAY_PICTURES]:
