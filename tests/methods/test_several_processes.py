@@ -11,6 +11,7 @@ from torch import distributed
 from torch.nn.utils import vector_to_parameters
 
 from seisml.methods.barlow_twins import BarlowTwins
+from seisml.methods.cpc import CPC
 from seisml.methods.simclr import SimCLR
 from seisml.methods.supervised import Supervised
 from seisml.methods.vibcreg import VIbCReg
@@ -18,21 +19,27 @@ from seisml.methods.vicreg import VICReg
 from seisml.methods.vnibcreg import VNIbCReg
 from seisml.processes.batch_norm import synchronise
 from seisml.processes.collectives import gather, total
-from seisml.tasks.facts import DataFacts
+from seisml.tasks.facts import DataFacts, Quantity
 from seisml.transforms.waveform import WaveformFrontEnd
 
 FACTS = DataFacts(("a", "b", "c"), 100.0, 200, (1.0, 2.0, 0.5))
+PIECES = DataFacts((), 100.0, 200, (), Quantity("time_to_failure_s", "s", 2.0, 1.0, 2.0, 0.0, 4.0), 5)
 SIZE = 8  # 3 processes share it unevenly
 PRETRAINING = {"VIbCReg": VIbCReg, "VNIbCReg": VNIbCReg, "VICReg": VICReg, "BarlowTwins": BarlowTwins, "SimCLR": SimCLR}
 
 
 def build(recipe):
     torch.manual_seed(0)
-    return recipe(facts=FACTS, front_end=WaveformFrontEnd(), backbone_type="SmallResNetEncoder", **SETTINGS[recipe])
+    return recipe(**{"facts": FACTS, "front_end": WaveformFrontEnd(), **SETTINGS[recipe]})
 
 
-NARROW = {"proj_hid": 32, "proj_out": 16}
-SETTINGS = {recipe: NARROW for recipe in PRETRAINING.values()} | {Supervised: {"use_class_weight": True}}
+ENCODER = {"backbone_type": "SmallResNetEncoder"}
+NARROW = {"proj_hid": 32, "proj_out": 16, **ENCODER}
+SMALL = {"channels": [8, 12], "kernel_size": 4, "stride": [2, 2], "dilation": 1, "context_size": 16}
+SETTINGS = {recipe: NARROW for recipe in PRETRAINING.values()} | {
+    Supervised: {"use_class_weight": True, **ENCODER},
+    CPC: {"facts": PIECES, "backbone_params": SMALL, "linear_map": True, "foresight": True, "target_weight": 0.5},
+}
 
 
 def loss_of(method, rank, n):
@@ -40,6 +47,12 @@ def loss_of(method, rank, n):
     generator = torch.Generator().manual_seed(1)
     views = torch.randn(3, SIZE, 1, 32, 32, generator=generator)
     label = torch.randint(3, (SIZE,), generator=generator)
+    if isinstance(method, CPC):
+        waveform = torch.randn(SIZE, 1, PIECES.n_samples, generator=generator)
+        number = 4 * torch.rand(SIZE, PIECES.n_pieces, generator=generator)
+        method.log_dict = lambda values, **_: None  # no trainer is there to log for
+        batch = {"waveform": waveform, "piece_label": number, "index": torch.arange(SIZE), "epoch": torch.zeros(SIZE)}
+        return method.training_step({name: values[rank::n] for name, values in batch.items()}, 0)
     torch.manual_seed(2)  # dropout
     if isinstance(method, Supervised):
         output = method.classifier(method.encoder(views[0, rank::n])).log_softmax(-1)
