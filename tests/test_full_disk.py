@@ -12,9 +12,12 @@ import pytest
 import torch
 
 from seisml.cli import main
+from seisml.config.compose import compose
 from seisml.config.launch import run
 from seisml.errors import UserError
 from seisml.files import naming_disk_errors, partial_path, write_atomically, write_text
+from seisml.run.callbacks import FiniteLoss
+from seisml.run.train import train
 from tests.continuous_records import make_record, make_stream, write_checkpoint
 from tests.stores import write_store
 
@@ -119,3 +122,24 @@ def test_training(small_disk, tmp_path, capsys, monkeypatch, size, logger):
     for path in disk.rglob("*.ckpt"):
         torch.load(path, weights_only=True)
     assert not [path for path in disk.rglob("*") if "partial" in path.name]
+
+
+def test_training_on_a_disk_that_becomes_read_only(small_disk, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store, disk, steps = write_store(tmp_path / "store", n_events=20), small_disk(30_000), iter(range(9))
+    settings = [
+        "dataset=store", f"dataset.root={store}", "dataset.batch_size=8", "front_end.nperseg=64", "figures=false",
+        "front_end.size=[32,64]", "model_params.backbone_type=SmallResNetEncoder", "trainer_params.max_epochs=2",
+        "trainer_params.gpus=[]", "trainer_params.enable_progress_bar=false", "resume=auto",
+        "checkpoint.every_n_steps=1",
+    ]  # fmt: skip
+
+    def remount(how):
+        subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True)
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="^.*: the disk is read-only; write to another"):
+        patch.setattr(FiniteLoss, "on_before_backward", lambda *_: next(steps) == 2 and remount("ro"))
+        train(compose("configs/finetune.yaml", settings), disk / "run")
+    remount("rw")
+    train(compose("configs/finetune.yaml", settings), disk / "run")
+    assert "Going on with batch 1 of epoch 2 (step 2)." in capsys.readouterr().out

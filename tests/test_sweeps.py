@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from omegaconf import DictConfig
 
 from seisml.config.compose import compose
 from seisml.config.launch import run
@@ -94,6 +95,21 @@ def test_hydra_sweeps_the_same_weights(tmp_path: Path, monkeypatch: pytest.Monke
     ends = [choices(sweep["parameters"][f"exp_params.{key}"]) for key in keys]
     assert len({tuple(row) for row in weights}) == 4  # the rate is the command line's
     assert all(low <= value <= high for row in weights for value, (low, high) in zip(row, ends, strict=True))
+
+
+def test_hydra_sweeps_the_same_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = []
+    arguments = ["-m", "+sweep=label_fractions", "dataset=store", f"dataset.root={tmp_path}"]
+
+    def note(cfg: DictConfig, _: Path) -> None:
+        data = cfg.dataset
+        found.append({f"dataset.train_data_ratio={data.train_data_ratio}", f"seed={cfg.seed}", data.split_procedure})
+
+    assert run("configs/finetune.yaml", note, arguments) == 0
+    (path,) = [path for path in FILES if "fractions" in path.stem]
+    for command, job in zip(commands(path), found, strict=True):
+        assert {*command, "fixed_test"} >= job and "dataset.split_procedure=fixed_test" in command
 
 
 @pytest.mark.long

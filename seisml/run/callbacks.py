@@ -13,10 +13,11 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from seisml.errors import UserError
+from seisml.errors import UserError, shown
 from seisml.evaluation.collapse import collapse_monitors
 from seisml.evaluation.embedding import embed_rows
 from seisml.evaluation.probes import knn_accuracy
+from seisml.files import write_table
 from seisml.processes.collectives import gather
 from seisml.run.checkpoints import save_encoder
 from seisml.store.identity import event_ids, record_ids
@@ -66,28 +67,39 @@ def is_last_epoch(trainer: pl.Trainer) -> bool:
 
 
 class FiniteLoss(Callback):
-    """Stops a run at the first loss that is not finite: what follows would be trained on nothing."""
+    """Stops a run at the first loss that is not finite: what follows would be trained on nothing.
 
-    def __init__(self) -> None:
-        self.rows = np.empty(0, dtype=np.int64)
+    Args:
+        folder: Where the batch's samples are written down.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "not_finite.csv"
+        self._batch: Batch = {}
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Method, batch: Batch, batch_idx: int) -> None:
-        """Keep the rows of the batch for the message."""
-        self.rows = batch["index"]
+        """Keep what tells the samples of the batch."""
+        self._batch = {name: batch[name] for name in ("index", "start", "epoch") if name in batch}
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: Method, loss: Tensor) -> None:
         """Look at the loss before its gradient reaches the weights.
 
         Raises:
-            UserError: Names the step and records of the batch.
+            UserError: Names the step and records of the batch; all its samples stand in a file.
         """
         if torch.isfinite(loss).all():
             return
-        names = record_ids(trainer.datamodule.ready_store.metadata)[np.unique(np.asarray(self.rows.cpu()))]
-        some = ", ".join(str(name).strip("|") for name in names[:3]) + (", ..." if len(names) > 3 else "")
+        # every process has the loss of the whole batch, so that all get here at once
+        values = {name: gather(value).cpu().numpy() for name, value in self._batch.items()}
+        names = [str(name).strip("|") for name in record_ids(trainer.datamodule.ready_store.metadata)[values["index"]]]
+        if trainer.is_global_zero:
+            steps = [trainer.global_step] * len(names)
+            write_table(self.path, ("record", *values, "step"), zip(names, *values.values(), steps, strict=True))
+        unique = sorted(set(names))
+        some = ", ".join(unique[:3]) + (", ..." if len(unique) > 3 else "")
         raise UserError(
             f"the loss is {loss.item():g} at step {trainer.global_step} (epoch {trainer.current_epoch}, batch of "
-            f"{some}); lower exp_params.LR ({pl_module.LR}) or look at these records"
+            f"{some}); lower exp_params.LR ({pl_module.LR}) or look at these records, which {shown(self.path)} lists"
         )
 
 

@@ -111,7 +111,7 @@ def train_here(cfg: DictConfig, folder: Path) -> RunResult:
     history, saver = History(), encoder_saver(cfg, method, folder)
     signals = StopSignals()
     snapshots = Snapshots(folder / LAST, cfg.get("checkpoint") or {}, signals)
-    watching = [history, FiniteLoss(), ProgressWatch(), *monitors(method), *best_model(method, data, folder)]
+    watching = [history, FiniteLoss(folder), ProgressWatch(), *monitors(method), *best_model(method, data, folder)]
     callbacks = [*watching, *([saver] if saver else []), snapshots]
     with signals, naming_disk_errors(folder), quiet_lightning():
         logger = open_logger(cfg, folder)
@@ -188,16 +188,17 @@ def processes_of(cfg: DictConfig) -> int:
 
 
 def share_training(trainer: pl.Trainer, method: Method, data: StoreDataModule) -> None:
-    """Let several processes train as one does with the whole batch, and say what that comes to."""
-    n, size = trainer.world_size, data.batch_size
-    if n == 1:
-        return
-    synchronise(method, trainer.strategy.root_device)
-    say(
-        f"{n} processes share batches of {size} samples ({size // n} each). A step takes "
-        f"{size * trainer.accumulate_grad_batches} samples; learning rates stay as set ({method.LR}); losses, "
-        "BatchNorm and IterNorm see whole batches."
-    )
+    """Let several processes train as one does with the whole batch, and say what a step comes to."""
+    n, size, per_step = trainer.world_size, data.batch_size, trainer.accumulate_grad_batches
+    if n > 1:
+        synchronise(method, trainer.strategy.root_device)
+        say(
+            f"{n} processes share batches of {size} samples ({size // n} each); losses, BatchNorm and IterNorm see "
+            "whole batches."
+        )
+    if n > 1 or per_step > 1:
+        batches = f"{per_step} batches" if per_step > 1 else "a batch"
+        say(f"A step takes {batches}, {size * per_step} samples; learning rates stay as set: {method.LR}.")
 
 
 def choose_model(method: Method, folder: Path) -> Path:

@@ -15,6 +15,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from seisml.errors import UserError
 from seisml.run.checkpoints import AtomicCheckpointIO
+from seisml.run.compiling import CompileEncoder
 from seisml.run.folder import rank
 from seisml.run.precision import choose_precision
 from seisml.run.starting.launched import launched
@@ -58,6 +59,7 @@ def build_trainer(
     check_val_every_n_epoch: Count | None = 1,
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] | None = None,
     precision: str | int | None = None,
+    compile: bool = False,
     **others: Any,
 ) -> pl.Trainer:
     """Build Lightning's trainer.
@@ -75,6 +77,7 @@ def build_trainer(
         check_val_every_n_epoch: Epochs between two looks at the dev part; None where ``val_check_interval`` counts.
         accelerator: Lightning's name of the hardware; None where ``gpus`` says it.
         precision: One of Lightning's, or ``"auto"``: bfloat16 where the device computes in it, else float32.
+        compile: Compile the encoder; see :class:`seisml.run.compiling.CompileEncoder`.
         **others: Further arguments of Lightning's trainer.
 
     Raises:
@@ -90,6 +93,7 @@ def build_trainer(
         **_checked(others),
     }
     arguments["precision"] = _precision(precision, arguments["accelerator"])
+    callbacks = [*callbacks, *([CompileEncoder()] if compile else [])]
     callbacks = [*callbacks, *([training_progress()] if arguments.get("enable_progress_bar", True) else [])]
     try:
         return pl.Trainer(
@@ -124,7 +128,15 @@ def _checked(others: dict[str, Any]) -> dict[str, Any]:
 
 
 def _precision(asked: str | int | None, accelerator: str) -> str | int | None:
-    """Lightning's precision for ``auto``; says what was chosen, and where bfloat16 is the slower choice."""
+    """Lightning's precision for ``auto``; says what was chosen, and where bfloat16 is the slower choice.
+
+    Raises:
+        UserError: float16 on a CPU, in whose place Lightning would take bfloat16.
+    """
+    if accelerator == "cpu" and str(asked) in ("16", "16-mixed", "16-true"):
+        raise UserError(
+            f"trainer_params.precision: {asked} is for GPUs; on the CPU take bf16-mixed, 32-true or auto"
+        )
     names = {"auto": "auto", "bf16": "bfloat16", "bf16-mixed": "bfloat16"}
     devices = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}
     if asked not in names or accelerator not in devices:

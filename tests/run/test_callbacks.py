@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -89,12 +90,16 @@ def test_probe_never_scores_on_what_it_was_fitted_on_nor_on_the_test_part(root):
 
 
 @pytest.mark.filterwarnings("error:Converting a tensor")
-def test_a_loss_that_is_not_finite_stops_the_run_and_warns_of_nothing_else(root):
+def test_a_loss_that_is_not_finite_stops_the_run_and_warns_of_nothing_else(root, tmp_path):
     data = StoreDataModule(root, batch_size=16)
     method = build(Supervised, data, LR={"encoder": 1e30, "clf": 1e30}, **SMALL)
     torch.set_warn_always(True)  # PyTorch says it once per process, and an earlier test may have heard it
     try:
         with pytest.raises(UserError, match="the loss is nan at step"):
-            logged(method, data, callbacks=[FiniteLoss()])
+            logged(method, data, callbacks=[FiniteLoss(tmp_path)])
     finally:
         torch.set_warn_always(False)
+    table = pd.read_csv(tmp_path / "not_finite.csv")  # the samples of the batch, not of the whole part
+    known = data.ready_store.metadata["source_id"]
+    assert len(table) == 16 and (table["step"] > 0).all() and (table["start"] == 0).all()
+    assert all(known[row] in record for row, record in zip(table["index"], table["record"], strict=True))

@@ -114,7 +114,7 @@ def assert_same(one, other):
     [(PRETRAIN, (2, 3, 8)), (FINETUNE, (1, 4, 4)), (FROZEN, (4, 5))],
     ids=["pretrain", "finetune", "frozen"],
 )
-def test_killed_again_and_again_it_ends_the_same(store, tmp_path, monkeypatch, recipe, kills):
+def test_killed_again_and_again_it_ends_the_same(store, tmp_path, monkeypatch, capsys, recipe, kills):
     go(store, recipe, tmp_path / "whole")
     folder = tmp_path / "killed"
     for number, step in enumerate(kills):
@@ -123,6 +123,24 @@ def test_killed_again_and_again_it_ends_the_same(store, tmp_path, monkeypatch, r
             go(store, recipe, folder, f"dataset.num_workers={number % 2}")
     go(store, recipe, folder)
     assert_same(outcome(folder), outcome(tmp_path / "whole"))
+    accumulated = "A step takes 2 batches, 16 samples; learning rates stay as set: {"
+    assert (accumulated in capsys.readouterr().out) == (recipe is FROZEN)
+
+
+def test_a_killed_multirun_does_what_is_missing(store, tmp_path, monkeypatch, capsys):
+    config, overrides = configured(store, FINETUNE, tmp_path / "run")
+    sweep = tmp_path / "sweep"
+    jobs = ["-m", *overrides, "trainer_params.max_epochs=1", f"hydra.sweep.dir={sweep}", "seed=0,1,2"]
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 5)  # in the second job; a job takes three steps
+        run(config, None, jobs)
+    (finished,) = sweep.glob("*/metrics.json")
+    written = finished.stat().st_mtime_ns
+    capsys.readouterr()
+    assert run(config, None, jobs) == 0
+    said = capsys.readouterr().out
+    assert said.count(f"{finished.parent} is finished") == said.count("Going on with batch 2 of epoch 1") == 1, said
+    assert finished.stat().st_mtime_ns == written and len(list(sweep.glob("*/metrics.json"))) == 3
 
 
 def test_a_signal_ends_the_run_with_its_state_saved(store, tmp_path, monkeypatch, capsys):

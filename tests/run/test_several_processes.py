@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pandas as pd
 import pytest
 import torch
 
 from seisml.config.compose import compose
-from seisml.errors import UserError
+from seisml.errors import Stopped, UserError
+from seisml.run.callbacks import FiniteLoss
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.train import train
 from tests.stores import write_store
@@ -78,6 +80,30 @@ def test_weights_and_metrics_are_those_of_one_process(store, tmp_path, recipe, n
     assert files[0] == files[1]
     predictions = pd.read_csv(tmp_path / "several" / "predictions.csv")
     assert len(predictions) == 8 and not predictions["record"].duplicated().any()
+
+
+@pytest.mark.long
+def test_a_run_goes_on_with_another_number_of_processes(store, tmp_path, monkeypatch):
+    """A signal to one of two processes ends both, and one alone ends the run as if it had done it all."""
+    plain = ["exp_params.optimizer=sgd", "exp_params.LR=1e-5"]  # Adam makes large steps of rounding errors
+    go(store, PRETRAIN, tmp_path / "one", 1, *plain)
+    folder, steps = tmp_path / "two", iter([0, 0, signal.SIGUSR1])
+    with monkeypatch.context() as patch, pytest.raises(Stopped, match="SIGUSR1; step 3 is saved"):
+        patch.setattr(FiniteLoss, "on_before_backward", lambda *_: signal.raise_signal(next(steps, 0)))
+        go(store, PRETRAIN, folder, 2, *plain)
+    go(store, PRETRAIN, folder, 1, *plain)
+    states = [read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"] for run in (tmp_path / "one", folder)]
+    for name, value in states[0].items():
+        largest = max(1.0, value.abs().max().item())
+        torch.testing.assert_close(value, states[1][name], rtol=0, atol=1e-5 * largest, msg=name)
+
+
+@pytest.mark.long
+def test_a_loss_that_is_not_finite_names_the_samples_of_all_processes(store, tmp_path):
+    with pytest.raises(UserError, match="the loss is .* at step .*which .*not_finite.csv lists"):
+        go(store, FINETUNE, tmp_path / "run", 2, "exp_params.LR={encoder:1e30,clf:1e30}")
+    table = pd.read_csv(tmp_path / "run" / "not_finite.csv")
+    assert len(table) == 8 and not table["record"].duplicated().any() and table["step"].nunique() == 1
 
 
 @pytest.mark.long
