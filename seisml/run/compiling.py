@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+from torch._dynamo.exc import TorchDynamoException
 
 from seisml.errors import UserError
 
@@ -21,11 +24,11 @@ class CompileEncoder(Callback):
     anywhere, and hooks on the encoder see what it gives. The collapse monitor is one.
     """
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: Method) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Method) -> None:
         """Compile it.
 
         Raises:
-            UserError: There is no encoder, nothing that compiles, or BatchNorm spans processes on CPUs.
+            UserError: There is no encoder, or BatchNorm spans processes on CPUs.
         """
         encoder = pl_module.encoder
         if encoder is None:
@@ -36,14 +39,7 @@ class CompileEncoder(Callback):
                 "trainer_params.compile: several processes on CPUs share the statistics of BatchNorm in a way that is "
                 "not compiled; leave it out, or take one process"
             )
-        try:
-            torch.compile(_double)(torch.ones(2, device=device))
-        except Exception as error:  # no compiler, no Triton, a Python that is too new: each its own class
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(
-                f"trainer_params.compile: torch.compile does not work here ({reason}); leave it out"
-            ) from error
-        encoder.forward = torch.compile(encoder.forward)
+        encoder.forward = compiled(encoder.forward)
 
     def teardown(self, trainer: pl.Trainer, pl_module: Method, stage: str) -> None:
         """Leave the encoder as it was: testing meets other shapes, and each would be compiled."""
@@ -51,5 +47,21 @@ class CompileEncoder(Callback):
             vars(pl_module.encoder).pop("forward", None)
 
 
-def _double(x: torch.Tensor) -> torch.Tensor:
-    return 2 * x
+def compiled(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A forward pass, compiled as it is first called.
+
+    Raises:
+        UserError: Then, where there is no compiler, or none for this network.
+    """
+
+    def run(x: Tensor) -> Tensor:
+        try:
+            return fast(x)
+        except TorchDynamoException as error:  # whatever a step of the compiler makes of it, down to the C++ compiler
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"trainer_params.compile: torch.compile does not work here ({reason}); leave it out"
+            ) from error
+
+    fast = torch.compile(forward)
+    return run
