@@ -93,12 +93,10 @@ def build_trainer(
         **_checked(others),
     }
     arguments["precision"] = _precision(precision, arguments["accelerator"])
-    callbacks = [*callbacks, *([CompileEncoder()] if compile else [])]
-    callbacks = [*callbacks, *([training_progress()] if arguments.get("enable_progress_bar", True) else [])]
     try:
         return pl.Trainer(
             logger=logger,
-            callbacks=callbacks,
+            callbacks=[*callbacks, *_of_settings(compile, arguments.get("enable_progress_bar", True))],
             max_epochs=max_epochs,
             max_steps=max_steps,
             limit_train_batches=limit_train_batches,
@@ -108,6 +106,11 @@ def build_trainer(
         )
     except Exception as error:  # right types, but values that Lightning or its plugins do not know, in many classes
         raise UserError(f"trainer_params: {str(error).strip().splitlines()[0]}") from error
+
+
+def _of_settings(compile: bool, has_bar: bool) -> list[Callback]:
+    """The callbacks that settings of the trainer ask for."""
+    return [*([CompileEncoder()] if compile else []), *([training_progress()] if has_bar else [])]
 
 
 def plugins() -> list[Any]:
