@@ -1,4 +1,4 @@
-# make demo: sets up, then pretraining, linear evaluation and fine-tuning on embedded data (about six minutes on two cores)
+# make demo: sets up, then pretraining, linear evaluation and fine-tuning on embedded data (about two minutes on two idle cores)
 # make test: sets up and runs the tests, all but those that start launchers, servers, schedulers or whole programs
 # make test-long: those
 # make docs: draws the pictures of docs/ (minutes; what is drawn already is not drawn again) and builds the site, site/index.html
