@@ -19,7 +19,7 @@ from seisml.tasks.unlabelled import Unlabelled
 from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.views import View
-from seisml.values.ranges import Count, Period, Rate, Rates, Share, Weight
+from seisml.values.ranges import Count, Decay, Period, Rate, Rates, Share, Weight
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -41,6 +41,9 @@ class Method(pl.LightningModule):
             (Loshchilov and Hutter 2019, arXiv 1711.05101), or ``sgd`` (momentum 0.9 by Nesterov).
         weight_decay: Weight decay of the optimiser.
         warm_up: Share of the steps over which the learning rates rise from zero, before the cosine.
+        ema_decay: Share of an exponential moving average of the weights that each step keeps; the average is what is
+            looked at, saved and tested. See :class:`seisml.run.weights.averaged.AveragedWeights`. None: the last
+            step's weights.
         stop_patience: Stop after so many epochs in which the dev part got no better; -1 never stops.
         model_save_ep_period: Save the encoder every so many epochs; -1 saves none.
         gradient_clip_val: Clip the gradient's norm to this; 0 does not clip.
@@ -66,6 +69,7 @@ class Method(pl.LightningModule):
         optimizer: Literal["adam", "adamw", "sgd"] = "adam",
         weight_decay: Weight = 0.0,
         warm_up: Share = 0.0,
+        ema_decay: Decay | None = None,
         stop_patience: Period = -1,
         model_save_ep_period: Period = 50,
         gradient_clip_val: Weight = 0.0,
@@ -83,7 +87,7 @@ class Method(pl.LightningModule):
         self.front_end = front_end
         self.augmentations = Augmentations(augmentations)
         self.LR, self.optimizer, self.weight_decay, self.warm_up = LR, optimizer, weight_decay, warm_up
-        self.stop_patience = stop_patience
+        self.ema_decay, self.stop_patience = ema_decay, stop_patience
         self.model_save_ep_period, self.gradient_clip_val = model_save_ep_period, gradient_clip_val
         self.knn_acc_record_ep_period = knn_acc_record_ep_period
         self.collapse_record_step_period = collapse_record_step_period

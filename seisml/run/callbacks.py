@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -205,34 +205,6 @@ class SaveEncoder(Callback):
 
     def _path(self, method: Method) -> Path:
         return self.folder / f"{method.name}-{self.run}-ep{self._epoch}.ckpt"
-
-
-class BestModel(ModelCheckpoint):
-    """Keeps the model that is best on the dev part as ``best.ckpt``.
-
-    Args:
-        folder: Where the file goes.
-        monitor: Name of the value that chooses.
-        mode: ``min`` or ``max``.
-    """
-
-    def __init__(self, folder: Path, monitor: str, mode: Literal["min", "max"]) -> None:
-        super().__init__(
-            folder, "best", monitor=monitor, mode=mode, save_weights_only=True, enable_version_counter=False
-        )
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the best value so far; the file lies in this run's folder, wherever it lay before."""
-        scores = list(state_dict["best_k_models"].values())
-        path = str(Path(str(self.dirpath)) / "best.ckpt") if scores else ""
-        here = {
-            "dirpath": self.dirpath,
-            "best_model_path": path,
-            "kth_best_model_path": path,
-            "last_model_path": "",
-            "best_k_models": dict(zip([path], scores, strict=False)),
-        }
-        super().load_state_dict({**state_dict, **here})
 
 
 class History(Callback):

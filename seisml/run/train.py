@@ -14,7 +14,6 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import Callback, EarlyStopping
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.errors import UserError
@@ -29,7 +28,7 @@ from seisml.run.build import (
     method_class,
     read_pretrained,
 )
-from seisml.run.callbacks import BestModel, FiniteLoss, History, SaveEncoder, monitors
+from seisml.run.callbacks import FiniteLoss, History, SaveEncoder, monitors
 from seisml.run.checkpoints import add_to_record, read_checkpoint
 from seisml.run.effective import effective
 from seisml.run.folder import rank, write_config
@@ -46,6 +45,8 @@ from seisml.run.resuming.stopping import StopSignals
 from seisml.run.starting.launched import in_environment, launched
 from seisml.run.starting.processes import in_processes
 from seisml.run.trainer import build_trainer, device_arguments
+from seisml.run.weights.averaged import averaging
+from seisml.run.weights.best import best_model
 from seisml.store.content import content_hashes, known_content
 from seisml.store.identity import event_hashes, event_ids
 
@@ -112,7 +113,7 @@ def train_here(cfg: DictConfig, folder: Path) -> RunResult:
     signals = StopSignals()
     snapshots = Snapshots(folder / LAST, cfg.get("checkpoint") or {}, signals)
     watching = [history, FiniteLoss(folder), ProgressWatch(), *monitors(method), *best_model(method, data, folder)]
-    callbacks = [*watching, *([saver] if saver else []), snapshots]
+    callbacks = [*averaging(method), *watching, *([saver] if saver else []), snapshots]
     with signals, naming_disk_errors(folder), quiet_lightning():
         logger = open_logger(cfg, folder)
         settings = OmegaConf.to_container(cfg.trainer_params, resolve=True)
@@ -272,19 +273,6 @@ def encoder_saver(cfg: DictConfig, method: Method, folder: Path) -> SaveEncoder 
     if method.model_save_ep_period <= 0 or method.encoder is None:
         return None
     return SaveEncoder(Path(cfg.get("encoder_folder", "checkpoints")), run_name(folder), method.model_save_ep_period)
-
-
-def best_model(method: Method, data: StoreDataModule, folder: Path) -> list[Callback]:
-    """What keeps the model that is best on the dev part, where there is one, and stops where it gets no better."""
-    watched = method.task.monitor
-    stops = method.stop_patience > 0
-    if watched is None or not len(data.split.dev):
-        if stops:
-            raise UserError("exp_params.stop_patience: stopping needs a dev part; set dataset.dev_data_ratio=0.1")
-        return []
-    best = BestModel(folder / "checkpoints", watched.name, watched.mode)
-    stop = EarlyStopping(watched.name, patience=max(1, method.stop_patience), mode=watched.mode, check_finite=False)
-    return [best, stop] if stops else [best]
 
 
 # -- watching ----------------------------------------------------------------------------------------------------------

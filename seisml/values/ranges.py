@@ -13,6 +13,7 @@ Period = Annotated[int, Field(ge=-1)]  # -1 = never
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Overlap = Annotated[float, Field(ge=0, lt=1)]  # of a window, with the next one
+Decay = Annotated[float, Field(gt=0, lt=1)]  # share of a moving average that a step keeps
 Weight = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]  # a learning rate
 

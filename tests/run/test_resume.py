@@ -36,6 +36,7 @@ PRETRAIN = [
     "exp_params.collapse_record_step_period=3",
 ]  # fmt: skip
 FINETUNE = ["configs/finetune.yaml", "dataset.dev_data_ratio=0.25", "exp_params.knn_acc_record_ep_period=2"]
+AVERAGED = [*FINETUNE, "exp_params.ema_decay=0.9"]
 FROZEN = [
     *FINETUNE, "exp_params.freeze_encoders=true", "trainer_params.accumulate_grad_batches=2",
     "trainer_params.max_epochs=-1", "trainer_params.max_steps=5",
@@ -111,8 +112,8 @@ def assert_same(one, other):
 
 @pytest.mark.parametrize(
     ("recipe", "kills"),
-    [(PRETRAIN, (2, 3, 8)), (FINETUNE, (1, 4, 4)), (FROZEN, (4, 5))],
-    ids=["pretrain", "finetune", "frozen"],
+    [(PRETRAIN, (2, 3, 8)), (FINETUNE, (1, 4, 4)), (FROZEN, (4, 5)), (AVERAGED, (2, 4))],
+    ids=["pretrain", "finetune", "frozen", "averaged"],
 )
 def test_killed_again_and_again_it_ends_the_same(store, tmp_path, monkeypatch, capsys, recipe, kills):
     go(store, recipe, tmp_path / "whole")

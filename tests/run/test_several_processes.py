@@ -30,6 +30,7 @@ FINETUNE = [  # the last batch of an epoch is smaller
     "configs/finetune.yaml", "dataset.batch_size=8", "dataset.dev_data_ratio=0.3", "trainer_params.max_epochs=2",
     "exp_params.knn_acc_record_ep_period=1", "exp_params.LR={encoder:1e-4,clf:1e-4}",
 ]  # fmt: skip
+AVERAGED = [*FINETUNE, "exp_params.ema_decay=0.9"]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,9 @@ def close(one, other):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("recipe", "n"), [(PRETRAIN, 3), (FINETUNE, 2)], ids=["pretrain", "finetune"])
+@pytest.mark.parametrize(
+    ("recipe", "n"), [(PRETRAIN, 3), (FINETUNE, 2), (AVERAGED, 2)], ids=["pretrain", "finetune", "averaged"]
+)
 def test_weights_and_metrics_are_those_of_one_process(store, tmp_path, recipe, n, capfd):
     alone = go(store, recipe, tmp_path / "one", 1)
     capfd.readouterr()
