@@ -138,10 +138,11 @@ def train_here(cfg: DictConfig, folder: Path) -> RunResult:
             return RunResult(folder, metrics, checkpoint, encoder, {})
         encoder = publish(cfg, method, data, metrics) or encoder
         metrics |= {"paths": stored_paths(folder, checkpoint=checkpoint, encoder=encoder)}
-        save_results(folder, metrics, predictions, method, data)
+        save_predictions(folder, predictions, method, data)
+        with finished(folder, metrics):
+            drawn = cfg.get("figures", True)
+            figures = draw(folder / "figures", predictions, history.frame(), method, data.tested) if drawn else {}
         log_results(logger, metrics, trainer.global_step)
-        drawn = cfg.get("figures", True)
-        figures = draw(folder / "figures", predictions, history.frame(), method, data.tested) if drawn else {}
         log_figures(logger, figures)
         close_logger(logger)
     result = RunResult(folder, metrics, checkpoint, encoder, figures)
@@ -221,16 +222,24 @@ def decide(trainer: pl.Trainer, method: Method, data: StoreDataModule, checkpoin
             add_to_record(checkpoint, {"decision": decision.to_dict()})
 
 
-def save_results(
-    folder: Path, metrics: dict[str, Any], predictions: Predictions | None, method: Method, data: StoreDataModule
-) -> None:
-    """Write predictions.csv and, last, metrics.json, which says that a run is finished.
-
-    Before anything is drawn: pictures may fail, numbers stay.
-    """
+def save_predictions(folder: Path, predictions: Predictions | None, method: Method, data: StoreDataModule) -> None:
+    """Write predictions.csv, where anything was tested."""
     if predictions is not None:
         answers = method.task.table(predictions, data.facts)
         write_predictions(folder / PREDICTIONS_FILE, places_of(predictions, data.tested), answers)
+
+
+@contextmanager
+def finished(folder: Path, metrics: dict[str, Any]) -> Iterator[None]:
+    """Write metrics.json, which says that a run is finished, as the block ends that draws.
+
+    Also where it fails: pictures may, numbers stay. A run that is killed or stopped meanwhile draws when it goes on.
+    """
+    try:
+        yield
+    except Exception:
+        write_metrics(folder, metrics)
+        raise
     write_metrics(folder, metrics)
 
 

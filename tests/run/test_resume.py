@@ -16,6 +16,7 @@ import torch
 from seisml.config.compose import compose
 from seisml.config.launch import run
 from seisml.errors import STOPPED, Stopped, UserError
+from seisml.evaluation import figures
 from seisml.run.callbacks import FiniteLoss
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.loggers import wandb_id
@@ -142,6 +143,34 @@ def test_a_killed_multirun_does_what_is_missing(store, tmp_path, monkeypatch, ca
     said = capsys.readouterr().out
     assert said.count(f"{finished.parent} is finished") == said.count("Going on with batch 2 of epoch 1") == 1, said
     assert finished.stat().st_mtime_ns == written and len(list(sweep.glob("*/metrics.json"))) == 3
+
+
+def test_a_run_that_is_killed_while_it_draws_draws_when_it_goes_on(store, tmp_path, monkeypatch, capsys):
+    folder, one_step = tmp_path / "run", ["figures=true", "trainer_params.max_epochs=1"]
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(figures, "save", fail_with(Killed))
+        go(store, FINETUNE, folder, *one_step)
+    assert go(store, FINETUNE, folder, *one_step).figures
+    assert "is finished" not in capsys.readouterr().out
+    drawn = {path.name for path in (folder / "figures").iterdir()}
+    assert {"loss_curves.png", "confusion_matrix.png"} <= drawn, drawn
+    go(store, FINETUNE, folder, *one_step)
+    assert "is finished" in capsys.readouterr().out
+
+
+def test_a_picture_that_fails_does_not_cost_the_numbers(store, tmp_path, monkeypatch):
+    folder, one_step = tmp_path / "run", ["figures=true", "trainer_params.max_epochs=1"]
+    monkeypatch.setattr(figures, "save", fail_with(ValueError))
+    with pytest.raises(ValueError):
+        go(store, FINETUNE, folder, *one_step)
+    assert go(store, FINETUNE, folder, *one_step).metrics["test/n"] == 8
+
+
+def fail_with(error):
+    def fail(*arguments):
+        raise error
+
+    return fail
 
 
 def test_a_signal_ends_the_run_with_its_state_saved(store, tmp_path, monkeypatch, capsys):
