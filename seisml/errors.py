@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import difflib
 import errno
 import os
@@ -13,6 +14,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 DISK_CURES = {
     errno.ENOSPC: "the disk is full; free some space and run the command again",
@@ -33,6 +35,10 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without calling the class again, which may take other arguments: errors cross process borders."""
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)
 
 
 class SettingError(UserError):
