@@ -13,12 +13,15 @@ from scipy.io import loadmat, whosmat
 from scipy.io.matlab import matfile_version
 
 from seisml.errors import UserError
+from seisml.workers.memory import allow
 from seisml.workers.pool import Failed, Worker
 
 MATRIX, NAMES = "mSpec", ("classes", "files", "events")
 LARGEST = 2**31  # numbers of the matrix
 MOST_PACKED = 1100  # times that zlib makes numbers smaller, at the most
 LONGEST_NAME = 4096  # characters
+ASIDE = 2**30  # bytes for headers, names and what SciPy keeps
+COPIES = 4  # of the matrix in float64: as it is stored, as it is used, in SciPy between, on its way to who asked
 NUMBERS = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32")
 
 
@@ -26,6 +29,7 @@ def read_spectrograms(path: Path) -> dict[str, Any]:
     """Read the matrix and the names of a MATLAB file, in a process of its own that a damaged file may take down.
 
     Sizes and types are read from the headers and compared with what the file can hold before anything is allocated.
+    Packed data that are larger than the headers say meet the memory that the process may take.
 
     Returns:
         ``mSpec`` (F * W + 1, N), and those of ``classes``, ``files`` and ``events`` that there are, lists of names.
@@ -50,13 +54,17 @@ def read_spectrograms(path: Path) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any] | str:
     """:func:`read_spectrograms` without guard; a string says what is wrong."""
     try:
+        allow(ASIDE)
         if matfile_version(str(path))[0] != 1:
             return "is no MATLAB 5 file; save it with -v5 (savemat does), or make it with `seisml prepare spectrograms`"
         variables = {name: (shape, kind) for name, shape, kind in whosmat(str(path), chars_as_strings=False)}
         if problem := _problem(variables, path.stat().st_size):
             return problem
+        allow(ASIDE + COPIES * 8 * int(np.prod(variables[MATRIX][0], dtype=object)))
         wanted = [MATRIX, *(name for name in NAMES if name in variables)]
         loaded = loadmat(str(path), variable_names=wanted)
+    except MemoryError:
+        return "takes more memory than what it declares; make it again"
     except Exception as error:  # of a damaged file SciPy raises what it likes
         return f"cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:100]}); make it again"
     names = {name: [str(text).rstrip() for text in np.ravel(loaded[name])] for name in wanted[1:]}

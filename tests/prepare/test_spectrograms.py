@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
+import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -142,3 +145,20 @@ def test_sizes_that_a_file_cannot_hold_are_not_allocated(tmp_path):
         read_spectrograms(path)
     with pytest.raises(UserError, match="seisml prepare spectrograms SRC --out"):
         read_spectrograms(tmp_path / "none.mat")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the memory of a process")
+def test_packed_data_that_are_larger_than_they_say_meet_a_limit(tmp_path):
+    """A matrix of 3 x 4 numbers whose packed data are 4 GiB of zeros, in 4 MB."""
+    size = 2**32 - 8
+    header = struct.pack("<II", 14, 56) + struct.pack("<4I", 6, 8, 6, 0) + struct.pack("<4I", 5, 8, 3, 4)
+    header += struct.pack("<II8s", 1, 5, b"mSpec") + struct.pack("<II", 9, size)
+    packer = zlib.compressobj(9)
+    packed = packer.compress(header) + packer.flush(zlib.Z_FULL_FLUSH)
+    again = packer.compress(bytes(2**24)) + packer.flush(zlib.Z_FULL_FLUSH)
+    packed += again * 256
+    savemat(tmp_path / "bomb.mat", {"mSpec": np.zeros((3, 4))})
+    start = (tmp_path / "bomb.mat").read_bytes()[:128]
+    (tmp_path / "bomb.mat").write_bytes(start + struct.pack("<II", 15, len(packed)) + packed)
+    with pytest.raises(UserError, match="bomb.mat: takes more memory than what it declares"):
+        read_spectrograms(tmp_path / "bomb.mat")
