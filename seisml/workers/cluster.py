@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from seisml import __version__
 from seisml.errors import UserError, interrupts_wait
+from seisml.workers.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -258,6 +259,7 @@ def _run_task(version: str, function: Callable[[T], R], item: T) -> R:
     """What a worker runs; it may have come after the others were checked."""
     if version != __version__:
         raise _other_version(__version__)
+    keep_freed_memory()
     with _one_task:
         return function(item)
 

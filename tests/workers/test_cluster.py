@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import uuid
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seisml.errors import UserError
@@ -38,6 +41,14 @@ def fail(number: int) -> int:
     return number
 
 
+def pages_of_arrays(n_arrays: int) -> int:
+    """Pages that the kernel hands out while so many arrays of 8 MiB come and go."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(n_arrays):
+        np.ones(2**20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
 def times(folder: Path) -> dict[int, int]:
     """How often each item was worked on."""
     numbers = [int(path.name.split("-")[0]) for path in folder.iterdir()]
@@ -62,6 +73,14 @@ def test_items_are_taken_as_they_can_be_worked_on(dask_cluster, tmp_path):
     assert done == {number: number * number for number in range(40)}
     assert 0 < most <= AHEAD * WORKERS
     assert times(tmp_path) == {number: 2 if number < 20 else 1 for number in range(40)}
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_a_worker_keeps_the_memory_of_the_array_before(dask_cluster):
+    array = 8 * 2**20 // resource.getpagesize()
+    with open_cluster(dask_cluster) as cluster:
+        for _, pages in cluster.each(pages_of_arrays, [50, 50]):
+            assert pages < 5 * array
 
 
 def test_nothing_stays_on_the_workers(dask_cluster, tmp_path):
