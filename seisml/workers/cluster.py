@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from seisml import __version__
 from seisml.errors import UserError, interrupts_wait
-from seisml.workers.memory import keep_freed_memory
+from seisml.workers.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     from distributed import Client, Future

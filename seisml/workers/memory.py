@@ -1,28 +1,24 @@
-"""What glibc does with memory that a worker gives back."""
+"""How much memory a process may take, so that a file which wants more costs itself and not the machine."""
 
 from __future__ import annotations
 
-import ctypes
 import sys
-from functools import cache
-
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of mallopt, <malloc.h>
-LARGEST_KEPT = 32 * 2**20  # bytes; the most that glibc takes for the threshold of mmap
-KEPT_AT_THE_END = 256 * 2**20  # bytes
+from pathlib import Path
 
 
-@cache
-def keep_freed_memory() -> bool:
-    """Let this process keep what is freed for the next array, where it has glibc.
+def allow(n_bytes: int) -> None:
+    """Let this process take so much more memory than it has now; what would take more raises MemoryError.
 
-    Dask starts its workers with a trim threshold of 64 KiB, and glibc then also stops raising the threshold of mmap from
-    128 KiB: every larger array is mapped anew and its pages are cleared by the kernel one by one, which cost
-    as much as ConvNetQuake itself.
+    Only on Linux: other systems do not keep to such a limit.
 
-    Returns:
-        Whether it is so from now on.
+    Args:
+        n_bytes: Of addresses, whether they are used or not.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is None:  # musl has none
-        return False
-    return bool(mallopt(MMAP_THRESHOLD, LARGEST_KEPT)) and bool(mallopt(TRIM_THRESHOLD, KEPT_AT_THE_END))
+    if sys.platform != "linux":
+        return
+    import resource
+
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    most = taken + n_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
