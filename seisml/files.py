@@ -72,7 +72,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         The folder to write into.
 
     Raises:
-        UserError: Something is there, or the disk is full or refuses otherwise.
+        UserError: Something is there, before or at the end, or the disk is full or refuses otherwise.
     """
     path = Path(os.path.abspath(path))
     if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
@@ -86,9 +86,18 @@ def new_folder(path: str | Path) -> Iterator[Path]:
             yield part
             for file in part.iterdir():
                 sync(file)
-            os.rename(part, path)
+            _take_place(part, path)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def _take_place(part: Path, path: Path) -> None:
+    try:
+        os.rename(part, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise UserError(f"{path}: another command has made it meanwhile; run this one again to take it up") from error
 
 
 def partial_path(path: Path) -> Path:

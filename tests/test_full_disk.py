@@ -15,7 +15,7 @@ from seisml.cli import main
 from seisml.config.compose import compose
 from seisml.config.launch import run
 from seisml.errors import UserError
-from seisml.files import naming_disk_errors, partial_path, write_atomically, write_text
+from seisml.files import naming_disk_errors, new_folder, partial_path, write_atomically, write_text
 from seisml.run.callbacks import FiniteLoss
 from seisml.run.train import train
 from tests.continuous_records import make_record, make_stream, write_checkpoint
@@ -75,6 +75,15 @@ def test_an_exception_and_killed_writers_leave_nothing(tmp_path):
     with pytest.raises(ValueError, match="no"):
         write_atomically(path, fail)
     assert path.read_text() == "first" and set(tmp_path.iterdir()) == {path, living}
+
+
+def test_a_folder_that_another_command_makes_meanwhile_is_not_touched(tmp_path):
+    folder = tmp_path / "cell"
+    with pytest.raises(UserError, match="cell: another command has made it meanwhile"), new_folder(folder) as part:
+        write_text(part / "a.txt", "mine")
+        folder.mkdir()
+        write_text(folder / "a.txt", "theirs")
+    assert os.listdir(tmp_path) == ["cell"] and (folder / "a.txt").read_text() == "theirs"
 
 
 def test_words_of_hdf5_name_the_system_s_error(small_disk):
