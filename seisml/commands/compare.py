@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="pretraining experiments leave out what a trial tests on, by events and by content")
     parser.add_argument("--fractions", nargs="+", default=["1event", "0.05", "0.1", "1"], metavar="SHARE",
                         help="shares of the training events that are labelled; 1event is one event per class")
+    parser.add_argument("--label-by", choices=["event", "record"], default="event",
+                        help="--fractions are shares of training events with all their records, or records of all "
+                        "training events (1event is then one record per class); the test stays the same; (event)")
     parser.add_argument("--seeds", type=int, default=5, help="seeds, each with splits and weights of its own (5)")
     parser.add_argument("--folds", type=int, help="test on so many folds of each seed instead of one test part")
     parser.add_argument("--steps", type=int, default=300, help="training steps of fine-tuning and from scratch (300)")
@@ -50,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = Options(
         seeds=arguments.seeds,
         fractions=tuple(dict.fromkeys(read_fraction(text) for text in arguments.fractions)),
+        label_by=arguments.label_by,
         steps=arguments.steps,
         budgets=tuple(dict.fromkeys(arguments.budgets)),
         folds=arguments.folds,

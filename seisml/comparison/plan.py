@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from seisml.config.sources import config_dir
 from seisml.errors import UserError, nearest
@@ -24,6 +24,7 @@ class Options:
     Attributes:
         seeds: Number of seeds; each gives splits, initial weights and pretrainings.
         fractions: Shares of the training events that are labelled; 0 is one event per class.
+        label_by: What is labelled: whole events, or records of all training events.
         steps: Training steps of every row that trains an encoder.
         budgets: Multiples of ``steps`` among which training from scratch chooses.
         folds: Folds of each seed; None draws one test part.
@@ -38,6 +39,7 @@ class Options:
 
     seeds: int = 5
     fractions: tuple[float, ...] = (0.0, 0.05, 0.1, 1.0)
+    label_by: Literal["event", "record"] = "event"
     steps: int = 300
     budgets: tuple[float, ...] = (0.5, 1.0, 2.0)
     folds: int | None = None

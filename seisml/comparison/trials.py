@@ -69,9 +69,10 @@ def _trial(
     """Write the splits of a trial into its folder."""
     metadata, draw = data.ready_store.metadata, data.group_draw()
     events = event_ids(metadata)
+    labelled_draw = GroupDraw(metadata, draw.labels, draw.seed, "record") if options.label_by == "record" else draw
     parts = []
     for fraction in options.fractions:
-        less = thinned(split, draw, fraction)
+        less = thinned(split, labelled_draw, fraction)
         path = folder / "splits" / f"{fraction_name(fraction)}.csv"
         less.write(path, metadata)
         inner = []

@@ -17,7 +17,7 @@ from seisml.comparison.plan import Options, Probe, Source, read_fraction
 from seisml.comparison.results import rival_of, summarise
 from seisml.comparison.tables import Table, classify
 from seisml.comparison.tasks import Task
-from seisml.comparison.trials import inner_splits
+from seisml.comparison.trials import inner_splits, make_trials
 from seisml.data.grouping import GroupDraw
 from seisml.data.splits import make_split
 from seisml.datasets.demo.data_module import prepare_demo
@@ -26,7 +26,7 @@ from seisml.run.checkpoints import read_checkpoint
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
 from seisml.terminal.progress import Progress
-from tests.stores import write_store
+from tests.stores import write_network, write_store
 
 SMALL = ("dataset.batch_size=16", "front_end.size=[32,32]", "trainer_params.gpus=[]")
 PRETRAIN = (*SMALL, "model_params.proj_hid=64", "model_params.proj_out=64", "trainer_params.max_steps=2",
@@ -61,6 +61,18 @@ def test_every_row_of_a_trial_has_the_same_events(compared):
     splits = [pd.read_csv(compared.folder / f"demo/seed0/splits/{name}.csv") for name in ("1event", "100%")]
     less, all_of_them = (set(split[split["part"] == "train"]["row"]) for split in splits)
     assert less < all_of_them
+
+
+def test_labels_of_records_are_spread_over_events(tmp_path):
+    store = write_network(tmp_path / "store", n_samples=400)
+    options = replace(OPTIONS, fractions=(0.5,), overrides=("dataset.split_by=event",))
+    by_event, by_record = (
+        make_trials(Probe.of(str(store)), replace(options, label_by=unit), tmp_path / unit)[0]
+        for unit in ("event", "record")
+    )
+    assert by_event.whole_hash == by_record.whole_hash and by_event.test_events == by_record.test_events
+    assert by_event.parts[0].records == by_record.parts[0].records
+    assert by_event.parts[0].events < by_record.parts[0].events
 
 
 def test_pretraining_on_the_probes_store_leaves_its_test_events_out(compared):
