@@ -14,6 +14,7 @@ from seisml.run.named.names import encoder_path
 
 ONE_EVENT = "1event"
 ITSELF = "self"
+NO_DEV = {"dataset.dev_data_ratio": 0.0}  # settings of what is split or embedded whole
 RANDOM, SCRATCH, ATTRIBUTES, CONSTANT = "random", "scratch", "attributes", "most common class"
 
 

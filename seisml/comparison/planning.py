@@ -177,6 +177,7 @@ def _of_the_data(dataset: dict[str, Any]) -> dict[str, Any]:
         "train_data_ratio",
         "test_data_ratio",
         "dev_data_ratio",
+        "dev_from",
         "batch_size",
     )
     return {key: value for key, value in dataset.items() if key not in drawn}

@@ -13,7 +13,7 @@ import pandas as pd
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 
-from seisml.comparison.plan import Part, Trial
+from seisml.comparison.plan import NO_DEV, Part, Trial
 from seisml.comparison.tables import Classifier, Table, classify, embed_traces
 from seisml.evaluation.paired import confusion_scores
 from seisml.methods.attribute_forest import AttributeForest
@@ -110,7 +110,8 @@ class EmbeddingTable(Task):
 
     def compute(self, folder: Path) -> dict[str, Any]:
         """Embed."""
-        cfg = one_run(self.trial.config, {"dataset.split_file": str(self.split_file), **_load(self.encoder)})
+        place = {"dataset.split_file": str(self.split_file), **NO_DEV}  # what is embedded trains nothing
+        cfg = one_run(self.trial.config, {**place, **_load(self.encoder)})
         pl.seed_everything(cfg.seed, workers=True, verbose=False)  # the weights that training from scratch begins with
         pretrained = read_pretrained(cfg)
         cfg = effective(cfg, pretrained)

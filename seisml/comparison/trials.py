@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from seisml.comparison.plan import Options, Part, Probe, Trial, fraction_name
+from seisml.comparison.plan import NO_DEV, Options, Part, Probe, Trial, fraction_name
 from seisml.config.compose import compose
 from seisml.data.datamodule import StoreDataModule
 from seisml.data.folds import fold_splits, thinned
@@ -35,11 +35,17 @@ def make_trials(probe: Probe, options: Options, out: Path) -> list[Trial]:
     """
     composed = compose(FINETUNE, (*probe.overrides, *QUIET, *options.overrides))
     test_ratio = float(OmegaConf.select(composed, "dataset.test_data_ratio", default=0.2))
-    composed = changed(composed, {"dataset.train_data_ratio": 1 - test_ratio, "dataset.dev_data_ratio": 0.0})
+    of_training = OmegaConf.select(composed, "dataset.dev_from") == "train"  # what each run sets aside by itself
+    if not of_training and any(text.lstrip("+").startswith("dataset.dev_data_ratio=") for text in options.overrides):
+        raise UserError(
+            "--set dataset.dev_data_ratio: a dev part beside the labelled events would be labels that are not counted; "
+            "add dataset.dev_from=train, which takes it from them"
+        )
+    composed = changed(composed, {"dataset.train_data_ratio": 1 - test_ratio, **({} if of_training else NO_DEV)})
     trials = []
     for seed in range(options.seeds):
         cfg = changed(composed, {"seed": seed})
-        data = open_all(cfg)
+        data = open_all(changed(cfg, NO_DEV))
         if not data.facts.classes:
             raise UserError(f"--probe {probe.name}: its labels are not classes; compare data sets of classes")
         config: Any = OmegaConf.to_container(cfg)

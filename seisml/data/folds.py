@@ -1,8 +1,14 @@
-"""Splits that are not drawn as shares of a data set: the folds of a cross-validation, and parts that a file names."""
+"""Splits that are not drawn as shares of a data set.
+
+The folds of a cross-validation, parts that a file names, and dev parts made of the events that train and of no others:
+what is chosen by is labelled too, and counts. The usual dev part is a share of all labelled events that do not test;
+with few to train on it would hold several times as many.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +18,8 @@ from seisml.data.splits import PARTS, Grouping, Split, apart, with_hash
 from seisml.errors import UserError
 from seisml.files import original
 from seisml.store.identity import event_ids, text_column
+
+DevFrom = Literal["rest", "train"]
 
 
 def fold_splits(draw: GroupDraw, rows: np.ndarray, n_folds: int, by: Grouping) -> list[Split]:
@@ -98,3 +106,32 @@ def read_split(path: str | Path, metadata: pd.DataFrame, is_ssl: bool, by: Group
             free = free[~np.isin(event_ids(metadata)[free], event_ids(metadata)[held])]
         parts["train"] = np.concatenate([parts["train"], apart(metadata, free, held, by)])
     return with_hash(parts, metadata)
+
+
+def dev_of_training(
+    split: Split, draw: GroupDraw, ratio: float, by: Grouping, known: np.ndarray
+) -> tuple[Split, str]:
+    """Move a share of the labelled training events into the dev part, at least one of each class.
+
+    Args:
+        split: A split whose dev part is empty.
+        draw: What draws.
+        ratio: Share of the training events, in (0, 1).
+        by: What stays together.
+        known: Whether each row of the store has a label, (N,).
+
+    Returns:
+        The split, and why it stays without a dev part: a class has a single event. Empty where it has one.
+    """
+    cut = {"time": draw.last_in_time, "station": draw.stations}.get(by, draw.groups)
+    rows = split.train[known[split.train]]
+    try:
+        dev, train = cut(rows, ratio, DEV)
+    except UserError as error:  # nothing would be left to train on
+        return split, str(error)
+    lacking = sorted(set(draw.labels[rows]) - set(draw.labels[dev]))
+    if lacking:
+        unit = "record" if by == "record" else "event"
+        return split, f"{lacking[0]!r} has too few training {unit}s to choose by one of them"
+    free = apart(draw.metadata, split.train[~known[split.train]], np.concatenate([dev, split.test]), by)
+    return with_hash({"train": np.concatenate([train, free]), "dev": dev, "test": split.test}, draw.metadata), ""

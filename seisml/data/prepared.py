@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seisml.data.elsewhere import all_to_test, check_rate, remarks
-from seisml.data.folds import read_split
+from seisml.data.folds import DevFrom, dev_of_training, read_split
 from seisml.data.grouping import GroupDraw
 from seisml.data.hold_out import HoldOut
 from seisml.data.shapes import check_pieces, check_traces, one_length, one_sampling_rate
@@ -28,7 +29,7 @@ from seisml.tasks.base import Elsewhere, LabelSettings, Task
 from seisml.tasks.classification import Classification
 from seisml.tasks.facts import DataFacts
 from seisml.tasks.unlabelled import Unlabelled
-from seisml.values.ranges import Count, Seed
+from seisml.values.ranges import Count, Portion, Seed
 from seisml.waveforms.preprocessing import Preprocessing
 
 
@@ -40,6 +41,9 @@ class PreparedRecords(pl.LightningDataModule):
         train_data_ratio: Share of the labelled events to train on.
         test_data_ratio: Share of the labelled events to test on.
         dev_data_ratio: Share of the training part set aside for model selection.
+        dev_from: Of what: ``rest``, all labelled events that do not test, or ``train``, those alone that are left to
+            train on by ``train_data_ratio`` or ``split_file``, so that few labels stay few; see
+            :mod:`seisml.data.folds`.
         train_test_split_rand_seed: Seed of the split.
         split_procedure: ``stratified`` (scikit-learn's stratified split, another test part for another train ratio),
             ``fixed_test`` (one test part per seed, from which label fractions never take), ``column`` (the store's
@@ -77,7 +81,8 @@ class PreparedRecords(pl.LightningDataModule):
         root: str,
         train_data_ratio: float = 0.8,
         test_data_ratio: float = 0.2,
-        dev_data_ratio: float = 0.0,
+        dev_data_ratio: Portion = 0.0,
+        dev_from: DevFrom = "rest",
         train_test_split_rand_seed: Seed = 0,
         split_procedure: Procedure = "stratified",
         split_by: Grouping = "record",
@@ -100,9 +105,12 @@ class PreparedRecords(pl.LightningDataModule):
         self.root = Path(root)
         self.make_split = partial(
             make_split,
-            train_data_ratio=train_data_ratio, test_data_ratio=test_data_ratio, dev_data_ratio=dev_data_ratio,
+            train_data_ratio=train_data_ratio, test_data_ratio=test_data_ratio,
+            dev_data_ratio=dev_data_ratio if dev_from == "rest" else 0.0,
             seed=train_test_split_rand_seed, procedure=split_procedure, by=split_by, is_ssl=is_ssl, unlabeled=unlabeled,
         )  # fmt: skip
+        self.dev_ratio, self.dev_from = dev_data_ratio, dev_from
+        self.no_dev = ""  # why there is no dev part though one was asked for
         self.split_procedure, self.split_by, self.is_ssl = split_procedure, split_by, is_ssl
         self.split_file, self.split_seed, self.test_root = split_file, train_test_split_rand_seed, test_root
         self.hold_out = HoldOut.read(hold_out) if hold_out else None
@@ -143,6 +151,9 @@ class PreparedRecords(pl.LightningDataModule):
         groups = event_ids(metadata) if grouped else np.zeros(len(metadata), np.int64)
         self.strata = self.task.strata(labels, groups, self.unlabeled)
         self.split = self._without_held_out(store, self.draw_split(store, self.strata))
+        if self.dev_from == "train" and self.dev_ratio and not len(self.split.dev):
+            draw = self._draw_of(metadata)
+            self.split, self.no_dev = dev_of_training(self.split, draw, self.dev_ratio, self.split_by, self._known)
         self.split.check_events(metadata)
         of_labels = self.task.facts(labels, self.labelled(self.split.train), settings)
         self.facts = DataFacts(sampling_rate=sampling_rate, n_samples=n_samples, n_pieces=self.n_pieces, **of_labels)
@@ -204,8 +215,11 @@ class PreparedRecords(pl.LightningDataModule):
 
     def group_draw(self) -> GroupDraw:
         """What draws whole events (records with ``split_by=record``), stratified, with the split's seed."""
+        return self._draw_of(self.ready_store.metadata)
+
+    def _draw_of(self, metadata: pd.DataFrame) -> GroupDraw:
         unit: Literal["record", "event"] = "record" if self.split_by == "record" else "event"
-        return GroupDraw(self.ready_store.metadata, self.strata, self.split_seed, unit)
+        return GroupDraw(metadata, self.strata, self.split_seed, unit)
 
     def how_to_make(self) -> str:
         """Say how the store is made; for the error where it is missing."""

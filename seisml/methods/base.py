@@ -44,7 +44,7 @@ class Method(pl.LightningModule):
         ema_decay: Share of an exponential moving average of the weights that each step keeps; the average is what is
             looked at, saved and tested. See :class:`seisml.run.weights.averaged.AveragedWeights`. None: the last
             step's weights.
-        stop_patience: Stop after so many epochs in which the dev part got no better; -1 never stops.
+        stop_patience: Stop after so many looks at the dev part (one an epoch) that were no better; -1 never stops.
         model_save_ep_period: Save the encoder every so many epochs; -1 saves none.
         gradient_clip_val: Clip the gradient's norm to this; 0 does not clip.
         knn_acc_record_ep_period: Score the encoder by its 5 nearest neighbours every so many epochs; -1 never.

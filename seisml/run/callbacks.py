@@ -198,10 +198,19 @@ class SaveEncoder(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
         """Write the file where this epoch is one of the chosen."""
         epoch = trainer.current_epoch + 1
-        if trainer.is_global_zero and (epoch % self.period == 0 or is_last_epoch(trainer)):
+        if epoch % self.period == 0 or is_last_epoch(trainer):
+            self._save(trainer, pl_module, epoch)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
+        """Write the file of an epoch that nobody knew to be the last: what stops early says so after all others."""
+        if trainer.current_epoch != self._epoch:
+            self._save(trainer, pl_module, trainer.current_epoch)
+
+    def _save(self, trainer: pl.Trainer, method: Method, epoch: int) -> None:
+        if trainer.is_global_zero:
             self._epoch = epoch
-            self.saved = self._path(pl_module)
-            save_encoder(pl_module, self.saved, epoch)
+            self.saved = self._path(method)
+            save_encoder(method, self.saved, epoch)
 
     def _path(self, method: Method) -> Path:
         return self.folder / f"{method.name}-{self.run}-ep{self._epoch}.ckpt"

@@ -107,6 +107,7 @@ def folds_of(data: StoreDataModule, cfg: DictConfig, n_folds: int) -> list[Split
         float(OmegaConf.select(cfg, f"dataset.{part}_data_ratio", default=usual))
         for part, usual in (("train", 0.8), ("test", 0.2), ("dev", 0.0))
     )
+    dev_ratio = 0.0 if data.dev_from == "train" else dev_ratio  # each fold's run takes it from what trains
     draw, labelled = data.group_draw(), data.labelled(np.arange(len(data.ready_store)))
     share = min(1.0, train_ratio / (1 - test_ratio))
     return [thinned(split, draw, share, dev_ratio) for split in fold_splits(draw, labelled, n_folds, data.split_by)]

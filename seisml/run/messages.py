@@ -47,6 +47,8 @@ def say_data(data: StoreDataModule) -> None:
         f"Data: {data.root}, {len(data.ready_store)} records, {data.task.describe(facts)}, {facts.n_samples} samples "
         f"at {facts.sampling_rate:.10g} Hz\nSplit: {data.split_procedure}, {parts} ({split.hash[:12]})"
     )
+    if data.no_dev:
+        say(f"Note: no dev part ({data.no_dev}): the run takes all its steps and ends with the last one's model.")
     if data.tested is data:
         return
     tested = events_of(data.tested, data.tested.split.test)

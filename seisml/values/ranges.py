@@ -12,6 +12,7 @@ Whole = Annotated[int, Field(ge=0)]
 Period = Annotated[int, Field(ge=-1)]  # -1 = never
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Portion = Annotated[float, Field(ge=0, lt=1)]  # a share that leaves something
 Overlap = Annotated[float, Field(ge=0, lt=1)]  # of a window, with the next one
 Decay = Annotated[float, Field(gt=0, lt=1)]  # share of a moving average that a step keeps
 Weight = Annotated[float, Field(ge=0)]

@@ -75,6 +75,23 @@ def test_labels_of_records_are_spread_over_events(tmp_path):
     assert by_event.parts[0].events < by_record.parts[0].events
 
 
+def test_rows_that_train_stop_by_a_part_of_their_labelled_events(store, tmp_path):
+    dev = ("dataset.dev_data_ratio=0.25", "exp_params.stop_patience=1", "exp_params.LR.clf=1e-12")
+    options = replace(OPTIONS, seeds=1, steps=6, overrides=(*SMALL, *dev, "exp_params.freeze_encoders=true"))
+    with pytest.raises(UserError, match="--set dataset.dev_data_ratio: .* add dataset.dev_from=train"):
+        compare([Probe.of(f"demo={store}")], [], options, tmp_path / "out")
+    options = replace(options, overrides=(*options.overrides, "dataset.dev_from=train"))
+    found = compare([Probe.of(f"demo={store}")], [], options, tmp_path / "out")
+    assert not found.failed
+    for _, cell in found.cells[found.cells["row"] == "scratch"].iterrows():
+        here = pd.read_csv(f"{cell['folder']}/run/split.csv").groupby("part")["row"].agg(set)
+        splits = pd.read_csv(tmp_path / f"out/demo/seed0/splits/{cell['labels']}.csv").groupby("part")["row"].agg(set)
+        assert here["test"] == splits["test"] and here["train"] | here.get("dev", set()) == splits["train"]
+        said = (Path(cell["folder"]) / "log.txt").read_text()
+        assert ("Stopped after epoch 2" in said) == ("dev" in here) == (cell["labels"] == "100%")
+        assert ("Note: no dev part" in said) == (cell["labels"] == "1event")
+
+
 def test_pretraining_on_the_probes_store_leaves_its_test_events_out(compared):
     frame = compared.cells
     assert set(frame[frame["encoder"] == "self"]["test_events_seen"]) == {0} and not compared.warnings

@@ -38,6 +38,10 @@ PRETRAIN = [
 ]  # fmt: skip
 FINETUNE = ["configs/finetune.yaml", "dataset.dev_data_ratio=0.25", "exp_params.knn_acc_record_ep_period=2"]
 AVERAGED = [*FINETUNE, "exp_params.ema_decay=0.9"]
+STOPPING = [  # nothing is learnt, so that the dev part gets no better
+    *FINETUNE, "exp_params.freeze_encoders=true", "exp_params.LR.clf=1e-12", "exp_params.stop_patience=2",
+    "trainer_params.max_epochs=9", "dataset.dev_from=train",
+]  # fmt: skip
 FROZEN = [
     *FINETUNE, "exp_params.freeze_encoders=true", "trainer_params.accumulate_grad_batches=2",
     "trainer_params.max_epochs=-1", "trainer_params.max_steps=5",
@@ -113,8 +117,8 @@ def assert_same(one, other):
 
 @pytest.mark.parametrize(
     ("recipe", "kills"),
-    [(PRETRAIN, (2, 3, 8)), (FINETUNE, (1, 4, 4)), (FROZEN, (4, 5)), (AVERAGED, (2, 4))],
-    ids=["pretrain", "finetune", "frozen", "averaged"],
+    [(PRETRAIN, (2, 3, 8)), (FINETUNE, (1, 4, 4)), (FROZEN, (4, 5)), (AVERAGED, (2, 4)), (STOPPING, (4, 4))],
+    ids=["pretrain", "finetune", "frozen", "averaged", "stopped"],
 )
 def test_killed_again_and_again_it_ends_the_same(store, tmp_path, monkeypatch, capsys, recipe, kills):
     go(store, recipe, tmp_path / "whole")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from seisml.errors import UserError
+from seisml.run.messages import say
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
@@ -42,14 +44,41 @@ class BestModel(ModelCheckpoint):
         super().load_state_dict({**state_dict, **here})
 
 
+class StopEarly(EarlyStopping):
+    """Ends a run that gets no better on the dev part, and says where.
+
+    Args:
+        monitor: Name of the value that tells.
+        mode: ``min`` or ``max``.
+        patience: Looks at the dev part without a better value.
+    """
+
+    def __init__(self, monitor: str, mode: Literal["min", "max"], patience: int) -> None:
+        super().__init__(monitor, patience=patience, mode=mode, check_finite=False)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
+        """Say where training stopped, and at what value."""
+        if self.wait_count >= self.patience:
+            say(
+                f"Stopped after epoch {self.stopped_epoch + 1} (step {trainer.global_step}): {self.monitor} has got no "
+                f"better than {float(self.best_score):.4g} in {self.patience} looks at the dev part."
+            )
+
+
 def best_model(method: Method, data: StoreDataModule, folder: Path) -> list[Callback]:
-    """What keeps the model that is best on the dev part, where there is one, and stops where it gets no better."""
+    """What keeps the model that is best on the dev part, where there is one, and stops where it gets no better.
+
+    Raises:
+        UserError: It is to stop, and no dev part was asked for.
+    """
     watched = method.task.monitor
     stops = method.stop_patience > 0
     if watched is None or not len(data.split.dev):
-        if stops:
-            raise UserError("exp_params.stop_patience: stopping needs a dev part; set dataset.dev_data_ratio=0.1")
+        if stops and not data.no_dev:
+            raise UserError(
+                "exp_params.stop_patience: stopping needs a dev part; set dataset.dev_data_ratio=0.2, and "
+                "dataset.dev_from=train where labels are few"
+            )
         return []
     best = BestModel(folder / "checkpoints", watched.name, watched.mode)
-    stop = EarlyStopping(watched.name, patience=max(1, method.stop_patience), mode=watched.mode, check_finite=False)
-    return [best, stop] if stops else [best]
+    return [StopEarly(watched.name, watched.mode, method.stop_patience), best] if stops else [best]
