@@ -12,6 +12,7 @@ from torch.nn.utils import vector_to_parameters
 
 from seisml.methods.barlow_twins import BarlowTwins
 from seisml.methods.cpc import CPC
+from seisml.methods.reconstruction.masked_spectrogram import MaskedSpectrogram
 from seisml.methods.simclr import SimCLR
 from seisml.methods.supervised import Supervised
 from seisml.methods.vibcreg import VIbCReg
@@ -20,6 +21,7 @@ from seisml.methods.vnibcreg import VNIbCReg
 from seisml.processes.batch_norm import synchronise
 from seisml.processes.collectives import gather, total
 from seisml.tasks.facts import DataFacts, Quantity
+from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.waveform import WaveformFrontEnd
 
 FACTS = DataFacts(("a", "b", "c"), 100.0, 200, (1.0, 2.0, 0.5))
@@ -38,6 +40,7 @@ NARROW = {"proj_hid": 32, "proj_out": 16, **ENCODER}
 SMALL = {"channels": [8, 12], "kernel_size": 4, "stride": [2, 2], "dilation": 1, "context_size": 16}
 SETTINGS = {recipe: NARROW for recipe in PRETRAINING.values()} | {
     Supervised: {"use_class_weight": True, **ENCODER},
+    MaskedSpectrogram: {"patch_size": [8, 8], "decoder_hid": 16, **ENCODER},
     CPC: {"facts": PIECES, "backbone_params": SMALL, "linear_map": True, "foresight": True, "target_weight": 0.5},
 }
 
@@ -57,6 +60,8 @@ def loss_of(method, rank, n):
     if isinstance(method, Supervised):
         output = method.classifier(method.encoder(views[0, rank::n])).log_softmax(-1)
         return method.loss_of(gather(output), gather(label[rank::n]))
+    if isinstance(method, MaskedSpectrogram):
+        return gather(method.losses(views[0, rank::n], SampleRandom(0, 0, torch.arange(SIZE)[rank::n]))[0]).mean()
     return method.losses(tuple(views[: 3 if isinstance(method, VNIbCReg) else 2, rank::n]))[0]["loss"]
 
 
