@@ -130,7 +130,7 @@ def _dispatch(arguments: list[str]) -> int:
         raise UserError(f"seisml prepare {asked_kind}: no such command; {nearest(asked_kind, PREPARE)}")
     kinds = prepare.add_subparsers(dest="kind", metavar="KIND", required=True)
     usage = _add_commands(kinds, PREPARE, asked_kind) or _add_commands(commands, COMMANDS, asked)
-    chosen, unknown = parser.parse_known_args(arguments)
+    chosen, unknown = parser.parse_known_args(arguments, argparse.Namespace(words=tuple(arguments)))
     if unknown:
         options = re.findall(r"(?<!\w)--[a-z][a-z-]*", usage or parser.format_usage())
         raise UserError(f"{unknown[0]}: unknown; {nearest(unknown[0].split('=')[0], options)}")

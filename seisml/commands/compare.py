@@ -70,5 +70,5 @@ def run(arguments: argparse.Namespace) -> int:
     for option, names in (("probe", probes), ("pretrain", sources)):
         if len({it.name for it in names}) < len(names):
             raise UserError(f"--{option}: two of the same name; give them names of their own, as NAME:WHAT")
-    found = compare(probes, sources, options, arguments.out)
+    found = compare(probes, sources, options, arguments.out, ("seisml", *arguments.words))
     return 2 if found.failed else 0

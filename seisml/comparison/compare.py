@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,13 @@ from seisml.comparison.tasks import Cell, EmbeddingTable
 from seisml.comparison.trials import make_trials
 from seisml.errors import UserError
 from seisml.evaluation import figures
-from seisml.files import write_frame
+from seisml.files import write_frame, write_text
 from seisml.run.messages import say
+from seisml.run.record import versions
 from seisml.terminal.progress import Progress
 from seisml.terminal.text_table import text_table
+
+COMPARISON_FILE = "comparison.json"
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,13 @@ class Comparison:
     failed: dict[Path, str]
 
 
-def compare(probes: Sequence[Probe], sources: Sequence[Source], options: Options, out: str | Path) -> Comparison:
+def compare(
+    probes: Sequence[Probe],
+    sources: Sequence[Source],
+    options: Options,
+    out: str | Path,
+    command: Sequence[str] = (),
+) -> Comparison:
     """Compare encoders over data sets, numbers of labels and paired splits.
 
     Every row of a trial (a seed, and a fold where there are folds) tests on the same events and learns from the same
@@ -55,6 +65,7 @@ def compare(probes: Sequence[Probe], sources: Sequence[Source], options: Options
         sources: The encoders, or the pretrainings that make them.
         options: See there.
         out: Folder of everything.
+        command: Words of the command that asks for it; written down in ``comparison.json``, with the versions.
 
     Raises:
         UserError: Bad input, or ``out`` holds a comparison of other settings.
@@ -75,6 +86,9 @@ def compare(probes: Sequence[Probe], sources: Sequence[Source], options: Options
     total = sum(task.weight for task in folders.values())
     trained = [task.steps for task in folders.values() if task.steps]
     say(f"{len(trials)} trials, {len(cells)} cells; about {sum(trained):,} training steps, in {out}")
+    if command:
+        words = {"command": list(command), "versions": versions()}
+        write_text(out / COMPARISON_FILE, json.dumps(words, indent=1, ensure_ascii=False) + "\n")
     with Progress("comparing", "step", total, done, shown=options.progress) as progress:
         _, failed = work_off(pretrainings, options.jobs, progress)
         encoders = {place: [it for it in some if it.path.is_file()] for place, some in encoders.items()}

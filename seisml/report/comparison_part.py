@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
 
 from seisml.errors import UserError, shown
 from seisml.report.parts import SHADES, Cell, Chart, Part, Table, number_cell, number_text, signed, text_cell
-from seisml.report.reading import read_table
+from seisml.report.reading import read_json, read_table
 from seisml.report.vega import PERCENT, axis, by_name, chart, picked
+from seisml.values.stored import read_stored
 
-SUMMARY, RESULTS = "summary.csv", "results.csv"
+SUMMARY, RESULTS, ABOUT = "summary.csv", "results.csv", "comparison.json"
 NUMBERS = ("acc", "balanced_acc", "f1_macro", "acc_std", "train_events", "trials", "fraction")
 DIFFERENCES = {"to_scratch": "to scratch", "to_random": "to a random encoder"}
 MOST_ROWS = 2000
 MOST_CURVES = 16
 DODGE = 1.02  # side by side, so that bars do not hide each other
+
+
+class About(BaseModel):
+    """What ``comparison.json`` says.
+
+    Attributes:
+        command: The words of the command.
+        versions: Of what computed.
+    """
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    command: Annotated[list[Annotated[str, Field(max_length=4000)]], Field(max_length=1000)]
+    versions: dict[str, str | None]
 
 
 @dataclass
@@ -29,12 +47,14 @@ class Comparison:
         folder: Where it is.
         summary: A row for each probe, number of labels and way to use them; numbers as numbers.
         cells: A row for each trial of them.
+        about: What it was made with; None where that was not written down.
         problems: What could not be read, a line each.
     """
 
     folder: Path
     summary: pd.DataFrame = field(default_factory=pd.DataFrame)
     cells: pd.DataFrame = field(default_factory=pd.DataFrame)
+    about: About | None = None
     problems: list[str] = field(default_factory=list)
 
 
@@ -48,6 +68,11 @@ def read_comparison(folder: Path) -> Comparison:
             table[name] = pd.to_numeric(table[name], errors="coerce")
         found.summary = table[np.isfinite(table["acc"])]
         found.cells = read_table(folder / RESULTS, ("probe", "row", "labels", "seed"))
+    except UserError as error:
+        found.problems.append(str(error))
+    try:
+        if (folder / ABOUT).is_file():
+            found.about = read_stored(About, read_json(folder / ABOUT), shown(folder / ABOUT))
     except UserError as error:
         found.problems.append(str(error))
     return found
@@ -67,6 +92,9 @@ def comparison_parts(found: Comparison, key: str) -> list[Part]:
     about = Part("How to reproduce", f"{key}-again", facts=[("Folder", shown(found.folder))])
     about.facts.append(("Trials", str(int(found.summary["trials"].max()))))
     about.facts.append(("Test events that an encoder had seen", seen))
+    if found.about is not None:
+        about.code.append(("Command", shlex.join(found.about.command)))
+        about.facts += [(f"{name} version", value) for name, value in found.about.versions.items() if value]
     return [*parts, about]
 
 

@@ -23,6 +23,7 @@ from seisml.data.splits import make_split
 from seisml.datasets.demo.data_module import prepare_demo
 from seisml.errors import UserError
 from seisml.run.checkpoints import read_checkpoint
+from seisml.run.record import versions
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
 from seisml.terminal.progress import Progress
@@ -128,6 +129,16 @@ def test_it_resumes_and_notices_other_settings(compared, store):
         again(steps=3)
     with pytest.raises(UserError, match=r"other settings: .*probe\.dataset\.batch_size 8 \(not 16\)"):
         again(overrides=("dataset.batch_size=8", *SMALL[1:]))
+
+
+def test_the_command_is_written_down(compared, store):
+    words = [
+        "compare", "--probe", f"demo={store}", "--seeds", "2", "--fractions", "1event", "1", "--steps", "2",
+        "--budgets", "1", "--set", *SMALL, "--pretrain-set", *PRETRAIN, "--out", str(compared.folder),
+    ]  # fmt: skip
+    assert main(words) == 0  # all is done already
+    said = json.loads((compared.folder / "comparison.json").read_text())
+    assert said["command"] == ["seisml", *words] and said["versions"] == versions()
 
 
 def test_an_encoder_that_saw_test_events_is_told_and_a_broken_cell_costs_itself(compared, store, tmp_path, capsys):

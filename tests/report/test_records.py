@@ -191,8 +191,14 @@ def test_a_comparison_has_its_gains_and_curves(tmp_path: Path) -> None:
     pd.DataFrame(rows).to_csv(folder / "summary.csv", index=False)
     cells = pd.DataFrame({"probe": ["nz"], "row": ["scratch"], "labels": ["5%"], "seed": [0], "test_events_seen": [0]})
     cells.to_csv(folder / "results.csv", index=False)
+    said = {"command": ["seisml", "compare", "--probe", "nz=a store"], "versions": {"torch": "2", "git": None}}
+    (folder / "comparison.json").write_text(json.dumps(said))
     page = compose([folder], ReportOptions())
     assert page.title == "Comparison compare" and not page.problems
+    code = [it for part in every(page.parts) for it in part.code]
+    assert code == [("Command", "seisml compare --probe 'nz=a store'")]
+    (folder / "comparison.json").write_text(json.dumps({"command": "rm", "versions": {}}))
+    assert "input should be a valid list (it is 'rm')" in compose([folder], ReportOptions()).problems[0]
     gains = text(page.parts, "What each way to use the labels gains")
     assert gains == [["", "nz, 5%", "nz, 100%"], ["scratch", "70.0 %", "70.0 %"], ["self + linear", "+10.0", "+10.0"],
                      ["self + fine-tuned", "+3.0", "+3.0"]]  # fmt: skip
