@@ -57,7 +57,7 @@ class Stopped(BaseException):
     """A signal has ended a run, whose state is saved: no error, and nothing on the way up takes it for one.
 
     Attributes:
-        number: The signal; 0 where another process of the run got it.
+        number: The signal; one process of the run got it.
     """
 
     def __init__(self, message: str, number: int) -> None:

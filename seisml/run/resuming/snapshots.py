@@ -154,7 +154,11 @@ class Snapshots(Callback):
         trainer.save_checkpoint(self.path)
         self._now = {}
         self._last_step, self._last_time = trainer.global_step, time.monotonic()
-        if trainer.strategy.reduce_boolean_decision(self.signals.came > 0, all=False):
+        # all know the number, as what requeues a job listens in one process alone
+        came = torch.tensor(self.signals.came, device=trainer.strategy.root_device)
+        number = int(trainer.strategy.reduce(came, reduce_op="max"))
+        if number:
+            self.signals.came = number
             raise self.signals.stop(f"step {trainer.global_step} is saved in {shown(self.path)}")
 
     def _is_due(self, trainer: pl.Trainer, batch_idx: int) -> bool:

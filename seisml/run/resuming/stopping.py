@@ -17,7 +17,7 @@ class StopSignals:
     A context manager around the run. Outside a process's main thread it does nothing: signals do not come there.
 
     Attributes:
-        came: The signal that came, 0 for none.
+        came: The signal that came, to this process or another of the run; 0 for none.
     """
 
     def __init__(self) -> None:
@@ -62,8 +62,7 @@ class StopSignals:
 
     def stop(self, saved: str) -> Stopped:
         """What ends the run; says what is saved."""
-        name = signal.Signals(self.came).name if self.came else "a signal to another process"
-        return Stopped(f"{name}; {saved}; the same command with resume=auto goes on", self.came)
+        return Stopped(f"{signal.Signals(self.came).name}; {saved}; the same command with resume=auto goes on", self.came)
 
     def _take(self) -> None:
         if threading.current_thread() is threading.main_thread():
