@@ -197,6 +197,25 @@ def test_a_signal_ends_the_run_with_its_state_saved(store, tmp_path, monkeypatch
     assert_same(outcome(folder), outcome(tmp_path / "whole"))
 
 
+def test_a_signal_that_a_launcher_takes_saves_the_state_and_the_run_goes_on(store, tmp_path, monkeypatch):
+    """As under submitit: SLURM queues a job again that it had to kill, and not one that ends by itself."""
+    folder, taken, steps = tmp_path / "run", [], []
+    last = folder / "checkpoints" / "last.ckpt"
+
+    def step(*arguments):
+        steps.append(last.is_file())
+        if len(steps) == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(FiniteLoss, "on_before_backward", step)
+    before = signal.signal(signal.SIGTERM, lambda number, _: taken.append(number))
+    try:
+        go(store, FINETUNE, folder, "checkpoint.every_n_steps=null")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert taken == [signal.SIGTERM] and steps == [False] * 3 + [True] * 6
+
+
 def test_a_signal_at_another_time_ends_the_run_at_once(capsys):
     with pytest.raises(Stopped, match="SIGTERM; what was saved before stays"), StopSignals():
         signal.raise_signal(signal.SIGTERM)

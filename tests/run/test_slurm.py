@@ -26,6 +26,10 @@ SMALL = [
     "exp_params.model_save_ep_period=-1", "exp_params.LR={encoder:1e-4,clf:1e-4}",
 ]  # fmt: skip
 FINETUNE = ["--config", "configs/finetune.yaml", *SMALL]
+TWO_TASKS = [  # Adam would make large steps of rounding errors
+    *FINETUNE, "exp_params.optimizer=sgd", "trainer_params.max_epochs=12", "checkpoint.every_n_steps=5",
+    "exp_params.model_save_ep_period=2",
+]  # fmt: skip
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
 PATIENCE = 240  # seconds
 
@@ -80,6 +84,12 @@ def wait_for_end(job, folder):
     return facts(job)["JobState"]
 
 
+def hurry(job, folder):
+    """Let a job that is queued again begin soon; SLURM lets it wait for two minutes."""
+    wait_for(job, lambda: facts(job)["Reason"] == "BeginTime", folder)
+    subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now+5"], check=True)
+
+
 def weights(folder):
     return read_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"]
 
@@ -91,14 +101,44 @@ def whole(store, folder, *overrides):
     return weights(folder)
 
 
-def test_two_tasks_train_one_model(environment, store, tmp_path):
-    epochs = "trainer_params.max_epochs=2"
-    job = submit(environment, tmp_path, *FINETUNE, f"dataset.root={store}", epochs)
+@pytest.fixture(scope="module")
+def two_tasks(environment, store, tmp_path_factory):
+    """A job of two tasks that nothing met: the folder it was submitted from, and its number."""
+    folder = tmp_path_factory.mktemp("two_tasks")
+    job = submit(environment, folder, *TWO_TASKS, f"dataset.root={store}", "encoder_folder=encoders")
+    assert wait_for_end(job, folder) == "COMPLETED", said(job, folder)
+    return folder, job
+
+
+def test_two_tasks_train_one_model(two_tasks, store, tmp_path):
+    """Compared after eight steps: rounding errors grow."""
+    folder, job = two_tasks
+    words = said(job, folder)
+    assert words.count("2 processes share batches of 8 samples (4 each)") == 1, words
+    whole(store, tmp_path / "alone", *TWO_TASKS[len(FINETUNE) :], f"encoder_folder={tmp_path}")
+    together, alone = (
+        read_checkpoint(path)["model_state_dict"]
+        for path in (folder / "encoders" / f"Supervised-slurm-{job}-ep2.ckpt", tmp_path / "Supervised-alone-ep2.ckpt")
+    )
+    assert together.keys() == alone.keys()
+    for name, value in alone.items():
+        torch.testing.assert_close(value, together[name], rtol=1e-5, atol=1e-5, msg=name)
+
+
+def test_two_tasks_that_are_preempted_end_as_two_that_are_not(environment, two_tasks, store, tmp_path):
+    """What a cluster that preempts does: SIGTERM, the end of the job, and its place in the queue anew."""
+    job = submit(environment, tmp_path, *TWO_TASKS, f"dataset.root={store}", "encoder_folder=encoders")
+    run = tmp_path / "runs" / f"slurm-{job}"
+    wait_for(job, (run / "checkpoints" / "last.ckpt").is_file, tmp_path)
+    subprocess.run(["scontrol", "requeue", job], check=True)
+    hurry(job, tmp_path)
     assert wait_for_end(job, tmp_path) == "COMPLETED", said(job, tmp_path)
-    assert said(job, tmp_path).count("2 processes share batches of 8 samples (4 each)") == 1, said(job, tmp_path)
-    together = weights(tmp_path / "runs" / f"slurm-{job}")
-    for name, value in whole(store, tmp_path / "alone", epochs).items():
-        torch.testing.assert_close(value, together[name], rtol=1e-4, atol=1e-4, msg=name)
+    words = said(job, tmp_path)
+    assert words.count("stopped: SIGTERM; step ") == 1 == words.count("Going on with batch "), words
+    assert facts(job)["Restarts"] == "1"
+    folder, undisturbed_job = two_tasks
+    undisturbed = weights(folder / "runs" / f"slurm-{undisturbed_job}")
+    assert all(torch.equal(value, undisturbed[name]) for name, value in weights(run).items())
 
 
 def test_a_stopped_job_is_queued_again_and_goes_on_where_it_stood(environment, store, tmp_path):
@@ -108,9 +148,7 @@ def test_a_stopped_job_is_queued_again_and_goes_on_where_it_stood(environment, s
     run = tmp_path / "runs" / f"slurm-{job}"
     wait_for(job, (run / "checkpoints" / "last.ckpt").is_file, tmp_path)  # it trains
     subprocess.run(["scancel", "--signal=USR1", job], check=True)
-    wait_for(job, lambda: facts(job)["Reason"] == "BeginTime", tmp_path)
-    sooner = ["scontrol", "update", f"JobId={job}", "StartTime=now+5"]  # SLURM lets it wait for two minutes
-    subprocess.run(sooner, check=True)
+    hurry(job, tmp_path)
     assert wait_for_end(job, tmp_path) == "COMPLETED", said(job, tmp_path)
     words = said(job, tmp_path)
     assert words.count("stopped: SIGUSR1; step ") == 1 == words.count("Going on with batch "), words
@@ -119,18 +157,37 @@ def test_a_stopped_job_is_queued_again_and_goes_on_where_it_stood(environment, s
     assert all(torch.equal(value, alone[name]) for name, value in weights(run).items())
 
 
-def test_an_array_of_runs_from_one_multirun_says_which_failed(environment, store, tmp_path):
+def test_an_array_of_runs_from_one_multirun(environment, store, tmp_path):
+    """One is preempted, queued again by submitit and goes on where it stood; one fails and is named; one just runs."""
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="needs the extra seisml[slurm]")
+    settings = ["trainer_params.max_epochs=12", "checkpoint.every_n_steps=5"]
     command = [
         sys.executable, str(REPO / "finetune.py"), "-m", "hydra/launcher=submitit_slurm",
-        "hydra.launcher.timeout_min=10", *FINETUNE, f"dataset.root={store}", "trainer_params.max_epochs=1",
+        "hydra.launcher.timeout_min=30", *FINETUNE, f"dataset.root={store}", *settings,
         "exp_params.LR.clf=1e-3,1e30,1e-4", "hydra.sweep.dir=sweep", "resume=auto", "trainer_params.gpus=[]",
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 2, done.stderr
-    lines = [line for line in done.stderr.splitlines() if "error: " in line]
-    assert len(lines) == 1 and lines[0].startswith("error: sweep/1: the loss is "), done.stderr
-    finished = {path.parent.name for path in (tmp_path / "sweep").glob("*/metrics.json")}
-    assert finished == {"0", "2"}
-    (array,) = {path.name.partition("_")[0] for path in (tmp_path / "sweep" / ".submitit").glob("[0-9]*_[0-9]")}
-    assert [facts(f"{array}_{number}")["JobState"] for number in range(3)] == ["COMPLETED", "FAILED", "COMPLETED"]
+    jobs, words = tmp_path / "sweep" / ".submitit", tmp_path / "words"
+    with (
+        words.open("w") as said_here,
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=said_here, stderr=said_here) as multirun,
+    ):
+        end = time.monotonic() + PATIENCE
+        while not (tmp_path / "sweep" / "0" / "checkpoints" / "last.ckpt").is_file():
+            assert time.monotonic() < end and multirun.poll() is None, words.read_text()
+            time.sleep(0.1)
+        (array,) = {path.name.partition("_")[0] for path in jobs.glob("[0-9]*_[0-9]")}
+        for name in ("TERM", "USR2"):  # as submitit has it
+            subprocess.run(["scancel", f"--signal={name}", f"{array}_0"], check=True)
+            time.sleep(0.3)
+        hurry(f"{array}_0", tmp_path)
+        assert multirun.wait(PATIENCE) == 2, words.read_text()
+    lines = [line for line in words.read_text().splitlines() if "error: " in line]
+    assert len(lines) == 1 and lines[0].startswith("error: sweep/1: the loss is "), lines
+    states = [facts(f"{array}_{number}") for number in range(3)]
+    assert [state["JobState"] for state in states] == ["COMPLETED", "FAILED", "COMPLETED"]
+    assert [state["Restarts"] for state in states] == ["1", "0", "0"] and states[1]["ExitCode"] == "2:0"
+    log = "".join(path.read_text() for path in (jobs / f"{array}_0").glob("*_log.*"))
+    assert "Bypassing signal SIGTERM" in log and "this job is preempted" in log, log
+    assert log.count("Going on with batch ") == 1, log
+    alone = whole(store, tmp_path / "alone", *settings, "exp_params.LR.clf=1e-3")
+    assert all(torch.equal(value, alone[name]) for name, value in weights(tmp_path / "sweep" / "0").items())

@@ -149,6 +149,7 @@ class Snapshots(Callback):
         Raises:
             Stopped: One of them got a signal.
         """
+        self.signals.saves = False
         has_csv = isinstance(trainer.logger, CSVLogger) and trainer.is_global_zero
         self._now = {"moment": moment, "metrics_csv": saved_csv(trainer.logger) if has_csv else None}
         trainer.save_checkpoint(self.path)
@@ -172,7 +173,8 @@ class Snapshots(Callback):
             return True
         # clocks of several processes differ, as do the moments at which signals reach them: all save where one would
         late = minutes is not None and time.monotonic() - self._last_time >= 60 * minutes
-        return trainer.strategy.reduce_boolean_decision(late or self.signals.came > 0, all=False)
+        asked = self.signals.came > 0 or self.signals.saves
+        return trainer.strategy.reduce_boolean_decision(late or asked, all=False)
 
     def _moment(self, trainer: pl.Trainer, method: Method, batch_idx: int) -> dict[str, Any]:
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []

@@ -16,12 +16,17 @@ class StopSignals:
 
     A context manager around the run. Outside a process's main thread it does nothing: signals do not come there.
 
+    SIGTERM that something else has taken does not end the run: submitit takes it, as SLURM sends it to a job that it is
+    about to preempt, and queues only those again that it had to kill. The run saves its state and goes on.
+
     Attributes:
         came: The signal that came, to this process or another of the run; 0 for none.
+        saves: Whether to save the state and go on.
     """
 
     def __init__(self) -> None:
         self.came = 0
+        self.saves = False
         self._wait = False
         self._before: dict[int, Any] = {}
 
@@ -62,7 +67,8 @@ class StopSignals:
 
     def stop(self, saved: str) -> Stopped:
         """What ends the run; says what is saved."""
-        return Stopped(f"{signal.Signals(self.came).name}; {saved}; the same command with resume=auto goes on", self.came)
+        name = signal.Signals(self.came).name
+        return Stopped(f"{name}; {saved}; the same command with resume=auto goes on", self.came)
 
     def _take(self) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -70,6 +76,11 @@ class StopSignals:
                 signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        handler = self._before[number]
+        if number == signal.SIGTERM and callable(handler):
+            self.saves = True
+            handler(number, frame)
+            return
         self.came = number
         if not self._wait:
             raise self.stop("what was saved before stays")
