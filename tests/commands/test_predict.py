@@ -1,4 +1,5 @@
-import csv
+"""``seisml predict``: its options, what the checkpoint says, events of several stations, all that it writes."""
+
 import json
 
 import numpy as np
@@ -10,37 +11,14 @@ from seisml.cli import main
 from seisml.detection.options import PredictOptions
 from seisml.detection.predict import predict
 from seisml.errors import UserError
-from seisml.inference.probabilities import probability_channels, read_probabilities, write_probabilities
-from seisml.inference.station_day import Envelope
 from seisml.run.checkpoints import read_checkpoint
 from tests.continuous_records import START, make_record, make_stream, write_checkpoint
-
-EVENTS = {300.0: "rockfall", 1000.4: "earthquake", 1795.0: "rockfall", 3000.0: "earthquake"}
-QUIET = PredictOptions(plots=False, threshold=0.7, join=2.0)
+from tests.detection.predicting import QUIET, found, rows, write
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     return write_checkpoint(tmp_path_factory.mktemp("run"))
-
-
-def write(folder, name, stream, format="MSEED"):
-    folder.mkdir(parents=True, exist_ok=True)
-    stream.write(str(folder / name), format=format)
-
-
-def found(result):
-    return [d for _, d in result["detections"]]
-
-
-def onsets(detections):
-    """In s from the start of the record."""
-    return [(d.onset - START.ns) * 1e-9 for d in detections]
-
-
-def rows(path):
-    with path.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def test_the_threshold_of_the_checkpoint_counts_where_none_is_given(tmp_path, checkpoint, capsys):
@@ -59,64 +37,6 @@ def test_the_threshold_of_the_checkpoint_counts_where_none_is_given(tmp_path, ch
     assert "threshold" not in capsys.readouterr().out
     with pytest.raises(UserError, match="bad.ckpt: decision"):
         predict(tmp_path / "bad.ckpt", [tmp_path / "in"], tmp_path / "d", unasked)
-
-
-@pytest.mark.parametrize("rate", [20.0, 50.0])
-def test_events_are_found_the_same_in_one_file_and_in_many(tmp_path, checkpoint, rate):
-    x = make_record(3600, EVENTS, rate=rate, seed=77)
-    write(tmp_path / "one", "a.mseed", make_stream(x, rate))
-    n = round(600 * rate)
-    for number in range(6):
-        for trace in make_stream(x[:, number * n : (number + 1) * n], rate, START + 600 * number):
-            write(tmp_path / "many", f"{number}.{trace.stats.channel}.sac", trace, "SAC")
-    one = predict(checkpoint, [tmp_path / "one"], tmp_path / "out1", QUIET)
-    many = predict(checkpoint, [tmp_path / "many"], tmp_path / "out2", QUIET)
-    assert [d.label for d in found(one)] == list(EVENTS.values())
-    np.testing.assert_allclose(onsets(found(one)), list(EVENTS), atol=0.3)
-    assert all(d.picked and d.start <= d.onset < d.end and d.onset_uncertainty <= 0.5 for d in found(one))
-    assert found(one) == found(many)
-    assert (tmp_path / "out1" / "detections.csv").read_text() == (tmp_path / "out2" / "detections.csv").read_text()
-    low = predict(
-        checkpoint, [tmp_path / "one"], tmp_path / "out3",
-        PredictOptions(plots=False, threshold=0.7, join=2.0, precision="bfloat16"),
-    )  # fmt: skip
-    assert found(low) == found(one)
-
-
-def test_detections_over_midnight_and_days_that_are_done(tmp_path, checkpoint):
-    midnight = UTCDateTime(2020, 3, 29)
-    x = make_record(1200, {597.0: "earthquake", 900.0: "rockfall"}, seed=5)
-    write(tmp_path / "in", "a.mseed", make_stream(x[:, :12000], start=midnight - 600))
-    write(tmp_path / "in", "b.mseed", make_stream(x[:, 12000:], start=midnight))
-    out = tmp_path / "out"
-    first = predict(checkpoint, [tmp_path / "in"], out, QUIET)
-    assert first["computed"] == 2 and [d.label for d in found(first)] == ["earthquake", "rockfall"]
-    assert found(first)[0].start < midnight.ns < found(first)[0].end
-    windows = sum(report.n_windows for report in first["reports"].values())
-    assert windows == 1191  # none lost at midnight, none twice
-    again = predict(checkpoint, [tmp_path / "in"], out, QUIET)
-    assert again["computed"] == 0 and found(again) == found(first)
-    (out / "days" / "XX.AAA..HH" / "2020.089.json").unlink()  # as if stopped before the second day was done
-    assert predict(checkpoint, [tmp_path / "in"], out, QUIET)["computed"] == 1
-    stricter = predict(checkpoint, [tmp_path / "in"], out, PredictOptions(plots=False, min_length=1000))
-    assert stricter["computed"] == 0 and not found(stricter)
-    assert predict(checkpoint, [tmp_path / "in"], out, PredictOptions(plots=False, step=2))["computed"] == 2
-    write(tmp_path / "in", "b.mseed", make_stream(x[:, 12000:], start=midnight, station="BBB"))
-    changed = predict(checkpoint, [tmp_path / "in"], out, PredictOptions(plots=False, step=2))
-    assert changed["computed"] == 2 and changed["reports"]["XX.BBB..HH.2020.089"].n_windows == 296
-
-
-def test_an_onset_at_midnight_and_at_the_start_of_the_record(tmp_path, checkpoint):
-    midnight = UTCDateTime(2020, 3, 29)
-    x = make_record(1200, {3.0: "rockfall", 599.0: "earthquake"}, seed=15)
-    write(tmp_path / "one", "a.mseed", make_stream(x, start=midnight - 600))
-    write(tmp_path / "two", "a.mseed", make_stream(x[:, :12000], start=midnight - 600))
-    write(tmp_path / "two", "b.mseed", make_stream(x[:, 12000:], start=midnight))
-    one = found(predict(checkpoint, [tmp_path / "one"], tmp_path / "out1", QUIET))
-    assert found(predict(checkpoint, [tmp_path / "two"], tmp_path / "out2", QUIET)) == one
-    early, late = one
-    assert abs((late.onset - midnight.ns) * 1e-9 + 1) < 0.3 and late.picked
-    assert abs((early.onset - midnight.ns) * 1e-9 + 597) < 0.75  # three seconds of noise are not much
 
 
 def test_events_of_several_stations(tmp_path, checkpoint, capsys):
@@ -158,38 +78,6 @@ def test_a_station_that_detects_all_day_is_remarked_on(tmp_path, checkpoint, cap
     assert "detects all day (88 detections an hour, where the other" in notes["BAD"]["notes"]
     assert notes["BAD"]["detections"] == "44" and not notes["AAA"]["notes"] and not notes["BBB"]["notes"]
     assert "XX.BAD..HH.2020.088: detects all day" in capsys.readouterr().out
-
-
-def test_an_output_folder_among_the_streams_is_left_out(tmp_path, checkpoint):
-    write(tmp_path, "a.mseed", make_stream(make_record(60, {})))
-    for computed in (1, 0):
-        result = predict(checkpoint, [tmp_path], tmp_path / "out", QUIET)
-        assert result["computed"] == computed and len(result["reports"]) == 1
-
-
-def test_everything_left_out_is_reported(tmp_path, checkpoint):
-    folder, x = tmp_path / "in", make_record(120, {60.0: "earthquake"})
-    write(folder, "gap.mseed", make_stream(x[:, :800]) + make_stream(x[:, 1000:], start=START + 50))
-    write(folder, "short.mseed", make_stream(x[:, :100], station="SHORT"))
-    write(folder, "zonly.mseed", make_stream(x[:1], channels="Z", station="ZONLY"))
-    flat = x.copy()
-    flat[1] = 3.0
-    write(folder, "flat.mseed", make_stream(flat, station="FLAT"))
-    write(folder, "odd.mseed", make_stream(x[:1], channels="D", station="ODD"))
-    (folder / "notes.txt").write_text("no waveform")
-    result = predict(checkpoint, [folder], tmp_path / "out", QUIET)
-    report = {row["station"]: row for row in rows(tmp_path / "out" / "report.csv")}
-    assert report["AAA"]["status"] == "done" and report["AAA"]["windows"] == str(31 + 61)
-    assert "Z: without samples for 10 of 120 s" in report["AAA"]["notes"]
-    assert "19 windows in 1 place not predicted" in report["AAA"]["notes"]
-    assert report["SHORT"]["status"] == "empty" and "no window of 10 s" in report["SHORT"]["notes"]
-    assert report["ZONLY"]["status"] == "empty" and "N: missing" in report["ZONLY"]["notes"]
-    assert report["FLAT"]["status"] == "empty" and "N: flat parts left out" in report["FLAT"]["notes"]
-    assert "ODD" in report[""]["notes"] or "notes.txt" in report[""]["notes"]
-    assert len(result["skipped"]) == 2
-    zeros = predict(checkpoint, [folder], tmp_path / "zeros", PredictOptions(plots=False, missing="zeros"))
-    assert zeros["reports"]["XX.ZONLY..HH.2020.088"].status == "done"
-    assert zeros["reports"]["XX.FLAT..HH.2020.088"].n_windows == 111
 
 
 def test_the_command_writes_everything(tmp_path, checkpoint, capsys):
@@ -267,36 +155,6 @@ def test_a_cluster_of_two_processes_gives_the_same(tmp_path, checkpoint):
     assert predict(checkpoint, [folder], tmp_path / "there", spread)["computed"] == 0
 
 
-def test_a_failing_day_does_not_end_the_others(tmp_path, checkpoint, monkeypatch):
-    from seisml.inference import archive
-
-    folder = tmp_path / "in"
-    for station in ("AAA", "BBB"):
-        write(folder, f"{station}.mseed", make_stream(make_record(60, {}), station=station))
-    run_day = archive.run_day
-
-    def failing(task, *arguments):
-        if task.instrument.station == "AAA":
-            raise MemoryError("no room")
-        return run_day(task, *arguments)
-
-    monkeypatch.setattr(archive, "run_day", failing)
-    result = predict(checkpoint, [folder], tmp_path / "out", QUIET)
-    assert [report.status for report in result["reports"].values()] == ["failed", "done"]
-    assert "MemoryError: no room" in result["reports"]["XX.AAA..HH.2020.088"].notes[-1]
-    monkeypatch.undo()
-    assert predict(checkpoint, [folder], tmp_path / "out", QUIET)["computed"] == 1
-
-
-def test_a_damaged_report_is_computed_again(tmp_path, checkpoint):
-    write(tmp_path / "in", "a.mseed", make_stream(make_record(60, {})))
-    predict(checkpoint, [tmp_path / "in"], tmp_path / "out", QUIET)
-    report = tmp_path / "out" / "days" / "XX.AAA..HH" / "2020.088.json"
-    assert json.loads(report.read_text())["report"]["n_windows"] == 51
-    report.write_text("{")
-    assert predict(checkpoint, [tmp_path / "in"], tmp_path / "out", QUIET)["computed"] == 1
-
-
 def with_record(checkpoint, path, **said):
     values = torch.load(checkpoint, weights_only=True)
     values["seisml"] |= said
@@ -336,33 +194,6 @@ def test_a_checkpoint_with_a_senseless_preprocessing_is_refused(tmp_path, checkp
     assert words in message and len(message.splitlines()) == 1 and len(message) < 300
 
 
-def test_probabilities_go_there_and_back(tmp_path):
-    from seisml.waveforms.index import Instrument
-
-    generator = np.random.default_rng(0)
-    p = generator.dirichlet([1, 1], 500).astype(np.float32)
-    p[100:150] = np.nan
-    times = START.ns + np.arange(500) * 500_000_000
-    write_probabilities(tmp_path / "p.mseed", Instrument("XX", "AAA", "", "HH"), times, p, 0.5)
-    back_times, back = read_probabilities(tmp_path / "p.mseed", 2, 0.5)
-    keep = np.isfinite(p[:, 0])
-    assert np.array_equal(back_times, times[keep]) and np.array_equal(back, p[keep])
-    assert len(set(probability_channels(500))) == 500 and all(len(code) == 3 for code in probability_channels(500))
-
-
 def test_nothing_to_predict_is_said(tmp_path, checkpoint):
     with pytest.raises(UserError, match="no such file or folder"):
         predict(checkpoint, [tmp_path / "x"], tmp_path / "out", QUIET)
-
-
-def test_envelope_keeps_the_extremes():
-    envelope = Envelope(0, (0.0, 86400.0), 4.0)
-    x = np.zeros(4 * 86400)
-    x[1000:1002] = 9.0, -7.0
-    present = np.ones(len(x), bool)
-    present[2000:3000] = False
-    for first in range(0, len(x), 50_000):
-        envelope.add(first, x[first : first + 50_000], present[first : first + 50_000])
-    arrays = envelope.arrays()
-    assert arrays["high"][250] == 9.0 and arrays["low"][250] == -7.0 and np.isnan(arrays["low"][500:750]).all()
-    assert float(arrays["bin"]) == 1.0

@@ -1,0 +1,116 @@
+"""Encoders that stand still: their numbers, what is remembered of them, and what they need no more."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from seisml.data.datamodule import StoreDataModule
+from seisml.errors import UserError
+from seisml.methods.linear_head import FeatureMemory
+from seisml.methods.supervised import Supervised
+from tests.methods.recipes import FACTS, batch, front_end, supervised, trainer
+
+
+def test_freezing():
+    frozen = supervised(freeze_encoders=True).train()
+    assert not frozen.encoder.training and frozen.classifier.training
+    assert all(not p.requires_grad for p in frozen.encoder.parameters())
+    assert len(list(frozen.parameter_groups())) == 1
+    still = supervised(freeze_bn_stat_train=True).train()
+    assert not still.encoder.training and all(p.requires_grad for p in still.encoder.parameters())
+    before = {name: value.clone() for name, value in still.encoder.state_dict().items() if "running" in name}
+    log_probability, _ = still.predict_log_probability(batch())
+    log_probability.sum().backward()
+    assert all(torch.equal(before[name], still.encoder.state_dict()[name]) for name in before)
+    assert all(p.grad is not None for p in still.encoder.parameters())
+
+
+def test_a_frozen_encoder_looks_at_each_trace_once(root):
+    data = StoreDataModule(str(root), batch_size=8)
+    data.setup()
+    looks = []
+    results = []
+    for remember in (True, False):
+        torch.manual_seed(0)
+        method = Supervised(
+            facts=data.facts, front_end=front_end(), backbone_type="SmallResNetEncoder", freeze_encoders=True
+        )
+        method.memory.most = 10**6 if remember else 0
+        seen = []
+        method.encoder.register_forward_hook(lambda _, inputs, __, seen=seen: seen.append(len(inputs[0])))
+        trainer(max_epochs=12).fit(method, datamodule=data)
+        looks.append(sum(seen))
+        results.append(method.classifier.weight)
+        assert method.encoder.state_dict()["model.bn1.num_batches_tracked"] == 0  # in eval mode while training
+    assert looks[0] <= 32 * 3 and looks[1] == 32 * 12  # 32 events of 3 traces, against a look per event and epoch
+    torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize("most", [0, 5, 100])
+def test_remembered_features_are_those_of_their_window_and_trace(most):
+    memory, looked = FeatureMemory(most), []
+
+    def recall(*keys):
+        def look(positions):
+            looked.extend(keys[position] for position in positions)
+            return torch.tensor([keys[position] for position in positions], dtype=torch.float32)
+
+        return memory.recall(list(keys), look).tolist()
+
+    for keys in ([(0, 0, 1), (0, 500, 1)], [(0, 500, 1), (7, 0, 0), (0, 0, 1), (7, 0, 0)], [(1, 2, 3), (0, 0, 1)]):
+        assert recall(*keys) == [list(key) for key in keys]
+    assert looked.count((0, 0, 1)) == (3 if most == 0 else 1)
+    assert looked.count((0, 500, 1)) == (2 if most == 0 else 1)
+
+
+def test_standardised_features_keep_the_classifier_linear():
+    """Whatever the scale of the features, the classifier sees mean 0 and standard deviation 1."""
+    method = supervised(standardize_features=True, freeze_encoders=True).train()
+    raw, seen = [], []
+    method.encoder.register_forward_hook(lambda _, __, features: raw.append(features))
+    method.classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    plain = {**batch(n=16, traces=1), "trace_mask": torch.ones(16, 1, dtype=torch.bool)}
+    method.predict_log_probability(plain)
+    variance, mean = torch.var_mean(raw[0].double(), 0, correction=0)
+    expected = (raw[0] - mean) / (variance + 1e-10).sqrt()
+    torch.testing.assert_close(seen[0][:, 0].double(), expected, atol=1e-3, rtol=1e-3)
+    assert (expected.std(0) > 0.9).float().mean() > 0.7  # the others are dead or nearly: ReLU keeps them at 0
+    assert method.predict_log_probability({k: v[:1] for k, v in plain.items()})[0].isfinite().all()
+
+
+def test_a_frozen_encoder_takes_no_rates() -> None:
+    for settings in ({"first_layer_rate": 0.1}, {"linear_first_steps": 5}):
+        with pytest.raises(UserError, match="a frozen encoder learns at no rate"):
+            supervised(freeze_encoders=True, **settings)
+
+
+def test_a_frozen_encoder_needs_no_learning_rate():
+    """A scalar rate of one YAML file and ``LR.clf`` of another leave none for the encoder."""
+    given = {"facts": FACTS, "front_end": front_end(), "backbone_type": "SmallResNetEncoder", "LR": {"clf": 0.1}}
+    (group,) = Supervised(**given, freeze_encoders=True).parameter_groups()
+    assert group["lr"] == 0.1
+    tuned = Supervised(**given)
+    assert [group["lr"] for group in tuned.parameter_groups()] == [0.1, 0.1]  # from scratch
+    tuned.pretrained = True
+    with pytest.raises(UserError, match="there is none for encoder; set exp_params.LR.encoder"):
+        tuned.parameter_groups()
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_a_pretrained_encoder_stands_still_at_first(root, pretrained):
+    class Watched(Supervised):
+        def on_before_zero_grad(self, optimizer):
+            states = {name: value.clone() for name, value in self.encoder.state_dict().items()}
+            self.states = [*self.__dict__.get("states", []), (states, self.classifier.weight.detach().clone())]
+
+    data = StoreDataModule(str(root), batch_size=8, dev_data_ratio=0.2)
+    data.setup()
+    method = Watched(facts=data.facts, front_end=front_end(), backbone_type="SmallResNetEncoder", linear_first_steps=5)
+    method.pretrained = pretrained
+    before = {name: value.clone() for name, value in method.encoder.state_dict().items()}
+    trainer(max_epochs=3).fit(method, datamodule=data)  # 3 or 4 steps an epoch
+    moved = [any(not torch.equal(state[name], before[name]) for name in before) for state, _ in method.states]
+    first = moved.index(True)
+    assert all(moved[first:]) and (first >= 5) == pretrained
+    assert not torch.equal(method.states[1][1], method.states[3][1])  # the classifier learns all along
