@@ -36,6 +36,7 @@ def run(root: Path, folder: Path, *more: str):
 def test_trained_and_loaded(root: Path, tmp_path: Path, target: str) -> None:
     result = run(root, tmp_path / "run", f"exp_params.target={target}")
     metrics = result.metrics
+    assert result.checkpoint.name == "last.ckpt"  # fitted at once: there is no other to choose, whatever the dev part
     assert metrics["test/mae"] < 0.75 * metrics["test/constant_mae"] and metrics["learned"]
     assert metrics["test/mae_interval"][0] < metrics["test/mae"] < metrics["test/mae_interval"][1]
     method = load_method(result.checkpoint)

@@ -32,7 +32,7 @@ RECIPES = {
     ],
     "fine-tuning": ["configs/finetune.yaml", "dataset.dev_data_ratio=0.25", "trainer_params.max_epochs=12"],
 }  # fmt: skip
-KILLS = 12  # of each recipe
+KILLS = 10  # of each recipe
 PATIENCE = 120.0  # s until a run must have saved its next step
 
 pytestmark = pytest.mark.long
