@@ -93,6 +93,10 @@ class Job:
             cfg = without(cfg, check(cfg, set(cfg), set(), self.passed_over))
             claim_folder(folder, cfg)
             return (self.train or _training())(cfg, folder)
+        except Stopped as stop:
+            if SUBMITIT in os.environ:  # nobody there waits for it, and the job's log would get a traceback
+                sys.exit(stopped(stop))
+            raise
         except Exception as error:
             code = report(error, f"job {job.num}: " if many else "")
             with suppress(OSError):  # a full disk holds the file's name, if no more

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seisml.config import launch as subject
 from seisml.config.launch import run
-from seisml.errors import UserError, interrupts_wait
+from seisml.errors import Stopped, UserError, interrupts_wait
 from seisml.run.folder import claim_folder, run_folder
 from tests.config.launching import FINETUNE, GIVEN, SSL, Recorder, error_line
 
@@ -158,6 +158,18 @@ def test_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
     stop = SystemExit(1)  # what Lightning makes of it
     stop.__context__ = KeyboardInterrupt()
     assert run(SSL, Recorder(stop), GIVEN) == 130
+
+
+def test_a_signal_ends_a_job_of_submitit_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = Recorder(Stopped("SIGUSR2; step 3 is saved", signal.SIGUSR2))
+    assert run(SSL, train, GIVEN) == 75
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    with pytest.raises(SystemExit) as caught:
+        run(SSL, train, GIVEN)
+    assert caught.value.code == 75
+    assert capsys.readouterr().err == "stopped: SIGUSR2; step 3 is saved\n" * 2
 
 
 def test_ctrl_c_waits_for_the_end_of_an_import() -> None:

@@ -156,4 +156,5 @@ def test_runs_that_are_killed_at_random_end_the_same(server, store, tmp_path, re
                 met[was_writing] += 1
                 batches.add(read_checkpoint(victim.last)["callbacks"]["Snapshots"]["moment"]["batch"])
         assert_same(folder, tmp_path / "whole")
+    print(f"{recipe}: kills by whether a checkpoint was being written {met}, before batches {sorted(batches)}")
     assert min(met.values()) >= KILLS // 4 and len(batches) > 1, (met, batches)
