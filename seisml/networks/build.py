@@ -6,6 +6,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import torch.nn.functional as F
+from torch import Tensor, nn
+
 from seisml.errors import UserError, nearest
 from seisml.networks.alexnet import AlexNetEncoder
 from seisml.networks.cnn_lstm import CnnLstmEncoder
@@ -66,6 +69,7 @@ def build_encoder(backbone_type: str, in_channels: int = 1, out_size_enc: int | 
             f"out_size_enc: {backbone_type} gives {encoder.out_size} features, not {out_size_enc}; "
             f"set {encoder.out_size} or null"
         )
+    _widen_narrow_inputs(encoder)
     return encoder
 
 
@@ -97,3 +101,26 @@ def find_encoder(backbone_type: str) -> type[Encoder]:
         raise UserError(f"backbone_type: no encoder is called {backbone_type!r}; {nearest(backbone_type, ENCODERS)}")
     cure = "derive it from seisml.networks.Encoder"
     return find_class(backbone_type, Encoder, "backbone_type", ENCODERS, cure)
+
+
+def _widen_narrow_inputs(network: nn.Module) -> None:
+    """Let convolutions append zeros, in training on CPUs, to inputs with fewer columns than their stride.
+
+    In bfloat16 the gradient of the weights is unset memory there, numbers up to 1e35 and NaN (PyTorch 2.15 with
+    oneDNN's ``jit_bf16:avx512_core_bf16``); a crop of 11 columns comes to a small ResNet's last stage with one. The
+    zeros are some of those that the convolution pads with anyway: they ask for no further output.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d) and module.padding_mode == "zeros":
+            if module.stride[-1] > 1 and not isinstance(module.padding, str):
+                module.register_forward_pre_hook(_widened)
+
+
+def _widened(layer: nn.Conv1d | nn.Conv2d, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+    (x,) = inputs
+    stride, missing = layer.stride[-1], layer.stride[-1] - x.shape[-1]
+    if not layer.training or missing <= 0 or x.device.type != "cpu":
+        return None
+    reach = layer.dilation[-1] * (layer.kernel_size[-1] - 1) + 1
+    unseen = x.shape[-1] + 2 * int(layer.padding[-1]) - reach  # columns behind the first window
+    return (F.pad(x, (0, missing)),) if 0 <= unseen and unseen + missing < stride else None

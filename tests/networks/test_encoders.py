@@ -265,6 +265,28 @@ def test_bfloat16_autocast():
     assert all(torch.isfinite(p.grad).all() for p in encoder.parameters())
 
 
+@pytest.mark.parametrize("size", [(32, 3), (16, 11), (64, 64)])
+def test_narrow_pictures_have_gradients_in_bfloat16(size):
+    """Where a picture comes to have fewer columns than a stride, oneDNN gave unset memory for gradients."""
+    torch.manual_seed(0)
+    encoder = build_encoder("SmallResNetEncoder").to(memory_format=torch.channels_last)
+    plain = SmallResNetEncoder()
+    plain.load_state_dict(encoder.state_dict())
+    x = torch.rand(8, 1, *size)
+    weight = torch.rand(8, encoder.out_size)
+    torch.testing.assert_close(encoder(x), plain(x), rtol=1e-4, atol=1e-4)
+    (plain(x) * weight).sum().backward()
+    for _ in range(3):
+        unset = [torch.full((n,), float("nan")) for n in (500, 5000, 20000, 50000, 200000)]
+        del unset
+        encoder.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            y = encoder(x)
+        (y.float() * weight).sum().backward()
+        found, expected = (torch.cat([p.grad.flatten() for p in net.parameters()]) for net in (encoder, plain))
+        assert torch.cosine_similarity(found, expected, dim=0) > 0.8
+
+
 def test_fresh_weights_follow_the_seed():
     torch.manual_seed(3)
     first = SmallResNetEncoder().state_dict()
