@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -30,6 +31,23 @@ def in_float32(function: Callable) -> Callable:
             return function(*map(lift, args), **{name: lift(value) for name, value in kwargs.items()})
 
     return wrapped
+
+
+@contextmanager
+def weights_cast_once(device_type: str) -> Iterator[None]:
+    """Inside autocast: let a weight that several passes use be cast once, and its gradient be cast back once.
+
+    Lightning has switched autocast's memory of casts off, as it would hand on casts that were made without gradients;
+    nothing inside may switch gradients off. What is remembered goes as the outermost autocast ends.
+
+    Args:
+        device_type: Where the passes compute, ``cpu`` or ``cuda``.
+    """
+    if not torch.is_autocast_enabled(device_type):
+        yield
+        return
+    with torch.autocast(device_type, torch.get_autocast_dtype(device_type), cache_enabled=True):
+        yield
 
 
 def lift(value: Any) -> Any:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
+from seisml.losses.autocast import weights_cast_once
 from seisml.methods.base import Method
 from seisml.networks.build import build_encoder
 from seisml.networks.projector import Projector
@@ -91,7 +92,9 @@ class JointEmbedding(Method):
             raise UserError(
                 f"{self.name} needs two views of each event but batches carry {len(pictures)}; set dataset.is_ssl=true"
             )
-        terms, _ = self.losses(self.augmentations(pictures, self.random(batch)))
+        crops = self.augmentations(pictures, self.random(batch))
+        with weights_cast_once(self.device.type):
+            terms, _ = self.losses(crops)
         size = total(len(batch["index"]))
         self.log("train/loss", terms["loss"], prog_bar=True, on_step=False, on_epoch=True, batch_size=size)
         self.log_dict(
