@@ -33,7 +33,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from seisml.data.grouping import DEV, TEST, GroupDraw
 from seisml.errors import UserError, nearest
@@ -243,6 +242,8 @@ def _train_test(
                 f"a ratio of {ratio:g} gives {int(whole(ratio * len(rows)))} of {len(rows)} records for {len(classes)} "
                 f"classes: raise it to {len(classes) / len(rows):.3g}, or set dataset.split_procedure=fixed_test"
             )
+    from sklearn.model_selection import train_test_split  # here: a first step need not wait for it
+
     train, test = train_test_split(
         np.arange(len(rows)), train_size=train_ratio, test_size=test_ratio, stratify=codes, random_state=seed
     )

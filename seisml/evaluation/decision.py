@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from pydantic import ConfigDict, Field
-from sklearn.metrics import average_precision_score, precision_recall_curve
 from torch import Tensor
 
 from seisml.evaluation.metrics import classification_metrics
@@ -81,6 +80,8 @@ def choose(log_probability: Tensor, label: Tensor, classes: Sequence[str], noise
     probability, is_event = event_probability(log_probability, label, classes, noise_class)
     if not is_event.any() or is_event.all():
         return None
+    from sklearn.metrics import precision_recall_curve  # here: a first step need not wait for it
+
     precision, recall, thresholds = precision_recall_curve(is_event, probability)
     f1 = 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
     best = int(np.argmax(f1[:-1]))  # the last point has no threshold: nothing is called an event there
@@ -119,6 +120,8 @@ def average_precisions(probability: Tensor, label: Tensor, classes: Sequence[str
         label: (N,) class numbers; -1 means unlabelled and is left out.
         classes: Class names.
     """
+    from sklearn.metrics import average_precision_score  # here: a first step need not wait for it
+
     known = label >= 0
     probability, true = probability[known].numpy(), label[known].numpy()
     members = {str(name): true == k for k, name in enumerate(classes)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import average_precision_score, precision_recall_curve
 
 
 class PrecisionRecall(NamedTuple):
@@ -34,5 +33,7 @@ def precision_recall(member: np.ndarray, score: np.ndarray) -> PrecisionRecall |
     """
     if not member.any() or member.all():
         return None
+    from sklearn.metrics import average_precision_score, precision_recall_curve  # here: a first step need not wait
+
     precision, recall, _ = precision_recall_curve(member, score)
     return PrecisionRecall(recall, precision, float(average_precision_score(member, score)))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from obspy.signal.spectral_estimation import get_nhnm, get_nlnm
 from scipy import fft, signal
 
 _BAND_CENTRES = 2.0 ** np.arange(0, 9)  # Hz; octaves in which scattered waves decay at different rates
@@ -228,6 +227,8 @@ def _peterson_curves(sampling_rate: float, n: int) -> np.ndarray:
 
     Above 10 Hz, where they end, their last value is held.
     """
+    from obspy.signal.spectral_estimation import get_nhnm, get_nlnm  # here: a first step need not wait for ObsPy
+
     f = fft.rfftfreq(n, 1 / sampling_rate)[1:]
     curves = []
     for periods, power in (get_nlnm(), get_nhnm()):
