@@ -107,6 +107,8 @@ def main() -> None:
     rows.append({"part": f"epoch of {n_steps} steps", "s": total, "%": 100.0})
     size = f"batch {data.batch_size}, {arguments.threads} threads"
     print(text_table(rows, f"{method.name}, {size}, {device_name('cpu')}"))
+    stepping = total - found["probe at the end"]
+    print(f"A step waits {100 * found['data'] / stepping:.1f} % of its time for its batch.")
 
 
 if __name__ == "__main__":
