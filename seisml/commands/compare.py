@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="shares of the training events that are labelled; 1event is one event per class")
     parser.add_argument("--label-by", choices=["event", "record"], default="event",
                         help="--fractions are shares of training events with all their records, or records of all "
-                        "training events (1event is then one record per class); the test stays the same; (event)")
+                        "training events (1event is then one record per class); the test stays the same (event)")
     parser.add_argument("--seeds", type=int, default=5, help="seeds, each with splits and weights of its own (5)")
     parser.add_argument("--folds", type=int, help="test on so many folds of each seed instead of one test part")
     parser.add_argument("--steps", type=int, default=300, help="training steps of fine-tuning and from scratch (300)")
