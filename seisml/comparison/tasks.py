@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seisml.comparison.plan import NO_DEV, Part, Trial
 from seisml.comparison.tables import Classifier, Table, classify, embed_traces
+from seisml.errors import UserError, shown
 from seisml.evaluation.paired import confusion_scores
 from seisml.methods.attribute_forest import AttributeForest
 from seisml.run.build import read_pretrained
@@ -116,7 +117,16 @@ class EmbeddingTable(Task):
         pretrained = read_pretrained(cfg)
         cfg = effective(cfg, pretrained)
         data = open_all(cfg)
-        table = embed_traces(prepare_method(cfg, data, pretrained), data)
+        return self._keep(embed_traces(prepare_method(cfg, data, pretrained), data), folder)
+
+    def _keep(self, table: Table, folder: Path) -> dict[str, Any]:
+        finite = np.isfinite(table.features).all(axis=1)
+        if not finite.all():
+            name = "the encoder" if self.encoder is None else shown(self.encoder)
+            raise UserError(
+                f"features of {int((~finite).sum())} of {len(finite)} traces are not finite; pretrain {name} again, "
+                "with trainer_params.precision=32-true or a lower rate"
+            )
         table.write(folder / self.table.name)
         return {"traces": len(table.features), "features": table.features.shape[1]}
 
@@ -133,9 +143,7 @@ class AttributeTable(EmbeddingTable):
             data = open_all(one_run(self.trial.config, {"dataset.in_channels": 3}))
         front_end = WaveformFrontEnd(normalize=None, sampling_rate=data.facts.sampling_rate)
         method = AttributeForest(data.in_channels, facts=data.facts, front_end=front_end)
-        table = embed_traces(method, data)
-        table.write(folder / self.table.name)
-        return {"traces": len(table.features), "features": table.features.shape[1]}
+        return self._keep(embed_traces(method, data), folder)
 
 
 @dataclass(frozen=True)

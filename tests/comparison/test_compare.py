@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from seisml.cli import main
 from seisml.comparison.compare import compare
@@ -150,6 +151,19 @@ def test_an_encoder_that_saw_test_events_is_told_and_a_broken_cell_costs_itself(
     assert sorted(found.cells.query("row == 'mine + linear'")["test_events_seen"] > 0) == [False, True]
     assert set(found.cells["row"]) == {"most common class", "attributes + forest", "random + linear", "mine + linear"}
     assert len(found.failed) == 4 and said.count("failed: the loss is") == 4
+
+
+def test_an_encoder_of_nan_costs_its_rows(compared, store, tmp_path):
+    encoder = sorted((compared.folder / "pretrain" / "self").iterdir())[0] / "encoder.ckpt"
+    checkpoint = torch.load(encoder, weights_only=True)
+    for name, weight in checkpoint["model_state_dict"].items():
+        if name.endswith("conv1.weight"):
+            weight.fill_(torch.nan)
+    torch.save(checkpoint, tmp_path / "nan.ckpt")
+    options = replace(OPTIONS, fractions=(1.0,), seeds=1)
+    found = compare([Probe.of(f"demo={store}")], [Source.of(f"nan:{tmp_path / 'nan.ckpt'}")], options, tmp_path / "out")
+    assert set(found.cells["row"]) == {"most common class", "attributes + forest", "random + linear", "scratch"}
+    assert any("not finite; pretrain" in reason for reason in found.failed.values())
 
 
 def test_the_same_recordings_under_other_names_are_a_leak_and_can_be_held_out(compared, store, tmp_path):
