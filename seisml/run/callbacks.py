@@ -67,7 +67,7 @@ def is_last_epoch(trainer: pl.Trainer) -> bool:
 
 
 class FiniteLoss(Callback):
-    """Stops a run at the first loss that is not finite: what follows would be trained on nothing.
+    """Stops a run at the first loss that is not finite, or at weights that are not: what follows is worth nothing.
 
     Args:
         folder: Where the batch's samples are written down.
@@ -101,6 +101,19 @@ class FiniteLoss(Callback):
             f"the loss is {loss.item():g} at step {trainer.global_step} (epoch {trainer.current_epoch}, batch of "
             f"{some}); lower exp_params.LR ({pl_module.LR}) or look at these records, which {shown(self.path)} lists"
         )
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
+        """Look at what the last step made of the weights, as no loss follows it.
+
+        Raises:
+            UserError: A weight is not finite.
+        """
+        wrong = next((name for name, value in pl_module.named_parameters() if not torch.isfinite(value).all()), None)
+        if wrong is not None:
+            raise UserError(
+                f"{wrong} is not finite after the last step; lower exp_params.LR ({pl_module.LR}), or set "
+                "trainer_params.precision=32-true"
+            )
 
 
 class KNNProbe(Callback):

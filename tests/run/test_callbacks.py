@@ -103,3 +103,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_warns_of_nothing_else(root,
     known = data.ready_store.metadata["source_id"]
     assert len(table) == 16 and (table["step"] > 0).all() and (table["start"] == 0).all()
     assert all(known[row] in record for row, record in zip(table["index"], table["record"], strict=True))
+
+
+def test_weights_that_the_last_step_ruins_are_no_result(root, tmp_path):
+    class Ruin(pl.Callback):
+        def on_train_batch_end(self, trainer, pl_module, *_):
+            pl_module.classifier.weight.data[0, 0] = torch.inf
+
+    data = StoreDataModule(root, batch_size=16)
+    method = build(Supervised, data, **SMALL)
+    with pytest.raises(UserError, match="classifier.weight is not finite after the last step; lower exp_params.LR"):
+        logged(method, data, callbacks=[Ruin(), FiniteLoss(tmp_path)], max_steps=1)
