@@ -42,7 +42,7 @@ def test_the_optimiser_does_what_pytorchs_default_does(optimizer):
 
 def test_a_step_in_bfloat16_is_that_of_float32_up_to_rounding(root):
     """Each result is off by at most one part in 2^9, and such errors of some ten layers, which do not know of one
-    another, add up to sqrt(10) of them: one part in 2^7. Gradients meet them forwards and backwards."""
+    another, add up to less than one part in 2^8. Gradients meet them forwards and backwards."""
     losses, gradients = [], []
     for precision in ("32-true", "bf16-mixed"):
         torch.manual_seed(0)
@@ -54,7 +54,7 @@ def test_a_step_in_bfloat16_is_that_of_float32_up_to_rounding(root):
         run.fit(method, datamodule=data)
         losses.append(run.callback_metrics["train/loss"].item())
         gradients.append(torch.cat([p.grad.flatten() for p in method.parameters()]))
-    assert losses[0] != losses[1] == pytest.approx(losses[0], rel=2**-7)
+    assert losses[0] != losses[1] == pytest.approx(losses[0], rel=2**-8)
     assert torch.cosine_similarity(*gradients, dim=0) > 0.9
 
 
