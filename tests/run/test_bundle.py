@@ -101,6 +101,7 @@ def test_values_that_json_cannot_hold_leave_nothing_behind(checkpoint, tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["odd.ckpt"]
 
 
+@pytest.mark.long
 def test_a_killed_export_leaves_nothing_that_looks_like_a_bundle(checkpoint, tmp_path):
     code = (
         "import os, sys\nfrom seisml.inference import export\n"

@@ -39,6 +39,7 @@ def test_bins_of_one_range_beat_the_constant_predictor(store, tmp_path):
     assert load_method(tmp_path / "run" / "checkpoints" / "last.ckpt").task.n_bins == 4
 
 
+@pytest.mark.long
 def test_it_beats_the_constant_predictor(store, tmp_path, capsys):
     cfg = compose(
         "configs/finetune.yaml",

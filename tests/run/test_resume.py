@@ -117,8 +117,13 @@ def assert_same(one, other):
 
 @pytest.mark.parametrize(
     ("recipe", "kills"),
-    [(PRETRAIN, (2, 3, 8)), (FINETUNE, (1, 4, 4)), (FROZEN, (4, 5)), (AVERAGED, (2, 4)), (STOPPING, (4, 4))],
-    ids=["pretrain", "finetune", "frozen", "averaged", "stopped"],
+    [
+        pytest.param(PRETRAIN, (2, 3, 8), id="pretrain"),
+        pytest.param(FINETUNE, (1, 4, 4), id="finetune"),
+        pytest.param(FROZEN, (4, 5), id="frozen", marks=pytest.mark.long),
+        pytest.param(AVERAGED, (2, 4), id="averaged", marks=pytest.mark.long),
+        pytest.param(STOPPING, (4, 4), id="stopped", marks=pytest.mark.long),
+    ],
 )
 def test_killed_again_and_again_it_ends_the_same(store, tmp_path, monkeypatch, capsys, recipe, kills):
     go(store, recipe, tmp_path / "whole")
@@ -133,6 +138,7 @@ def test_killed_again_and_again_it_ends_the_same(store, tmp_path, monkeypatch, c
     assert (accumulated in capsys.readouterr().out) == (recipe is FROZEN)
 
 
+@pytest.mark.long
 def test_a_killed_multirun_does_what_is_missing(store, tmp_path, monkeypatch, capsys):
     config, overrides = configured(store, FINETUNE, tmp_path / "run")
     sweep = tmp_path / "sweep"
