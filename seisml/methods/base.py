@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
+from seisml.networks.build import build_encoder
+from seisml.networks.encoder import Encoder
 from seisml.tasks.base import Task
 from seisml.tasks.facts import DataFacts
 from seisml.tasks.unlabelled import Unlabelled
@@ -95,6 +97,7 @@ class Method(pl.LightningModule):
         self.name = name or type(self).__name__
         self.in_channels = 1
         self.encoder: nn.Module | None = None  # what is saved, probed and watched; a recipe puts its network here
+        self._encoder_settings: dict[str, Any] = {}
         self.run_record: dict[str, Any] = {}  # plain values that travel in the checkpoint: configuration, facts, split
 
     # -- what a recipe defines -------------------------------------------------------------------------------------
@@ -109,7 +112,22 @@ class Method(pl.LightningModule):
 
     def encoder_settings(self) -> dict[str, Any]:
         """What it takes to build the encoder again (``backbone_type``...); nothing where it cannot be taken apart."""
-        return {}
+        return self._encoder_settings
+
+    def new_encoder(
+        self, backbone_type: str, in_channels: int, out_size: int | None, backbone_params: Mapping[str, Any] | None
+    ) -> Encoder:
+        """Build the encoder that was chosen, and keep its settings; see :func:`seisml.networks.build.build_encoder`."""
+        arguments = dict(backbone_params or {})
+        encoder = build_encoder(backbone_type, in_channels, out_size, **arguments)
+        encoder.to(memory_format=torch.channels_last)  # faster convolutions, in bfloat16 above all
+        self.in_channels = in_channels
+        self._encoder_settings = {
+            "backbone_type": backbone_type,
+            "backbone_params": arguments,
+            "in_channels": in_channels,
+        }
+        return encoder
 
     def training_state(self) -> dict[str, Tensor]:
         """What training has gathered beside weights and buffers, so that a resumed run goes on with it."""

@@ -13,7 +13,7 @@ from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.losses.infonce import infonce_constant, infonce_loss, infonce_scores
 from seisml.methods.base import Method
-from seisml.networks.build import build_encoder, fitted_arguments
+from seisml.networks.build import fitted_arguments
 from seisml.networks.context import ContextEncoder
 from seisml.processes.collectives import gather
 from seisml.tasks.next_piece import NextPiece
@@ -71,11 +71,8 @@ class CPC(Method):
             raise UserError(
                 "exp_params.knn_acc_record_ep_period: CPC reads no classes for a probe to tell apart; set -1"
             )
-        self.in_channels = in_channels
-        sizes = (self.facts.n_samples, self.facts.n_pieces)
-        self.backbone_type = backbone_type
-        self.backbone_params = fitted_arguments(backbone_type, backbone_params, *sizes)
-        self.encoder = build_encoder(backbone_type, in_channels, out_size_enc, **self.backbone_params)
+        arguments = fitted_arguments(backbone_type, backbone_params, self.facts.n_samples, self.facts.n_pieces)
+        self.encoder = self.new_encoder(backbone_type, in_channels, out_size_enc, arguments)
         if not isinstance(self.encoder, ContextEncoder):
             raise UserError(
                 f"model_params.backbone_type: CPC needs a context after each piece, which {backbone_type} does not "
@@ -97,14 +94,6 @@ class CPC(Method):
             )
         head = [nn.Linear(context_size, context_size // 2), nn.ReLU(), nn.Linear(context_size // 2, n_bins)]
         self.target_head: nn.Module = nn.Sequential(*head) if target_weight > 0 else nn.Identity()
-
-    def encoder_settings(self) -> dict[str, Any]:
-        """Network, its arguments and its channels."""
-        return {
-            "backbone_type": self.backbone_type,
-            "backbone_params": self.backbone_params,
-            "in_channels": self.in_channels,
-        }
 
     def embed(self, picture: Tensor) -> Tensor:
         """Context after the last piece: (N, in_channels, T) -> (N, H)."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.losses.autocast import weights_cast_once
 from seisml.methods.base import Method
-from seisml.networks.build import build_encoder
 from seisml.networks.projector import Projector
 from seisml.processes.collectives import gather, total
 from seisml.values.ranges import Count, Period
@@ -51,10 +49,7 @@ class JointEmbedding(Method):
             collapse_record_step_period=collapse_record_step_period,
             **kwargs,
         )
-        self.in_channels = in_channels
-        self.backbone_type, self.backbone_params = backbone_type, dict(backbone_params or {})
-        self.encoder = build_encoder(backbone_type, in_channels, out_size_enc, **self.backbone_params)
-        self.encoder.to(memory_format=torch.channels_last)  # faster convolutions, in bfloat16 above all
+        self.encoder = self.new_encoder(backbone_type, in_channels, out_size_enc, backbone_params)
         self.projector: nn.Module = Projector(self.encoder.out_size, proj_hid, proj_out, norm=projector_norm)
 
     def pair_loss(self, z: Tensor, z2: Tensor) -> dict[str, Tensor]:
@@ -72,14 +67,6 @@ class JointEmbedding(Method):
         """
         features = tuple(self.encoder(view) for view in views[:2])
         return self.pair_loss(*(gather(self.projector(y)) for y in features)), features
-
-    def encoder_settings(self) -> dict[str, Any]:
-        """Backbone, its arguments and its channels."""
-        return {
-            "backbone_type": self.backbone_type,
-            "backbone_params": self.backbone_params,
-            "in_channels": self.in_channels,
-        }
 
     def embed(self, picture: Tensor) -> Tensor:
         """Encoder outputs of whole pictures: (N, in_channels, F, W) -> (N, D)."""

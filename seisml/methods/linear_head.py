@@ -14,7 +14,7 @@ from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.losses.autocast import lift
 from seisml.methods.base import Method
-from seisml.networks.build import build_encoder, fitted_arguments
+from seisml.networks.build import fitted_arguments
 from seisml.processes.collectives import total
 from seisml.values.ranges import Rate, Rates, Whole
 
@@ -114,12 +114,8 @@ class LinearHead(Method):
         **kwargs: Any,
     ) -> None:
         super().__init__(LR=LR if LR is not None else {"encoder": 5e-4, "clf": 1e-3}, **kwargs)
-        self.in_channels = in_channels
-        sizes = (self.facts.n_samples, self.facts.n_pieces)
-        self.backbone_type = backbone_type
-        self.backbone_params = fitted_arguments(backbone_type, backbone_params, *sizes)
-        self.encoder = build_encoder(backbone_type, in_channels, out_size_enc, **self.backbone_params)
-        self.encoder.to(memory_format=torch.channels_last)
+        arguments = fitted_arguments(backbone_type, backbone_params, self.facts.n_samples, self.facts.n_pieces)
+        self.encoder = self.new_encoder(backbone_type, in_channels, out_size_enc, arguments)
         self.classifier = nn.Linear(self.encoder.out_size, self.task.n_outputs(self.facts))
         # a tiny eps: the features of a random encoder vary by a hundredth and less
         scaling = nn.BatchNorm1d(self.encoder.out_size, eps=1e-10, affine=False)
@@ -135,14 +131,6 @@ class LinearHead(Method):
         self.encoder.requires_grad_(not freeze_encoders)
         self.pretrained = False  # set where an encoder is loaded
         self.memory = FeatureMemory()
-
-    def encoder_settings(self) -> dict[str, Any]:
-        """Backbone, its arguments and its channels."""
-        return {
-            "backbone_type": self.backbone_type,
-            "backbone_params": self.backbone_params,
-            "in_channels": self.in_channels,
-        }
 
     def training_state(self) -> dict[str, Tensor]:
         """The features of a frozen encoder: computed in other batches, they would differ in the last bit."""

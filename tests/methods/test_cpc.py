@@ -197,7 +197,7 @@ def test_a_learnt_context_is_fine_tuned_frozen_or_started_afresh(lanl: Path, tmp
     learnt = run(tmp_path / "cpc", "+experiment=lanl_cpc", "exp_params.target_weight=0.05", *lean)
     assert {"train/target_loss", "train/mae", "dev/mae", "dev/next_piece_acc"} <= set(learnt.metrics)
     method = load_method(learnt.checkpoint)
-    assert method.backbone_params["piece_samples"] == 300
+    assert method.encoder_settings()["backbone_params"]["piece_samples"] == 300
     tune = ["+experiment=lanl_cpc_finetune", f"load_encoder.ckpt_fname={learnt.checkpoint}", *lean]
     frozen = run(tmp_path / "frozen", *tune, "exp_params.freeze_encoders=true", config="configs/finetune.yaml")
     kept = load_method(frozen.checkpoint).encoder.state_dict()
@@ -208,7 +208,7 @@ def test_a_learnt_context_is_fine_tuned_frozen_or_started_afresh(lanl: Path, tmp
     tuned = load_method(one.checkpoint)
     assert tuned.facts.n_samples == 300 and not torch.equal(tuned.encoder.gru.weight_ih_l0, kept["gru.weight_ih_l0"])
     scratch = run(tmp_path / "scratch", *tune[:1], *lean, config="configs/finetune.yaml")
-    assert load_method(scratch.checkpoint).backbone_params == method.backbone_params
+    assert load_method(scratch.checkpoint).encoder_settings() == method.encoder_settings()
     value = run(tmp_path / "value", *tune[:1], *lean, "model_params=regression", config="configs/finetune.yaml")
     for result in (frozen, one, scratch, value):
         assert np.isfinite(result.metrics["test/mae"]) and result.metrics["test/constant_mae"] > 0

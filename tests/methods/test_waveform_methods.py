@@ -67,7 +67,7 @@ def accuracy(run, method, data):
 
 def test_network_takes_the_length_of_the_data_and_is_printed(data, capsys):
     method = WaveformClassifier(facts=FACTS, front_end=front_end(), LR=1e-2)
-    assert method.encoder.n_samples == T and method.backbone_params["n_samples"] == T
+    assert method.encoder.n_samples == T and method.encoder_settings()["backbone_params"]["n_samples"] == T
     run = trainer(max_epochs=15)
     run.fit(method, datamodule=data)
     assert accuracy(run, method, data) > 0.9

@@ -19,7 +19,6 @@ from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.losses.masked_patches import masked_patch_loss
 from seisml.methods.base import Method
-from seisml.networks.build import build_encoder
 from seisml.processes.collectives import gather, total
 from seisml.transforms.patches import grid, hide, to_patches
 from seisml.transforms.randomness import SampleRandom
@@ -88,20 +87,9 @@ class MaskedSpectrogram(Method):
         )
         if len(patch_size) != 2:
             raise UserError(f"patch_size: {list(patch_size)} is not a number of frequencies and one of columns")
-        self.in_channels = in_channels
-        self.backbone_type, self.backbone_params = backbone_type, dict(backbone_params or {})
-        self.encoder = build_encoder(backbone_type, in_channels, out_size_enc, **self.backbone_params)
-        self.encoder.to(memory_format=torch.channels_last)
+        self.encoder = self.new_encoder(backbone_type, in_channels, out_size_enc, backbone_params)
         self.patch_size, self.hidden_share = (patch_size[0], patch_size[1]), hidden_share
         self.decoder = PatchDecoder(self.encoder.out_size, decoder_hid, in_channels * math.prod(patch_size))
-
-    def encoder_settings(self) -> dict[str, Any]:
-        """Backbone, its arguments and its channels."""
-        return {
-            "backbone_type": self.backbone_type,
-            "backbone_params": self.backbone_params,
-            "in_channels": self.in_channels,
-        }
 
     def embed(self, picture: Tensor) -> Tensor:
         """Encoder outputs of whole pictures: (N, in_channels, F, W) -> (N, D)."""
