@@ -25,7 +25,7 @@ from torch import Tensor
 
 from seisml.losses import covariance_full, diag_loss, invariance, tnc_loss, variance
 from seisml.losses.autocast import weights_cast_once
-from seisml.methods.vnibcreg import VNIbCReg
+from seisml.methods.self_supervised.vnibcreg import VNIbCReg
 from seisml.networks.iternorm import IterNorm
 from seisml.run.precision import device_name
 from seisml.tasks.facts import DataFacts

@@ -15,7 +15,7 @@ from seisml.config.launch import run
 REPO = Path(__file__).resolve().parents[1]
 METHOD = '''
 import torch
-from seisml.methods.joint_embedding import JointEmbedding
+from seisml.methods.self_supervised.joint_embedding import JointEmbedding
 
 class Toy(JointEmbedding):
     """Pull two views together, and keep their features apart from zero."""

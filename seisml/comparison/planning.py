@@ -37,7 +37,7 @@ from seisml.comparison.tasks import (
 from seisml.config.compose import compose
 from seisml.run.bundle import read_model
 from seisml.run.checkpoints import read_record
-from seisml.run.settings import changed
+from seisml.run.settings import changed, identity
 
 PLACES = ("out", "encoder_folder", "figures", "logger")  # top-level settings that change no number
 PRETRAIN = "configs/ssl.yaml"
@@ -184,9 +184,9 @@ def _of_the_data(dataset: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain(cfg: Any) -> dict[str, Any]:
-    """A composed configuration as plain values, without what changes no number."""
+    """A composed configuration as plain values, without what changes no number; folders are named by it."""
     values: Any = OmegaConf.to_container(cfg, resolve=True)
-    return {key: value for key, value in values.items() if key not in PLACES}
+    return identity({key: value for key, value in values.items() if key not in PLACES})
 
 
 def short(values: dict[str, Any]) -> str:

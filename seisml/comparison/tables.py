@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from seisml.data.datamodule import StoreDataModule
 from seisml.evaluation.probes import knn_votes
 from seisml.files import write_atomically
-from seisml.methods.attribute_forest import new_trees
 from seisml.methods.base import Method
+from seisml.methods.fitted.attribute_forest import new_trees
 
 Classifier = Literal["constant", "linear", "forest", "knn"]
 LEAST = 1e-6  # probability of a class that a classifier has not met

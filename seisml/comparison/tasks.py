@@ -17,7 +17,7 @@ from seisml.comparison.plan import NO_DEV, Part, Trial
 from seisml.comparison.tables import Classifier, Table, classify, embed_traces
 from seisml.errors import UserError, shown
 from seisml.evaluation.paired import confusion_scores
-from seisml.methods.attribute_forest import AttributeForest
+from seisml.methods.fitted.attribute_forest import AttributeForest
 from seisml.run.build import read_pretrained
 from seisml.run.effective import effective
 from seisml.run.folds import open_all

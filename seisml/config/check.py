@@ -18,6 +18,7 @@ from typing_extensions import is_typeddict
 
 from seisml.errors import SettingError, interrupts_wait, nearest
 from seisml.run.settings import GIVEN_TO_METHODS, Settings, method_arguments
+from seisml.values.classes import present_path
 
 ANYTHING = inspect.Parameter.empty  # annotation of an argument that says nothing of its type
 HYDRA_KEYS = dict.fromkeys(("_target_", "_partial_", "_recursive_", "_convert_", "_args_"), ANYTHING)
@@ -113,7 +114,7 @@ def _section_arguments(name: str, sections: dict[str, Any]) -> dict[str, Any] | 
     if not section or "_target_" not in section:
         raise SettingError(owner, f"{owner} names no class; choose a file of configs/{owner}: {owner}=NAME")
     path = section["_target_"]
-    module, _, attribute = str(path).rpartition(".")
+    module, _, attribute = present_path(str(path)).rpartition(".")
     try:
         with interrupts_wait():
             target = getattr(importlib.import_module(module), attribute)

@@ -1,1 +1,1 @@
-"""Training recipes, one LightningModule per file."""
+"""Training recipes, one LightningModule per file: classifiers and regressors here, other kinds in their folders."""

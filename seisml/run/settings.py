@@ -10,6 +10,7 @@ from pydantic import Field
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
 from seisml.errors import SettingError
+from seisml.values.classes import first_path
 from seisml.values.ranges import Count, Seed
 
 GIVEN_TO_METHODS = ("facts", "front_end", "seed", "task")  # arguments of a method that the run gives, not its section
@@ -112,8 +113,18 @@ def flat(values: Mapping[str, Any]) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
+def identity(values: Any) -> Any:
+    """Settings with each class by the path that it had first: they are the same wherever its module lies."""
+    if isinstance(values, Mapping):
+        return {
+            key: first_path(value) if key == "_target_" and isinstance(value, str) else identity(value)
+            for key, value in values.items()
+        }
+    return [identity(value) for value in values] if isinstance(values, list) else values
+
+
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Name the settings that differ: ``trainer_params.max_steps 500 (not 300)``; what is missing counts as null."""
-    old, new = flat(before), flat(after)
+    old, new = flat(identity(before)), flat(identity(after))
     keys = sorted(old.keys() | new.keys())
     return [f"{key} {new.get(key)} (not {old.get(key)})" for key in keys if old.get(key) != new.get(key)]

@@ -18,6 +18,18 @@ from seisml.errors import UserError, nearest
 T = TypeVar("T")
 
 HOUSE = "seisml"
+MOVED = {  # modules by where they once lay, first places first: checkpoints, bundles and settings of before name those
+    "seisml.methods.attribute_forest": "seisml.methods.fitted.attribute_forest",
+    "seisml.methods.emission_boosting": "seisml.methods.fitted.emission_boosting",
+    "seisml.methods.barlow_twins": "seisml.methods.self_supervised.barlow_twins",
+    "seisml.methods.cpc": "seisml.methods.self_supervised.cpc",
+    "seisml.methods.joint_embedding": "seisml.methods.self_supervised.joint_embedding",
+    "seisml.methods.reconstruction.masked_spectrogram": "seisml.methods.self_supervised.masked_spectrogram",
+    "seisml.methods.simclr": "seisml.methods.self_supervised.simclr",
+    "seisml.methods.vibcreg": "seisml.methods.self_supervised.vibcreg",
+    "seisml.methods.vicreg": "seisml.methods.self_supervised.vicreg",
+    "seisml.methods.vnibcreg": "seisml.methods.self_supervised.vnibcreg",
+}
 _trusted: ContextVar[tuple[str, ...] | None] = ContextVar("trusted", default=None)  # None: settings of the user
 
 
@@ -42,13 +54,27 @@ def only_trusted(packages: Iterable[str] = ()) -> Iterator[None]:
         _trusted.reset(token)
 
 
+def present_path(path: str) -> str:
+    """The dotted path of a class, by where its module lies now."""
+    module, dot, name = path.rpartition(".")
+    return f"{MOVED.get(module, module)}{dot}{name}"
+
+
+def first_path(path: str) -> str:
+    """The dotted path that a class had first: it stays the same when the module moves."""
+    module, dot, name = path.rpartition(".")
+    places = [former for former, present in MOVED.items() if present == MOVED.get(module, module)]
+    return f"{places[0] if places else module}{dot}{name}"
+
+
 def find_class(
     path: str, base: type[T], key: str, known: Mapping[str, type[T]] | None = None, cure: str | None = None
 ) -> type[T]:
     """The class of a name or dotted path.
 
     Args:
-        path: A name among `known`, or a module and a class (``"my_package.my_module.MyClass"``).
+        path: A name among `known`, or a module and a class (``"my_package.my_module.MyClass"``), also by where the
+            module once lay.
         base: What the class must be derived from.
         key: The setting, for the message.
         known: Classes that go by their name alone.
@@ -63,7 +89,7 @@ def find_class(
         raise UserError(f"{key}: {str(path)[:60]!r} is unknown; write the name of a class, such as my_package.MyClass")
     if path in known:
         return known[path]
-    module_name, _, class_name = path.rpartition(".")
+    module_name, _, class_name = present_path(path).rpartition(".")
     if "." not in path and known:
         raise UserError(f"{key}: {path[:100]!r} is unknown; {nearest(path, known)}")
     if not all(part.isidentifier() for part in path.split(".")) or not module_name:

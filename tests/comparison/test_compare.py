@@ -126,6 +126,9 @@ def test_it_resumes_and_notices_other_settings(compared, store):
     assert again().cells.equals(compared.cells)
     changed = [path for path in places if path.stat().st_mtime_ns != before[path]]
     assert [path.parent for path in changed] == [lost]
+    (_, pretraining) = (json.loads(path.read_text())["asked"] for path in places if "pretrain" in path.parts)
+    method = pretraining["config"]["model_params"]["_target_"]  # by its first path: folders outlive a module's move
+    assert method == "seisml.methods.simclr.SimCLR"
     with pytest.raises(UserError, match=r"made with other settings: steps 3 \(not 2\)"):
         again(steps=3)
     with pytest.raises(UserError, match=r"other settings: .*probe\.dataset\.batch_size 8 \(not 16\)"):

@@ -126,7 +126,7 @@ def test_native_defaults_are_the_published_ones() -> None:
 def test_flat_yaml_chooses_the_method_by_name(tmp_path: Path) -> None:
     (tmp_path / "flat.yaml").write_text("model_params: {name: Barlow-Twins}\nexp_params: {LR: 1e-4}\n")
     cfg = compose("flat.yaml", default=SSL)
-    assert cfg.model_params["_target_"] == "seisml.methods.barlow_twins.BarlowTwins"
+    assert cfg.model_params["_target_"] == "seisml.methods.self_supervised.barlow_twins.BarlowTwins"
     assert cfg.exp_params.LR == 1e-4 and "rho" not in cfg.exp_params
 
 
@@ -134,7 +134,7 @@ def test_flat_yaml_of_which_the_method_alone_was_changed(tmp_path: Path, capsys:
     text = (FIXTURES / "published_ssl.yaml").read_text().replace("VIbCRegTNC", "VIbCReg")
     (tmp_path / "flat.yaml").write_text(text)
     cfg = compose("flat.yaml", default=SSL)
-    assert cfg.model_params["_target_"] == "seisml.methods.vibcreg.VIbCReg" and cfg.exp_params.nu == 10
+    assert cfg.model_params["_target_"] == "seisml.methods.self_supervised.vibcreg.VIbCReg" and cfg.exp_params.nu == 10
     assert "rho" not in cfg.exp_params and "use_diag_loss" not in cfg.exp_params
     said = capsys.readouterr().out
     assert said == "exp_params.rho, exp_params.use_diag_loss: unused, since VIbCReg has no such settings\n"

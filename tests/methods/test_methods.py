@@ -10,10 +10,10 @@ from torch import nn
 
 from seisml.methods.base import Method
 from seisml.methods.langet import StackedTraceClassifier
+from seisml.methods.self_supervised.vibcreg import VIbCReg
+from seisml.methods.self_supervised.vicreg import VICReg
+from seisml.methods.self_supervised.vnibcreg import VNIbCReg
 from seisml.methods.supervised import Supervised
-from seisml.methods.vibcreg import VIbCReg
-from seisml.methods.vicreg import VICReg
-from seisml.methods.vnibcreg import VNIbCReg
 from tests.methods.recipes import FACTS, SMALL, batch, front_end, supervised
 
 

@@ -10,14 +10,14 @@ import torch
 from torch import distributed
 from torch.nn.utils import vector_to_parameters
 
-from seisml.methods.barlow_twins import BarlowTwins
-from seisml.methods.cpc import CPC
-from seisml.methods.reconstruction.masked_spectrogram import MaskedSpectrogram
-from seisml.methods.simclr import SimCLR
+from seisml.methods.self_supervised.barlow_twins import BarlowTwins
+from seisml.methods.self_supervised.cpc import CPC
+from seisml.methods.self_supervised.masked_spectrogram import MaskedSpectrogram
+from seisml.methods.self_supervised.simclr import SimCLR
+from seisml.methods.self_supervised.vibcreg import VIbCReg
+from seisml.methods.self_supervised.vicreg import VICReg
+from seisml.methods.self_supervised.vnibcreg import VNIbCReg
 from seisml.methods.supervised import Supervised
-from seisml.methods.vibcreg import VIbCReg
-from seisml.methods.vicreg import VICReg
-from seisml.methods.vnibcreg import VNIbCReg
 from seisml.processes.batch_norm import synchronise
 from seisml.processes.collectives import gather, total
 from seisml.tasks.facts import DataFacts, Quantity

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seisml.data.datamodule import StoreDataModule
-from seisml.methods.vnibcreg import VNIbCReg
+from seisml.methods.self_supervised.vnibcreg import VNIbCReg
 from tests.methods.recipes import FACTS, SMALL, front_end, trainer
 
 

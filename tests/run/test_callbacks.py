@@ -8,9 +8,9 @@ import torch
 from seisml.data.datamodule import StoreDataModule
 from seisml.errors import UserError
 from seisml.evaluation.collapse import collapse_monitors
-from seisml.methods.barlow_twins import BarlowTwins
 from seisml.methods.base import Method
 from seisml.methods.langet import StackedTraceClassifier
+from seisml.methods.self_supervised.barlow_twins import BarlowTwins
 from seisml.methods.supervised import Supervised
 from seisml.run.callbacks import CollapseMonitor, FiniteLoss, monitors, probe_rows
 from seisml.transforms.spectrogram import SpectrogramFrontEnd

@@ -194,7 +194,7 @@ MALFORMED = {
     "events that are text": {"seen_events": "all"},
     "wide projections": {
         "config__model_params": {
-            "_target_": "seisml.methods.vibcreg.VIbCReg", "backbone_type": "SmallResNetEncoder",
+            "_target_": "seisml.methods.self_supervised.vibcreg.VIbCReg", "backbone_type": "SmallResNetEncoder",
             "proj_hid": 10**12, "proj_out": 10**12,
         },
         "backbone_type": "SmallResNetEncoder", "backbone_params": {}, "in_channels": 1, "config__exp_params": {},

@@ -17,6 +17,8 @@ from seisml.config.compose import compose
 from seisml.config.launch import run
 from seisml.errors import STOPPED, Stopped, UserError
 from seisml.evaluation import figures
+from seisml.methods.self_supervised.vnibcreg import VNIbCReg
+from seisml.run.build import load_method
 from seisml.run.callbacks import FiniteLoss
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.loggers import wandb_id
@@ -288,6 +290,23 @@ def test_other_data_and_a_damaged_checkpoint_are_refused(store, killed, tmp_path
     last.write_bytes(last.read_bytes()[:10_000])
     with pytest.raises(UserError, match="damaged or truncated.*or remove it, and the run begins anew"):
         go(store, FINETUNE, folder)
+
+
+def test_a_run_goes_on_though_the_module_of_its_method_has_moved(store, tmp_path, monkeypatch):
+    folder, short = tmp_path / "run", [*PRETRAIN, "trainer_params.max_epochs=1"]
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 3)
+        go(store, short, folder)
+    last = folder / "checkpoints" / "last.ckpt"
+    values = read_checkpoint(last)
+    method = values["seisml"]["config"]["model_params"]
+    assert method["_target_"] == "seisml.methods.self_supervised.vnibcreg.VNIbCReg"
+    method["_target_"] = "seisml.methods.vnibcreg.VNIbCReg"
+    torch.save(values, last)
+    assert isinstance(load_method(last), VNIbCReg)
+    go(store, short, folder)
+    go(store, short, tmp_path / "whole")
+    assert_same(outcome(folder), outcome(tmp_path / "whole"))
 
 
 def test_wandb_knows_a_run_by_one_name(tmp_path):

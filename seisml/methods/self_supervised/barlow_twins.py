@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from seisml.losses.barlow_twins import barlow_twins_loss
-from seisml.methods.joint_embedding import JointEmbedding
+from seisml.methods.self_supervised.joint_embedding import JointEmbedding
 
 
 class BarlowTwins(JointEmbedding):
@@ -17,7 +17,7 @@ class BarlowTwins(JointEmbedding):
     Args:
         lambda_: Weight of the redundancy reduction term.
         augmentations: By default two independent crops with amplitude jitter.
-        **kwargs: See :class:`seisml.methods.joint_embedding.JointEmbedding`.
+        **kwargs: See :class:`seisml.methods.self_supervised.joint_embedding.JointEmbedding`.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from seisml.losses.vicreg import vicreg_loss
-from seisml.methods.joint_embedding import JointEmbedding
+from seisml.methods.self_supervised.joint_embedding import JointEmbedding
 
 
 class VICReg(JointEmbedding):
@@ -19,7 +19,7 @@ class VICReg(JointEmbedding):
         mu: Weight of the variance term.
         nu: Weight of the covariance term.
         augmentations: By default two independent crops with amplitude jitter.
-        **kwargs: See :class:`seisml.methods.joint_embedding.JointEmbedding`.
+        **kwargs: See :class:`seisml.methods.self_supervised.joint_embedding.JointEmbedding`.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from seisml.config.compose import compose
 from seisml.datasets.lanl.data_module import LanlDataModule
 from seisml.datasets.lanl.demo import prepare_lanl_demo
 from seisml.errors import UserError
-from seisml.methods.emission_boosting import EmissionBoosting
+from seisml.methods.fitted.emission_boosting import EmissionBoosting
 from seisml.networks.forest import BoostedTrees
 from seisml.run.build import load_method
 from seisml.run.train import train

@@ -8,7 +8,7 @@ import torch
 from seisml.config.compose import compose
 from seisml.errors import UserError
 from seisml.losses.masked_patches import masked_patch_loss
-from seisml.methods.reconstruction.masked_spectrogram import MaskedSpectrogram
+from seisml.methods.self_supervised.masked_spectrogram import MaskedSpectrogram
 from seisml.run.checkpoints import encoder_state, read_checkpoint
 from seisml.run.train import train
 from seisml.tasks.facts import DataFacts

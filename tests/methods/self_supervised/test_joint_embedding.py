@@ -8,11 +8,11 @@ import torch
 from seisml.data.datamodule import StoreDataModule
 from seisml.losses.tnc import diag_loss, tnc_loss
 from seisml.losses.vibcreg import vibcreg_loss
-from seisml.methods.barlow_twins import BarlowTwins
-from seisml.methods.simclr import SimCLR
-from seisml.methods.vibcreg import VIbCReg
-from seisml.methods.vicreg import VICReg
-from seisml.methods.vnibcreg import VNIbCReg
+from seisml.methods.self_supervised.barlow_twins import BarlowTwins
+from seisml.methods.self_supervised.simclr import SimCLR
+from seisml.methods.self_supervised.vibcreg import VIbCReg
+from seisml.methods.self_supervised.vicreg import VICReg
+from seisml.methods.self_supervised.vnibcreg import VNIbCReg
 from tests.methods.recipes import FACTS, SMALL, batch, front_end, trainer
 
 

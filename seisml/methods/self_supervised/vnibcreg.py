@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from seisml.losses.tnc import diag_loss, tnc_accuracy, tnc_loss
-from seisml.methods.vibcreg import VIbCReg
+from seisml.methods.self_supervised.vibcreg import VIbCReg
 from seisml.networks.discriminator import TNCDiscriminator
 from seisml.processes.collectives import gather
 
@@ -25,7 +25,7 @@ class VNIbCReg(VIbCReg):
         use_diag_loss: Add the cosine terms between the three encoder outputs.
         w: Share of non-neighbours treated as neighbours (positive-unlabelled learning).
         augmentations: By default the neighbouring crop alone, as published.
-        **kwargs: See :class:`seisml.methods.vibcreg.VIbCReg`.
+        **kwargs: See :class:`seisml.methods.self_supervised.vibcreg.VIbCReg`.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from seisml.datasets.lanl.data_module import LanlDataModule
 from seisml.datasets.lanl.demo import prepare_lanl_demo
 from seisml.errors import UserError
 from seisml.losses.infonce import infonce_loss
-from seisml.methods.cpc import CPC
+from seisml.methods.self_supervised.cpc import CPC
 from seisml.run.build import load_method
 from seisml.run.train import train
 from seisml.store.writer import StoreWriter

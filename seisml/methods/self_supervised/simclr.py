@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from seisml.losses.simclr import partner_accuracy, simclr_loss
-from seisml.methods.joint_embedding import JointEmbedding
+from seisml.methods.self_supervised.joint_embedding import JointEmbedding
 
 
 class SimCLR(JointEmbedding):
@@ -20,7 +20,7 @@ class SimCLR(JointEmbedding):
         proj_hid: Hidden width of the projector.
         proj_out: Output width of the projector; the published 128 by default.
         augmentations: By default two independent crops with amplitude jitter.
-        **kwargs: See :class:`seisml.methods.joint_embedding.JointEmbedding`.
+        **kwargs: See :class:`seisml.methods.self_supervised.joint_embedding.JointEmbedding`.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from seisml.losses.vibcreg import vibcreg_loss
-from seisml.methods.joint_embedding import JointEmbedding
+from seisml.methods.self_supervised.joint_embedding import JointEmbedding
 
 
 class VIbCReg(JointEmbedding):
@@ -20,7 +20,7 @@ class VIbCReg(JointEmbedding):
         nu: Weight of the covariance term.
         augmentations: By default two independent crops with amplitude jitter.
         projector_norm: By default IterNorm, as published.
-        **kwargs: See :class:`seisml.methods.joint_embedding.JointEmbedding`.
+        **kwargs: See :class:`seisml.methods.self_supervised.joint_embedding.JointEmbedding`.
     """
 
     def __init__(

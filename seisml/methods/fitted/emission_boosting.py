@@ -11,8 +11,8 @@ from torch import Tensor
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
+from seisml.methods.fitted.at_once import FittedAtOnce
 from seisml.methods.linear_head import masked_mean
-from seisml.methods.predictor import FittedAtOnce
 from seisml.methods.regression import NumberPredictor
 from seisml.networks.emission_features import EmissionFeaturesEncoder
 from seisml.networks.forest import BoostedTrees

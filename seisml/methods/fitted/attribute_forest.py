@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seisml.data.sampling import Batch
 from seisml.methods.classifier import Classifier, ensemble
-from seisml.methods.predictor import FittedAtOnce
+from seisml.methods.fitted.at_once import FittedAtOnce
 from seisml.networks.attributes import AttributesEncoder
 from seisml.networks.forest import Forest
 from seisml.values.ranges import Count, Period

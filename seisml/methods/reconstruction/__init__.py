@@ -1,1 +1,0 @@
-"""Recipes that learn without labels by telling what was hidden of a picture."""
