@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -118,3 +122,15 @@ def test_polarisation() -> None:
     assert not found[3].any()
     with pytest.raises(ValueError, match="3, T"):
         polarisation_attributes(torch.zeros(1, 2, 100))
+
+
+def test_every_attribute_against_one_trace_at_a_time() -> None:
+    """The benchmark writes each of them with NumPy and SciPy."""
+    path = Path(__file__).resolve().parents[2] / "benchmarks" / "attributes.py"
+    one_at_a_time = SimpleNamespace(**runpy.run_path(str(path)))
+    for length in (500, 1300):  # of odd lengths, two values of the autocorrelation are equal but for rounding
+        traces = one_at_a_time.make_traces(6, length, seed=1)
+        expected = np.array([one_at_a_time.one_trace(trace) for trace in traces])
+        found = trace_attributes(torch.from_numpy(traces)[:, None])[:, 0].numpy()
+        for number, name in enumerate(TRACE):
+            np.testing.assert_allclose(found[:, number], expected[:, number], rtol=1e-3, atol=1e-4, err_msg=name)
