@@ -23,10 +23,10 @@ from omegaconf import OmegaConf
 from pytorch_lightning.profilers import Profiler
 
 from seisml.config.compose import compose
-from seisml.run.callbacks import monitors
 from seisml.run.precision import device_name
 from seisml.run.train import open_data, prepare_method
 from seisml.run.trainer import build_trainer
+from seisml.run.watching.monitors import monitors
 from seisml.terminal.text_table import text_table
 
 

@@ -16,8 +16,8 @@ from seisml.config.compose import compose
 from seisml.config.launch import run
 from seisml.errors import UserError
 from seisml.files import naming_disk_errors, new_folder, partial_path, write_atomically, write_text
-from seisml.run.callbacks import FiniteLoss
 from seisml.run.train import train
+from seisml.run.watching.finite_loss import FiniteLoss
 from tests.continuous_records import make_record, make_stream, write_checkpoint
 from tests.stores import write_store
 

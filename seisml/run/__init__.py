@@ -1,1 +1,1 @@
-"""One run: train, build, checkpoints, callbacks, folder, messages and the record it leaves."""
+"""One run: train, build, checkpoints, folder, messages and the record it leaves."""

@@ -28,7 +28,6 @@ from seisml.run.build import (
     method_class,
     read_pretrained,
 )
-from seisml.run.callbacks import FiniteLoss, History, SaveEncoder, monitors
 from seisml.run.checkpoints import add_to_record, read_checkpoint
 from seisml.run.effective import effective
 from seisml.run.folder import rank, write_config
@@ -36,7 +35,6 @@ from seisml.run.loggers import close_logger, log_figures, log_results, open_logg
 from seisml.run.messages import say, say_data, say_rates, say_results, say_scores
 from seisml.run.named.card import publish
 from seisml.run.predictions import PREDICTIONS_FILE, places_of, write_predictions
-from seisml.run.progress_watch import ProgressWatch
 from seisml.run.record import versions, write_metrics
 from seisml.run.results import RunResult, draw, gather_metrics, stored_paths
 from seisml.run.resuming.resume import LAST, check_split, is_finished, resume_point
@@ -45,8 +43,13 @@ from seisml.run.resuming.stopping import StopSignals
 from seisml.run.starting.launched import in_environment, launched
 from seisml.run.starting.processes import in_processes
 from seisml.run.trainer import build_trainer, device_arguments
+from seisml.run.watching.finite_loss import FiniteLoss
+from seisml.run.watching.history import History
+from seisml.run.watching.monitors import monitors
+from seisml.run.watching.progress_watch import ProgressWatch
 from seisml.run.weights.averaged import averaging
 from seisml.run.weights.best import best_model
+from seisml.run.weights.encoders import SaveEncoder
 from seisml.store.content import content_hashes, known_content
 from seisml.store.identity import event_hashes, event_ids
 

@@ -19,7 +19,7 @@ from seisml.run.compiling import CompileEncoder
 from seisml.run.folder import rank
 from seisml.run.precision import choose_precision
 from seisml.run.starting.launched import launched
-from seisml.run.training_progress import training_progress
+from seisml.run.watching.training_progress import training_progress
 from seisml.values.ranges import Count
 
 Gpus = int | list[int] | Literal["auto"] | None

@@ -1,1 +1,1 @@
-"""Which weights a run ends with: averages over its steps, and those that were best on the dev part."""
+"""Which weights a run keeps: averages over its steps, those that were best on the dev part, encoders on its way."""

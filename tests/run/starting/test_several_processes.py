@@ -13,9 +13,9 @@ import torch
 
 from seisml.config.compose import compose
 from seisml.errors import Stopped, UserError
-from seisml.run.callbacks import FiniteLoss
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.train import train
+from seisml.run.watching.finite_loss import FiniteLoss
 from tests.stores import write_store
 
 SMALL = [

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from seisml.config.compose import compose
-from seisml.run.progress_watch import has_stopped, is_at_chance
 from seisml.run.train import train
+from seisml.run.watching.progress_watch import has_stopped, is_at_chance
 from tests.run.test_train import PRETRAIN
 from tests.stores import write_store
 

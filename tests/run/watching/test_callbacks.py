@@ -12,7 +12,8 @@ from seisml.methods.base import Method
 from seisml.methods.langet import StackedTraceClassifier
 from seisml.methods.self_supervised.barlow_twins import BarlowTwins
 from seisml.methods.supervised import Supervised
-from seisml.run.callbacks import CollapseMonitor, FiniteLoss, monitors, probe_rows
+from seisml.run.watching.finite_loss import FiniteLoss
+from seisml.run.watching.monitors import CollapseMonitor, monitors, probe_rows
 from seisml.transforms.spectrogram import SpectrogramFrontEnd
 from tests.stores import SAMPLING_RATE, write_store
 

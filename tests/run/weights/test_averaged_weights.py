@@ -9,11 +9,12 @@ from torch import nn
 from seisml.config.compose import compose
 from seisml.errors import UserError
 from seisml.run.build import load_method
-from seisml.run.callbacks import FiniteLoss, KNNProbe
 from seisml.run.checkpoints import encoder_state, read_checkpoint
 from seisml.run.train import open_data, train
+from seisml.run.watching.finite_loss import FiniteLoss
+from seisml.run.watching.monitors import KNNProbe
 from seisml.run.weights.averaged import average, decay_after
-from tests.run.test_resume import FINETUNE, configured
+from tests.run.resuming.test_resume import FINETUNE, configured
 from tests.stores import write_store
 
 DECAY = 0.9

@@ -15,12 +15,12 @@ import torch
 
 from seisml.config.compose import compose
 from seisml.errors import Stopped
-from seisml.run.callbacks import FiniteLoss
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.train import train
+from seisml.run.watching.finite_loss import FiniteLoss
 from tests.stores import write_store
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 SMALL = [
     "dataset=store", "model_params.backbone_type=SmallResNetEncoder", "dataset.split_procedure=fixed_test",
     "front_end.nperseg=64", "front_end.noverlap=32", "front_end.size=[32,64]", "trainer_params=ddp_cpu",

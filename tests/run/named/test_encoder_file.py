@@ -29,7 +29,7 @@ from seisml.store.content import UNKNOWN
 from tests.run.test_train import SMALL
 from tests.stores import write_network, write_store
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 TINY = [
     "trainer_params.max_steps=2", "trainer_params.gpus=[]", "+trainer_params.enable_progress_bar=false",
     "figures=false", "dataset.batch_size=4", "front_end.size=[32,64]", "exp_params.model_save_ep_period=1",

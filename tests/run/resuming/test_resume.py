@@ -19,14 +19,14 @@ from seisml.errors import STOPPED, Stopped, UserError
 from seisml.evaluation import figures
 from seisml.methods.self_supervised.vnibcreg import VNIbCReg
 from seisml.run.build import load_method
-from seisml.run.callbacks import FiniteLoss
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.loggers import wandb_id
 from seisml.run.resuming.stopping import StopSignals
 from seisml.run.train import train
+from seisml.run.watching.finite_loss import FiniteLoss
 from tests.stores import write_store
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 SMALL = [
     "dataset=store", "model_params.backbone_type=SmallResNetEncoder", "dataset.batch_size=8",
     "dataset.split_procedure=fixed_test", "front_end.nperseg=64", "front_end.noverlap=32", "front_end.size=[32,64]",

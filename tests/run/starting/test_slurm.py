@@ -17,7 +17,7 @@ from seisml.run.checkpoints import read_checkpoint
 from seisml.run.train import train
 from tests.stores import write_store
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 SCRIPT = REPO / "examples" / "slurm" / "train.sbatch"
 SMALL = [
     "dataset=store", "model_params.backbone_type=SmallResNetEncoder", "dataset.batch_size=8",

@@ -1,0 +1,1 @@
+"""What looks on while a run trains, and says how it goes."""
