@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
 import torch
@@ -82,32 +83,30 @@ def straightforward(backbone: str, projector: int) -> Callable[[Views], float]:
     norm = PlainIterNorm(projector)
     norm.load_state_dict(method.projector.norm.state_dict())
     method.projector.norm = norm
-    optimizer = torch.optim.Adam(method.parameters())
-
-    def step(views: Views) -> float:
-        loss = method.losses(views)[0]["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
+    return partial(step, method, torch.optim.Adam(method.parameters()), nullcontext)
 
 
 def as_a_run(backbone: str, projector: int, precision: str) -> Callable[[Views], float]:
     method = build(VNIbCReg, backbone, projector)
-    optimizer = method.build_optimizer()
     lightning = Trainer(precision=precision, accelerator="cpu", logger=False, enable_checkpointing=False)
 
-    def step(views: Views) -> float:
+    @contextmanager
+    def autocast() -> Iterator[None]:
         with lightning.precision_plugin.train_step_context(), weights_cast_once("cpu"):
-            loss = method.losses(views)[0]["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
+            yield
 
-    return step
+    return partial(step, method, method.build_optimizer(), autocast)
+
+
+def step(
+    method: VNIbCReg, optimizer: torch.optim.Optimizer, around: Callable[[], AbstractContextManager], views: Views
+) -> float:
+    with around():
+        loss = method.losses(views)[0]["loss"]
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
 def best(function: Callable[[], object], clock: Callable[[], float], repeats: int = 3) -> float:
@@ -162,12 +161,12 @@ def main() -> None:
         "float32": as_a_run(*sizes, "32-true"),
         "bfloat16": as_a_run(*sizes, "bf16-mixed"),
     }
-    losses = {name: step(views) for name, step in steps.items()}  # warms up
+    losses = {name: take(views) for name, take in steps.items()}  # warms up
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(arguments.repeats):
-        for name, step in steps.items():
+        for name, take in steps.items():
             started = clock()
-            step(views)
+            take(views)
             times[name].append(clock() - started)
     first = min(times["straightforward"])
     rows = [

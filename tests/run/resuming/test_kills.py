@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import random
 import time
 from itertools import cycle
 
-import pandas as pd
 import pytest
-import torch
 
 from seisml.config.compose import compose
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.train import train
+from tests.run.resuming.runs import FINETUNE, PRETRAIN, assert_same, configured
 from tests.stores import write_store
 
-SMALL = [
-    "dataset=store", "model_params.backbone_type=SmallResNetEncoder", "dataset.batch_size=8",
-    "dataset.split_procedure=fixed_test", "front_end.nperseg=64", "front_end.noverlap=32", "front_end.size=[32,64]",
-    "trainer_params.gpus=[]", "+trainer_params.enable_progress_bar=false", "exp_params.model_save_ep_period=-1",
-    "figures=false", "resume=auto", "checkpoint.every_n_steps=1",
-]  # fmt: skip
 RECIPES = {
-    "pretraining": [
-        "configs/ssl.yaml", "model_params.proj_hid=64", "model_params.proj_out=64", "trainer_params.max_epochs=8",
-        "augmentations=[{NeighboringCrop:{width:0.18}},RandomAmplitudeJitter]",
-        "exp_params.collapse_record_step_period=3",
-    ],
-    "fine-tuning": ["configs/finetune.yaml", "dataset.dev_data_ratio=0.25", "trainer_params.max_epochs=12"],
-}  # fmt: skip
+    "pretraining": [*PRETRAIN, "trainer_params.max_epochs=8"],
+    "fine-tuning": [*FINETUNE, "trainer_params.max_epochs=12"],
+}
 KILLS = 10  # of each recipe
 PATIENCE = 120.0  # s until a run must have saved its next step
 
@@ -109,29 +97,10 @@ class Victim:
         return self.process.exitcode == -9, bool(self.half_written())
 
 
-def outcome(folder):
-    """What must be the same: metrics, their history, weights."""
-    unlike = {"seconds", "paths", "versions"}
-    metrics = json.loads((folder / "metrics.json").read_text())
-    weights = {}
-    for path in sorted((folder / "checkpoints").glob("*.ckpt")):
-        weights |= {f"{path.stem} {name}": value for name, value in read_checkpoint(path)["state_dict"].items()}
-    return {key: value for key, value in metrics.items() if key not in unlike}, weights
-
-
-def assert_same(folder, whole):
-    (metrics, weights), (their_metrics, their_weights) = outcome(folder), outcome(whole)
-    assert metrics == their_metrics and weights.keys() == their_weights.keys()
-    assert all(torch.equal(value, their_weights[name]) for name, value in weights.items())
-    tables = [pd.read_csv(path / "metrics.csv") for path in (folder, whole)]
-    pd.testing.assert_frame_equal(*tables, check_exact=True)
-
-
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_runs_that_are_killed_at_random_end_the_same(server, store, tmp_path, recipe):
     """Half of the kills meet a checkpoint that is being written; each time another number of worker processes reads."""
-    config, *rest = RECIPES[recipe]
-    overrides = [*SMALL, *rest, f"dataset.root={store}", f"encoder_folder={tmp_path / 'encoders'}"]
+    config, overrides = configured(store, RECIPES[recipe], tmp_path / "whole")
     cfgs = [compose(config, [*overrides, f"dataset.num_workers={number}"]) for number in range(3)]
     whole = server.Process(target=work, args=(cfgs[0], tmp_path / "whole"))
     whole.start()

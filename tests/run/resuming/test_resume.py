@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 
@@ -24,26 +22,10 @@ from seisml.run.loggers import wandb_id
 from seisml.run.resuming.stopping import StopSignals
 from seisml.run.train import train
 from seisml.run.watching.finite_loss import FiniteLoss
+from tests.run.resuming.runs import AVERAGED, FINETUNE, PRETRAIN, STOPPING, assert_same, configured
 from tests.stores import write_store
 
 REPO = Path(__file__).resolve().parents[3]
-SMALL = [
-    "dataset=store", "model_params.backbone_type=SmallResNetEncoder", "dataset.batch_size=8",
-    "dataset.split_procedure=fixed_test", "front_end.nperseg=64", "front_end.noverlap=32", "front_end.size=[32,64]",
-    "trainer_params.gpus=[]", "+trainer_params.enable_progress_bar=false", "exp_params.model_save_ep_period=-1",
-    "trainer_params.max_epochs=3", "figures=false", "resume=auto", "checkpoint.every_n_steps=1",
-]  # fmt: skip
-PRETRAIN = [
-    "configs/ssl.yaml", "model_params.proj_hid=64", "model_params.proj_out=64", "exp_params.model_save_ep_period=2",
-    "augmentations=[{NeighboringCrop:{width:0.18}},RandomAmplitudeJitter]",
-    "exp_params.collapse_record_step_period=3",
-]  # fmt: skip
-FINETUNE = ["configs/finetune.yaml", "dataset.dev_data_ratio=0.25", "exp_params.knn_acc_record_ep_period=2"]
-AVERAGED = [*FINETUNE, "exp_params.ema_decay=0.9"]
-STOPPING = [  # nothing is learnt, so that the dev part gets no better
-    *FINETUNE, "exp_params.freeze_encoders=true", "exp_params.LR.clf=1e-12", "exp_params.stop_patience=2",
-    "trainer_params.max_epochs=9", "dataset.dev_from=train",
-]  # fmt: skip
 FROZEN = [
     *FINETUNE, "exp_params.freeze_encoders=true", "trainer_params.accumulate_grad_batches=2",
     "trainer_params.max_epochs=-1", "trainer_params.max_steps=5",
@@ -76,12 +58,6 @@ def store(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("resume") / "store", n_events=40, unlabelled=8)
 
 
-def configured(store, recipe, folder, *overrides):
-    config, *rest = recipe
-    own = [f"dataset.root={store}", f"encoder_folder={folder.parent / 'encoders'}", *overrides]
-    return config, [*SMALL, *rest, *own]
-
-
 def go(store, recipe, folder, *overrides):
     return train(compose(*configured(store, recipe, folder, *overrides)), folder)
 
@@ -96,25 +72,6 @@ def kill_at(monkeypatch, step):
             raise Killed
 
     monkeypatch.setattr(FiniteLoss, "on_before_backward", die)
-
-
-def outcome(folder):
-    """What must be the same: weights, metrics, history."""
-    metrics = json.loads((folder / "metrics.json").read_text())
-    last = read_checkpoint(folder / "checkpoints" / "last.ckpt")
-    best = folder / "checkpoints" / "best.ckpt"
-    history = last["callbacks"]["History"]
-    weights = {**last["state_dict"], **(read_checkpoint(best)["state_dict"] if best.is_file() else {})}
-    unlike = {"seconds", "paths", "versions"}
-    table = pd.read_csv(folder / "metrics.csv")
-    return {key: value for key, value in metrics.items() if key not in unlike}, weights, history, table
-
-
-def assert_same(one, other):
-    assert one[0] == other[0] and one[2] == other[2]
-    assert one[1].keys() == other[1].keys()
-    assert all(torch.equal(value, other[1][name]) for name, value in one[1].items())
-    pd.testing.assert_frame_equal(one[3], other[3], check_exact=True)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +92,7 @@ def test_killed_again_and_again_it_ends_the_same(store, tmp_path, monkeypatch, c
             kill_at(patch, step)
             go(store, recipe, folder, f"dataset.num_workers={number % 2}")
     go(store, recipe, folder)
-    assert_same(outcome(folder), outcome(tmp_path / "whole"))
+    assert_same(folder, tmp_path / "whole")
     accumulated = "A step takes 2 batches, 16 samples; learning rates stay as set: {"
     assert (accumulated in capsys.readouterr().out) == (recipe is FROZEN)
 
@@ -202,7 +159,7 @@ def test_a_signal_ends_the_run_with_its_state_saved(store, tmp_path, monkeypatch
     monkeypatch.undo()
     go(store, FINETUNE, folder, seldom)
     go(store, FINETUNE, tmp_path / "whole", seldom)
-    assert_same(outcome(folder), outcome(tmp_path / "whole"))
+    assert_same(folder, tmp_path / "whole")
 
 
 def test_a_signal_that_a_launcher_takes_saves_the_state_and_the_run_goes_on(store, tmp_path, monkeypatch):
@@ -259,7 +216,7 @@ def test_a_checkpoint_that_is_being_written_leaves_the_one_before(store, killed,
     go(store, FINETUNE, folder)
     assert "Going on with batch 1 of epoch 2 (step 3)." in capsys.readouterr().out
     go(store, FINETUNE, tmp_path / "whole")
-    assert_same(outcome(folder), outcome(tmp_path / "whole"))
+    assert_same(folder, tmp_path / "whole")
     written = (folder / "metrics.json").stat().st_mtime_ns
     assert go(store, FINETUNE, folder).metrics["test/n"] == 8  # what is finished is not done again
     assert (folder / "metrics.json").stat().st_mtime_ns == written
@@ -306,7 +263,7 @@ def test_a_run_goes_on_though_the_module_of_its_method_has_moved(store, tmp_path
     assert isinstance(load_method(last), VNIbCReg)
     go(store, short, folder)
     go(store, short, tmp_path / "whole")
-    assert_same(outcome(folder), outcome(tmp_path / "whole"))
+    assert_same(folder, tmp_path / "whole")
 
 
 def test_wandb_knows_a_run_by_one_name(tmp_path):

@@ -14,7 +14,7 @@ from seisml.run.train import open_data, train
 from seisml.run.watching.finite_loss import FiniteLoss
 from seisml.run.watching.monitors import KNNProbe
 from seisml.run.weights.averaged import average, decay_after
-from tests.run.resuming.test_resume import FINETUNE, configured
+from tests.run.resuming.runs import FINETUNE, configured
 from tests.stores import write_store
 
 DECAY = 0.9

@@ -8,7 +8,7 @@ from seisml.config.compose import compose
 from seisml.errors import UserError
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.train import train
-from tests.run.resuming.test_resume import STOPPING, configured
+from tests.run.resuming.runs import STOPPING, configured
 from tests.stores import write_store
 
 
