@@ -21,10 +21,10 @@ import pandas as pd
 from seisml.config.compose import compose
 from seisml.evaluation import figures
 from seisml.run.build import load_method
-from seisml.run.record import METRICS_FILE
 from seisml.run.results import RunResult
 from seisml.run.train import train
 from seisml.terminal.text_table import text_table
+from seisml.values.file_names import METRICS_FILE
 
 
 @dataclass(frozen=True)

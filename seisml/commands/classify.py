@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--largest-record {arguments.largest_record:g}: must be greater than 0")
     # here, so that --help and a wrong option need not wait for PyTorch
     from seisml.inference.classify import ClassifyOptions, classify
-    from seisml.run.predictions import PREDICTIONS_FILE
+    from seisml.values.file_names import PREDICTIONS_FILE
 
     options = ClassifyOptions(
         arguments.labels, arguments.event, arguments.embedding, arguments.components, arguments.batch_size,

@@ -23,8 +23,7 @@ from seisml.run.messages import say
 from seisml.run.record import versions
 from seisml.terminal.progress import Progress
 from seisml.terminal.text_table import text_table
-
-COMPARISON_FILE = "comparison.json"
+from seisml.values.file_names import COMPARISON_FILE, RESULTS_FILE, SUMMARY_FILE
 
 
 @dataclass(frozen=True)
@@ -129,9 +128,9 @@ def _conclude(
     frame = cell_rows(cells, results, seen)
     if not len(frame):
         raise UserError(f"no cell could be computed: {next(iter(failed.values()), 'there is none')}")
-    write_frame(out / "results.csv", frame)
+    write_frame(out / RESULTS_FILE, frame)
     summary = summarise(frame, tested_shares(trials))
-    write_frame(out / "summary.csv", summary)
+    write_frame(out / SUMMARY_FILE, summary)
     for probe in dict.fromkeys(frame["probe"]):
         some = [trial for trial in trials if trial.probe.name == probe]
         title = f"{probe}: mean over {len(some)} trials; paired difference in accuracy [95 % interval], * excludes zero"
@@ -142,5 +141,5 @@ def _conclude(
         say(line)
     for name, figure in drawn.items():
         say(f"figure      {figures.save(figure, out / f'{name}.png')}")
-    say(f"tables      {out / 'summary.csv'}, {out / 'results.csv'}")
+    say(f"tables      {out / SUMMARY_FILE}, {out / RESULTS_FILE}")
     return Comparison(out, frame, summary, warnings, failed)

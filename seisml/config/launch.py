@@ -32,6 +32,7 @@ from seisml.config.compose import check_paths, checked, compose_with_hydra, hydr
 from seisml.config.sources import Primary, describe, find_yaml, primary
 from seisml.errors import STOPPED, Stopped, UserError, interrupted, interrupts_wait, nearest, report, shown, stopped
 from seisml.run.folder import claim_folder, make_folder, rank, refuse_used, run_folder, unique_name
+from seisml.values.file_names import CONFIG_FILE
 
 OPTIONS = ("--config", "--config_ssl", "--config_ft", "--configs")
 HELP = "Options: --config YAML (also --config_ssl, --config_ft, --configs). Hydra takes everything else."
@@ -243,12 +244,12 @@ def _resumed(name: str, arguments: list[str], default: str) -> tuple[str, list[s
     if not values or values[-1].lower() in ("auto", "null", "none", ""):
         return name, arguments
     folder = Path(values[-1])
-    if not (folder / "config.yaml").is_file():
-        beside = [str(path.parent) for path in folder.parent.glob("*/config.yaml")] if folder.parent.is_dir() else []
-        raise UserError(f"resume={folder}: there is no run (config.yaml); {nearest(str(folder), [*beside, 'auto'])}")
+    if not (folder / CONFIG_FILE).is_file():
+        beside = [str(path.parent) for path in folder.parent.glob(f"*/{CONFIG_FILE}")] if folder.parent.is_dir() else []
+        raise UserError(f"resume={folder}: there is no run ({CONFIG_FILE}); {nearest(str(folder), [*beside, 'auto'])}")
     kept = [text for text in arguments if not text.lstrip("+").startswith(("resume=", "hydra.run.dir="))]
     quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-    own = str(folder / "config.yaml") if name == default else name
+    own = str(folder / CONFIG_FILE) if name == default else name
     return own, [*kept, "resume=auto", f"hydra.run.dir='{quoted}'"]
 
 

@@ -23,6 +23,7 @@ from seisml.detection.tables import (
 from seisml.files import write_atomically, write_table
 from seisml.inference.station_day import DayReport
 from seisml.terminal.text_table import text_table
+from seisml.values.file_names import DETECTIONS_FILE, EVENTS_FILE, STATION_DAYS_FILE
 from seisml.waveforms.index import Instrument, WaveformIndex
 from seisml.waveforms.streams import StationDay
 from seisml.waveforms.times import DAY_NS
@@ -43,12 +44,12 @@ def write_results(
 
     What an earlier run left of the tables and catalogues that are not asked for now goes: it would not fit the rest.
     """
-    write_table(out / "detections.csv", DETECTION_COLUMNS, (detection_row(*pair) for pair in found))
-    write_table(out / "report.csv", REPORT_COLUMNS, _report_rows(index, refused, tasks, reports, found))
+    write_table(out / DETECTIONS_FILE, DETECTION_COLUMNS, (detection_row(*pair) for pair in found))
+    write_table(out / STATION_DAYS_FILE, REPORT_COLUMNS, _report_rows(index, refused, tasks, reports, found))
     if events is not None:
-        write_table(out / "events.csv", EVENT_COLUMNS, (event_row(*pair) for pair in enumerate(events, 1)))
+        write_table(out / EVENTS_FILE, EVENT_COLUMNS, (event_row(*pair) for pair in enumerate(events, 1)))
     else:
-        (out / "events.csv").unlink(missing_ok=True)
+        (out / EVENTS_FILE).unlink(missing_ok=True)
     name = Path(checkpoint).stem
     catalogs = {
         "detections.xml": detections_catalog(found, name) if as_quakeml else None,
@@ -107,9 +108,9 @@ def summary(result: dict[str, Any], out: str | Path, seconds: float) -> str:
     events = "" if result["events"] is None else f"{len(result['events'])} events of several stations, "
     text.append(
         f"{len(reports)} station-days ({n_old} from an earlier run), {len(result['detections'])} detections, {events}"
-        f"{seconds:.1f} s; {n_notes} station-days with remarks in report.csv"
+        f"{seconds:.1f} s; {n_notes} station-days with remarks in {STATION_DAYS_FILE}"
     )
     out = Path(out)
-    files = {"events": "events.csv", "detections": "detections.csv", "report": "report.csv", "figures": "figures"}
+    files = {"events": EVENTS_FILE, "detections": DETECTIONS_FILE, "report": STATION_DAYS_FILE, "figures": "figures"}
     text += [f"{kind:<12}{out / name}" for kind, name in files.items() if (out / name).exists()]
     return "\n".join(text)

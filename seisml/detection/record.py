@@ -12,8 +12,7 @@ from seisml.detection.detections import DetectionRule
 from seisml.files import write_text
 from seisml.inference.station_day import ScanSettings
 from seisml.run.record import versions
-
-PREDICTION_FILE = "prediction.json"
+from seisml.values.file_names import PREDICTION_FILE
 
 
 def write_prediction(

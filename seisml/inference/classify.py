@@ -23,7 +23,7 @@ from seisml.prepare.event_files import list_events
 from seisml.prepare.files import PrepareOptions, prepare_files
 from seisml.run.folder import make_folder
 from seisml.run.messages import say_scores
-from seisml.run.predictions import PREDICTIONS_FILE, places_of, write_predictions
+from seisml.run.predictions import places_of, write_predictions
 from seisml.run.record import write_metrics
 from seisml.store.identity import overlap
 from seisml.store.store import Store
@@ -31,6 +31,7 @@ from seisml.tasks import pictures
 from seisml.tasks.base import Predictions
 from seisml.tasks.unlabelled import Unlabelled
 from seisml.terminal.progress import follow
+from seisml.values.file_names import PREDICTIONS_FILE
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.traces import Bounds
 

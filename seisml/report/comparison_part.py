@@ -15,9 +15,9 @@ from seisml.errors import UserError, shown
 from seisml.report.parts import SHADES, Cell, Chart, Part, Table, number_cell, number_text, signed, text_cell
 from seisml.report.reading import read_json, read_table
 from seisml.report.vega import PERCENT, axis, by_name, chart, picked
+from seisml.values.file_names import COMPARISON_FILE, RESULTS_FILE, SUMMARY_FILE
 from seisml.values.stored import read_stored
 
-SUMMARY, RESULTS, ABOUT = "summary.csv", "results.csv", "comparison.json"
 NUMBERS = ("acc", "balanced_acc", "f1_macro", "acc_std", "train_events", "trials", "fraction")
 DIFFERENCES = {"to_scratch": "to scratch", "to_random": "to a random encoder"}
 MOST_ROWS = 2000
@@ -62,17 +62,17 @@ def read_comparison(folder: Path) -> Comparison:
     """Read the tables; what is broken costs itself, and is said."""
     found = Comparison(folder)
     try:
-        table = read_table(folder / SUMMARY, ("probe", "labels", "row", *NUMBERS)).head(MOST_ROWS)
+        table = read_table(folder / SUMMARY_FILE, ("probe", "labels", "row", *NUMBERS)).head(MOST_ROWS)
         ends = [f"{name}{end}" for name in DIFFERENCES for end in ("", "_low", "_high")]
         for name in (*NUMBERS, *(name for name in ends if name in table)):
             table[name] = pd.to_numeric(table[name], errors="coerce")
         found.summary = table[np.isfinite(table["acc"])]
-        found.cells = read_table(folder / RESULTS, ("probe", "row", "labels", "seed"))
+        found.cells = read_table(folder / RESULTS_FILE, ("probe", "row", "labels", "seed"))
     except UserError as error:
         found.problems.append(str(error))
     try:
-        if (folder / ABOUT).is_file():
-            found.about = read_stored(About, read_json(folder / ABOUT), shown(folder / ABOUT))
+        if (folder / COMPARISON_FILE).is_file():
+            found.about = read_stored(About, read_json(folder / COMPARISON_FILE), shown(folder / COMPARISON_FILE))
     except UserError as error:
         found.problems.append(str(error))
     return found

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seisml.errors import UserError, shown
-from seisml.report.runs import CONFIG, PREDICTIONS, Run, read_run
+from seisml.report.runs import Run, read_run
+from seisml.values.file_names import (
+    CONFIG_FILE,
+    DETECTIONS_FILE,
+    PREDICTIONS_FILE,
+    RESULTS_FILE,
+    STATION_DAYS_FILE,
+    SUMMARY_FILE,
+)
 
 MOST_RUNS = 500
 DEEPEST = 4  # folders below one that was named
@@ -61,11 +69,11 @@ def gather(folders: Sequence[Path]) -> Gathered:
 
 
 def _look(folder: Path, found: Gathered, runs: list[Path], depth: int) -> None:
-    if _has(folder, "detections.csv", "report.csv"):
+    if _has(folder, DETECTIONS_FILE, STATION_DAYS_FILE):
         found.records.append(folder)
-    elif _has(folder, "summary.csv", "results.csv"):
+    elif _has(folder, SUMMARY_FILE, RESULTS_FILE):
         found.comparisons.append(folder)
-    elif _has(folder, CONFIG) or _has(folder, PREDICTIONS):
+    elif _has(folder, CONFIG_FILE) or _has(folder, PREDICTIONS_FILE):
         runs.append(folder)
     elif depth > 0:
         for inner in _folders(folder):
@@ -74,7 +82,7 @@ def _look(folder: Path, found: Gathered, runs: list[Path], depth: int) -> None:
 
 def _read(folder: Path, name: str) -> Run:
     run = read_run(folder, name)
-    folds = [inner for inner in _folders(folder) if FOLD.fullmatch(inner.name) and _has(inner, CONFIG)]
+    folds = [inner for inner in _folders(folder) if FOLD.fullmatch(inner.name) and _has(inner, CONFIG_FILE)]
     run.folds = [read_run(inner, inner.name) for inner in folds[:100]]
     return run
 

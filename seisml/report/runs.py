@@ -14,9 +14,9 @@ import pandas as pd
 from seisml.errors import UserError, shown
 from seisml.evaluation.training_log import TrainingCurves, training_curves
 from seisml.report.reading import read_json, read_list, read_settings, read_table
+from seisml.values.file_names import CONFIG_FILE, LOG_FILE, METRICS_FILE, PREDICTIONS_FILE, SPLIT_FILE
 
 T = TypeVar("T")
-CONFIG, METRICS, PREDICTIONS, LOG, SPLIT = "config.yaml", "metrics.json", "predictions.csv", "metrics.csv", "split.csv"
 OVERRIDES, HYDRA = Path(".hydra") / "overrides.yaml", Path(".hydra") / "hydra.yaml"
 PROBABILITY = "probability_"
 MOST_CLASSES = 200
@@ -96,19 +96,19 @@ class Run:
 
     def curves(self) -> TrainingCurves | None:
         """What was logged while it trained."""
-        path = self.folder / LOG
+        path = self.folder / LOG_FILE
         if not path.exists():
             return None
         return self.attempt(lambda: training_curves(read_table(path)))
 
     def split(self) -> pd.DataFrame | None:
         """Rows of its parts."""
-        path = self.folder / SPLIT
+        path = self.folder / SPLIT_FILE
         return self.attempt(lambda: read_table(path, ("part",))) if path.exists() else None
 
     def predictions(self) -> Predictions | None:
         """What it said of the test part, where that are classes and some of them are known."""
-        path = self.folder / PREDICTIONS
+        path = self.folder / PREDICTIONS_FILE
         if not path.exists():
             return None
         return self.attempt(lambda: Predictions.of(read_table(path), path))
@@ -150,12 +150,12 @@ class Predictions:
 def read_run(folder: Path, name: str) -> Run:
     """Read a run's small files."""
     run = Run(name, folder)
-    if (folder / CONFIG).exists():
-        run.settings = run.attempt(lambda: read_settings(folder / CONFIG)) or {}
-    if (folder / METRICS).exists():
-        run.metrics = run.attempt(lambda: read_json(folder / METRICS)) or {}
+    if (folder / CONFIG_FILE).exists():
+        run.settings = run.attempt(lambda: read_settings(folder / CONFIG_FILE)) or {}
+    if (folder / METRICS_FILE).exists():
+        run.metrics = run.attempt(lambda: read_json(folder / METRICS_FILE)) or {}
     else:
-        run.problems.append(f"{shown(folder)}: has no {METRICS}: the run has not finished")
+        run.problems.append(f"{shown(folder)}: has no {METRICS_FILE}: the run has not finished")
     if (folder / OVERRIDES).exists():
         run.overrides = run.attempt(lambda: read_list(folder / OVERRIDES)) or []
     if (folder / HYDRA).exists():

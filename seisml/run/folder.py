@@ -13,9 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 from seisml.errors import UserError, shown
 from seisml.files import naming_disk_errors, write_text
 from seisml.run.settings import differences
+from seisml.values.file_names import CONFIG_FILE, METRICS_FILE
 
-METRICS = "metrics.json"
-RUN_FILES = ("config.yaml", METRICS)  # what tells a run's folder from any other
+RUN_FILES = (CONFIG_FILE, METRICS_FILE)  # what tells a run's folder from any other
 
 
 def run_folder(cfg: DictConfig) -> Path:
@@ -36,9 +36,9 @@ def claim_folder(folder: Path, cfg: DictConfig) -> None:
     Raises:
         UserError: Where the folder holds a run already.
     """
-    if rank() > 0 or (cfg.get("resume") and (folder / "config.yaml").is_file()):
+    if rank() > 0 or (cfg.get("resume") and (folder / CONFIG_FILE).is_file()):
         return
-    if OmegaConf.select(cfg, "evaluation.folds") is not None and (folder / "config.yaml").is_file():
+    if OmegaConf.select(cfg, "evaluation.folds") is not None and (folder / CONFIG_FILE).is_file():
         refuse_used(folder, parts=True)
         refuse_other(folder, cfg)
         return
@@ -46,7 +46,7 @@ def claim_folder(folder: Path, cfg: DictConfig) -> None:
     try:
         with naming_disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            with open(folder / "config.yaml", "x", encoding="utf-8") as file:
+            with open(folder / CONFIG_FILE, "x", encoding="utf-8") as file:
                 file.write(OmegaConf.to_yaml(cfg, resolve=True))
     except FileExistsError:
         refuse_used(folder)
@@ -56,7 +56,7 @@ def write_config(cfg: DictConfig, folder: Path) -> None:
     """Write ``config.yaml``: the resolved configuration of what runs, in place of what was asked for."""
     if rank() > 0:
         return
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    write_text(folder / CONFIG_FILE, OmegaConf.to_yaml(cfg, resolve=True))
 
 
 def refuse_other(folder: Path, cfg: DictConfig) -> None:
@@ -65,7 +65,7 @@ def refuse_other(folder: Path, cfg: DictConfig) -> None:
     Raises:
         UserError: Names what differs.
     """
-    there = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"), resolve=True)
+    there = OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE), resolve=True)
     if other := differences(there, OmegaConf.to_container(cfg, resolve=True)):
         some = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
         raise UserError(f"{shown(folder)} was begun with other settings: {some}; set another hydra.run.dir")
@@ -88,7 +88,7 @@ def refuse_used(folder: Path, many: bool = False, parts: bool = False, resumed: 
         raise UserError(f"{shown(folder)} cannot be made: {parent} is not a folder to write in; set out=FOLDER")
     if resumed:
         return
-    names = (METRICS,) if parts else RUN_FILES
+    names = (METRICS_FILE,) if parts else RUN_FILES
     for name in (*names, "multirun.yaml") if many else names:
         if rank() == 0 and (folder / name).exists():
             raise UserError(

@@ -21,12 +21,12 @@ from seisml.evaluation.metrics import classification_metrics
 from seisml.run.build import build_section, method_class
 from seisml.run.folder import write_config
 from seisml.run.messages import say
-from seisml.run.predictions import PREDICTIONS_FILE
-from seisml.run.record import METRICS_FILE, versions, write_metrics
+from seisml.run.record import versions, write_metrics
 from seisml.run.results import RunResult
 from seisml.run.settings import changed
 from seisml.run.train import train
 from seisml.terminal.text_table import text_table, with_interval
+from seisml.values.file_names import METRICS_FILE, PREDICTIONS_FILE
 
 
 def train_or_cross_validate(cfg: DictConfig, folder: str | Path) -> RunResult | dict[str, Any]:

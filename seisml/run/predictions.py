@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
     from seisml.tasks.base import Predictions
 
-PREDICTIONS_FILE = "predictions.csv"
 
 
 def write_predictions(path: str | Path, places: pd.DataFrame, answers: pd.DataFrame) -> Path:

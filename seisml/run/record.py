@@ -13,8 +13,7 @@ from typing import Any
 
 import seisml
 from seisml.files import write_text
-
-METRICS_FILE = "metrics.json"
+from seisml.values.file_names import METRICS_FILE
 
 
 def write_metrics(folder: str | Path, metrics: Mapping[str, Any]) -> Path:

@@ -13,7 +13,8 @@ import pandas as pd
 from seisml.evaluation import figures
 from seisml.evaluation.decision import Decision
 from seisml.run.messages import events_of, parts_of, say_remarks, say_unlearned, seen_report
-from seisml.run.record import METRICS_FILE, versions
+from seisml.run.record import versions
+from seisml.values.file_names import METRICS_FILE
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule

@@ -34,7 +34,7 @@ from seisml.run.folder import rank, write_config
 from seisml.run.loggers import close_logger, log_figures, log_results, open_logger
 from seisml.run.messages import say, say_data, say_rates, say_results, say_scores
 from seisml.run.named.card import publish
-from seisml.run.predictions import PREDICTIONS_FILE, places_of, write_predictions
+from seisml.run.predictions import places_of, write_predictions
 from seisml.run.record import versions, write_metrics
 from seisml.run.results import RunResult, draw, gather_metrics, stored_paths
 from seisml.run.resuming.resume import LAST, check_split, is_finished, resume_point
@@ -52,6 +52,7 @@ from seisml.run.weights.best import best_model
 from seisml.run.weights.encoders import SaveEncoder
 from seisml.store.content import content_hashes, known_content
 from seisml.store.identity import event_hashes, event_ids
+from seisml.values.file_names import PREDICTIONS_FILE, SPLIT_FILE
 
 if TYPE_CHECKING:
     from seisml.methods.base import Method
@@ -170,7 +171,7 @@ def open_data(cfg: DictConfig, folder: Path, before: Mapping[str, Any] | None) -
     if before is not None:
         check_split(before, data, folder)
     if rank() == 0:
-        data.write_split(folder / "split.csv")
+        data.write_split(folder / SPLIT_FILE)
     return data
 
 

@@ -16,11 +16,12 @@ from seisml.report.budget import Budget
 from seisml.report.continuous.charts import alarm_charts, time_chart
 from seisml.report.continuous.event_list import EventList
 from seisml.report.continuous.picture import detection_picture
-from seisml.report.continuous.records import CODES, EVENTS, Found, Record
+from seisml.report.continuous.records import CODES, Found, Record
 from seisml.report.continuous.samples import Samples
 from seisml.report.parts import Browser, Cell, Item, Part, Picture, Table, Tile, number_cell, number_text, text_cell
 from seisml.report.reading import read_picture, read_table
 from seisml.terminal.progress import follow
+from seisml.values.file_names import EVENTS_FILE
 from seisml.waveforms.times import DAY_NS, format_day, format_time
 
 MOST_ITEMS = 1000  # detections of a page, with or without a picture
@@ -262,7 +263,7 @@ def _station_days(record: Record, key: str, budget: Budget) -> Part:
 
 def _events(record: Record, key: str) -> Part:
     part = Part("Events of several stations", key)
-    path = record.folder / EVENTS
+    path = record.folder / EVENTS_FILE
     if not path.exists():
         return part
     try:

@@ -12,11 +12,11 @@ from pydantic import ConfigDict, Field
 
 from seisml.errors import UserError, shown
 from seisml.report.reading import MOST_ROWS, read_json, read_table
+from seisml.values.file_names import DETECTIONS_FILE, PREDICTION_FILE, STATION_DAYS_FILE
 from seisml.values.stored import read_stored
 from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.times import DAY_NS, format_day
 
-DETECTIONS, STATION_DAYS, EVENTS, ABOUT = "detections.csv", "report.csv", "events.csv", "prediction.json"
 CODES = ("network", "station", "location", "channel")
 NEEDED = (*CODES, "onset", "start", "end", "class", "probability")
 Text = Annotated[str, Field(max_length=4000)]
@@ -143,7 +143,7 @@ def read_record(folder: Path) -> Record:
 
 
 def _found(record: Record) -> None:
-    path = record.folder / DETECTIONS
+    path = record.folder / DETECTIONS_FILE
     table = read_table(path, NEEDED)
     times = {name: _times(table[name]) for name in ("onset", "start", "end")}
     probability = pd.to_numeric(table["probability"], errors="coerce").to_numpy(np.float64)
@@ -169,11 +169,11 @@ def _found(record: Record) -> None:
 
 
 def _days(record: Record) -> None:
-    record.days = read_table(record.folder / STATION_DAYS, (*CODES, "day", "status", "seconds_recorded"))
+    record.days = read_table(record.folder / STATION_DAYS_FILE, (*CODES, "day", "status", "seconds_recorded"))
 
 
 def _about(record: Record) -> None:
-    path = record.folder / ABOUT
+    path = record.folder / PREDICTION_FILE
     if not path.exists():
         raise UserError(
             f"{shown(path)}: is not there, so that waveforms and probabilities are left out; run seisml predict again "

@@ -12,8 +12,8 @@ from seisml.data.datamodule import StoreDataModule
 from seisml.errors import UserError
 from seisml.run.checkpoints import read_checkpoint, read_record
 from seisml.run.messages import say
-from seisml.run.record import METRICS_FILE
 from seisml.run.settings import differences
+from seisml.values.file_names import METRICS_FILE
 
 LAST = Path("checkpoints") / "last.ckpt"
 CHANGEABLE = (  # beginnings of settings that may differ when a run goes on: what it learns does not depend on them
