@@ -1,7 +1,8 @@
 """Pairs of views across an event: where the second view of a pretraining sample is read.
 
 One event, seen at the same time by two stations (or sensors), is a pair that no augmentation can make: another path,
-instrument and noise, and the same source.
+instrument and noise, and the same source. Before the event comes noise, which every station has its own of: its windows
+are paired within their record.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from seisml.errors import UserError
 from seisml.store.identity import event_ids, times_in_microseconds
 from seisml.store.store import Store
 from seisml.transforms.randomness import uniform
+
+NOISE = "noise"  # the class that the prepare commands give to windows without an event
+P_ARRIVAL = "trace_p_arrival_sample"
 
 
 class Partners:
@@ -98,13 +102,21 @@ class SecondViews:
         partners: Records that can take the second view; None reads it from the first one's record.
         jitter: The second view begins up to so many samples before or after the first one's time, in its record.
         share: Share of the samples whose second view another record takes, where one can.
+        noise_until: First sample of each record of the store that may hold its event, see :func:`event_samples`;
+            windows that end before it are paired within their record. None: no record is known to hold noise.
     """
 
     def __init__(
-        self, n_samples: int, seed: int, partners: Partners | None = None, jitter: int = 0, share: float = 1.0
+        self,
+        n_samples: int,
+        seed: int,
+        partners: Partners | None = None,
+        jitter: int = 0,
+        share: float = 1.0,
+        noise_until: np.ndarray | None = None,
     ) -> None:
         self.n_samples, self.seed, self.partners, self.jitter = n_samples, seed, partners, jitter
-        self.share = share
+        self.share, self.noise_until = share, noise_until
 
     def places(self, batch: Batch, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Choose the record and the first sample of each second view.
@@ -115,7 +127,7 @@ class SecondViews:
 
         Returns:
             Rows and first samples, (B,) each: those of a record of the same event, drawn from all that cover the
-            window, at the same time; the first view's where there is none. Then the jitter.
+            window, at the same time; the first view's where there is none, and for noise. Then the jitter.
         """
         rows, starts = batch["index"].numpy().copy(), batch["start"].numpy().copy()
         which, shift = self._draw(batch, "second view", 2)
@@ -126,6 +138,8 @@ class SecondViews:
             chosen = np.cumsum(counts) - counts + (which * counts).astype(np.int64)
             (whether,) = self._draw(batch, "whether another record", 1)
             taken = (counts > 0) & (whether < self.share)
+            if self.noise_until is not None:
+                taken &= starts + held > self.noise_until[rows]
             rows[taken], starts[taken] = others[chosen[taken]], begins[chosen[taken]]
         if self.jitter:
             last = np.maximum(starts, lengths[rows] - self.n_samples)
@@ -152,6 +166,25 @@ def partners_across_events(store: Store, rows: np.ndarray, sampling_rate: float,
             "dataset.window_length, or set dataset.views_from=record"
         )
     return partners
+
+
+def event_samples(store: Store) -> np.ndarray:
+    """First sample of each record that may hold its event: its P arrival, or its end where the record is of noise.
+
+    Args:
+        store: ``trace_p_arrival_sample`` and the class ``noise`` of its metadata count.
+
+    Returns:
+        (N,) float64; 0 for records of which neither is known.
+    """
+    metadata = store.metadata
+    first = np.zeros(len(metadata))
+    if P_ARRIVAL in metadata:
+        arrival = pd.to_numeric(metadata[P_ARRIVAL], errors="coerce").to_numpy(np.float64)
+        first = np.where(np.isfinite(arrival), arrival, first)
+    if "trace_category" in metadata:
+        first = np.where(metadata["trace_category"].to_numpy(str) == NOISE, store.n_samples, first)
+    return first
 
 
 def _shared(rows: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

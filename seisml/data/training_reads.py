@@ -10,7 +10,7 @@ import numpy as np
 
 from seisml.data.dataset import StoreDataset
 from seisml.data.onsets import Onsets
-from seisml.data.pairs import SecondViews, jitter_samples, partners_across_events
+from seisml.data.pairs import SecondViews, event_samples, jitter_samples, partners_across_events
 from seisml.data.windows import Windows
 from seisml.errors import UserError, nearest
 
@@ -75,13 +75,14 @@ class TrainingReads:
         jitter, length = jitter_samples(self.view_jitter, sampling_rate), dataset.n_samples
         if self.views_from == "event":
             partners = partners_across_events(dataset.store, rows, sampling_rate, length)
-            return SecondViews(length, dataset.seed, partners, jitter, self.pair_share)
+            noise_until = event_samples(dataset.store)
+            return SecondViews(length, dataset.seed, partners, jitter, self.pair_share, noise_until)
         return SecondViews(length, dataset.seed, None, jitter) if jitter else None
 
     def _noise(
         self, dataset: StoreDataset, rows: np.ndarray, windows: Callable[[np.ndarray], Windows]
     ) -> Windows | None:
-        """Windows of the training part that hold nothing but noise, where they are asked for."""
+        """Windows of the training part that are mixed into others as noise, where that is asked for."""
         if self.recorded_noise is None:
             return None
         names = dataset.store.metadata["trace_category"].to_numpy(str)[rows]

@@ -19,10 +19,17 @@ from seisml.store.writer import StoreWriter
 RATE, BEGIN = 100.0, UTCDateTime(2013, 1, 1)
 
 
-def write_network(folder: Path, records: list[tuple[str, float, int]], n_traces: int = 2, dead: tuple = ()) -> Path:
+def write_network(
+    folder: Path,
+    records: list[tuple[str, float, int]],
+    n_traces: int = 2,
+    dead: tuple = (),
+    known: tuple[dict[str, object], ...] = (),
+) -> Path:
     """Records (event, start in s, samples) whose samples count from ``BEGIN`` on, the traces 0.25 apart.
 
-    Those numbered in ``dead`` hold zeros alone. An empty event is none, a start that is not a number no time.
+    Those numbered in ``dead`` hold zeros alone. An empty event is none, a start that is not a number no time. ``known``
+    are further columns of each record.
     """
     with StoreWriter(folder, {"test": True}, None) as writer:
         for number, (event, start, n_samples) in enumerate(records):
@@ -35,6 +42,7 @@ def write_network(folder: Path, records: list[tuple[str, float, int]], n_traces:
                     "station_code": f"S{number}",
                     "trace_sampling_rate_hz": RATE,
                     "trace_start_time": None if np.isnan(start) else str(BEGIN + start),
+                    **(known[number] if known else {}),
                 },
             )
     return folder
@@ -81,6 +89,22 @@ def test_both_views_hold_the_same_times(root, in_channels):
     assert (other // 3 == batch["index"] // 3).all()  # of one event
     assert (other != batch["index"]).float().mean() > 0.8
     assert other.unique().numel() == len(NETWORK)
+
+
+def test_noise_is_paired_within_its_record(tmp_path):
+    """Two stations have nothing in common before the P wave, nor in records of noise."""
+    network = [(f"event{event}", 100.0 * event, 1000) for event in range(8) for _ in range(3)]
+    kinds = ({"trace_p_arrival_sample": 500.0}, {"trace_category": "noise"}, {"trace_category": "event"})
+    root = write_network(tmp_path / "store", network, known=tuple(kinds[number // 6 % 3] for number in range(24)))
+    batches = [epoch(module(root, split_by="event"), number) for number in range(3)]
+    record, start, other = (
+        torch.cat([batch[name][:, column] for batch in batches])
+        for name, column in (("view_index", 0), ("view_start", 0), ("view_index", 1))
+    )
+    kind, apart = record // 6 % 3, other != record
+    before = (kind == 0) & (start + 100 <= 500)
+    assert before.any() and not apart[before].any() and not apart[kind == 1].any()
+    assert apart[(kind == 0) & ~before].all() and apart[kind == 2].all()
 
 
 def test_every_record_that_covers_a_window_is_drawn(root):
