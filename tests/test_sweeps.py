@@ -93,7 +93,7 @@ def test_hydra_sweeps_the_same_weights(tmp_path: Path, monkeypatch: pytest.Monke
     assert run("configs/ssl.yaml", lambda cfg, _: weights.append([cfg.exp_params[key] for key in keys]), arguments) == 0
     sweep = yaml.safe_load(next(path for path in FILES if "ssl" in path.stem).read_text(encoding="utf-8"))
     ends = [choices(sweep["parameters"][f"exp_params.{key}"]) for key in keys]
-    assert len({tuple(row) for row in weights}) == 4  # the rate is the command line's
+    assert len(weights) == len({tuple(row) for row in weights}) == 4  # the rate is the command line's
     assert all(low <= value <= high for row in weights for value, (low, high) in zip(row, ends, strict=True))
 
 
@@ -110,6 +110,40 @@ def test_hydra_sweeps_the_same_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (path,) = [path for path in FILES if "fractions" in path.stem]
     for command, job in zip(commands(path), found, strict=True):
         assert {*command, "fixed_test"} >= job and "dataset.split_procedure=fixed_test" in command
+
+
+@pytest.mark.parametrize(
+    ("said", "jobs"),
+    [
+        (["dataset.train_data_ratio=0.05,0.1", "seed=0"], [(0.05, 0), (0.1, 0)]),
+        (["dataset.train_data_ratio=0.8", "seed=0"], [(0.8, 0)]),
+        (["++seed=5"], [(0.05, 5), (0.1, 5), (0.8, 5)]),
+        (["hydra.mode=MULTIRUN", "dataset.train_data_ratio=0.8", "+seed=1,2"], [(0.8, 1), (0.8, 2)]),
+    ],
+)
+def test_the_command_line_replaces_what_a_file_sweeps(
+    said: list[str], jobs: list[tuple[float, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = []
+
+    def note(cfg: DictConfig, _: Path) -> None:
+        found.append((cfg.dataset.train_data_ratio, cfg.seed))
+
+    arguments = ["+sweep=label_fractions", "dataset=store", f"dataset.root={tmp_path}", *said]
+    arguments += [] if said[0].startswith("hydra.mode") else ["-m"]
+    assert run("configs/finetune.yaml", note, arguments) == 0
+    assert found == jobs  # each once, in the order of the file's keys
+
+
+def test_what_a_file_sweeps_is_checked_before_the_first_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["-m", "+sweep=label_fractions", "dataset=store", f"dataset.root={tmp_path}"]
+    arguments += ["hydra.sweeper.params.sead='1,2'"]
+    assert run("configs/finetune.yaml", lambda cfg, _: pytest.fail("a job has run"), arguments) == 2
+    assert "sead" in capsys.readouterr().err
 
 
 @pytest.mark.long

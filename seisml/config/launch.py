@@ -8,21 +8,17 @@ carries what it needs, and one that fails leaves its line in ``error.txt``, from
 from __future__ import annotations
 
 import atexit
-import itertools
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -30,13 +26,13 @@ from omegaconf.errors import OmegaConfBaseException
 from seisml.config.check import check
 from seisml.config.compose import check_paths, checked, compose_with_hydra, hydra_for, settable, usual, without
 from seisml.config.sources import Primary, describe, find_yaml, primary
+from seisml.config.sweeps import jobs, with_swept
 from seisml.errors import STOPPED, Stopped, UserError, interrupted, interrupts_wait, nearest, report, shown, stopped
 from seisml.run.folder import claim_folder, make_folder, rank, refuse_used, run_folder, unique_name
 from seisml.values.file_names import CONFIG_FILE
 
 OPTIONS = ("--config", "--config_ssl", "--config_ft", "--configs")
 HELP = "Options: --config YAML (also --config_ssl, --config_ft, --configs). Hydra takes everything else."
-MOST_JOBS_CHECKED = 64  # jobs of a multirun that are checked before the first one starts; each is checked again then
 ERROR_FILE = "error.txt"  # in a failed job's folder: its exit code and its line
 SUBMITIT = "SUBMITIT_EXECUTOR"  # environment variable of the processes in which submitit runs jobs
 Train = Callable[[DictConfig, Path], Any]
@@ -140,6 +136,7 @@ def _run(default: str, train: Train | None, arguments: Sequence[str]) -> int:
     with hydra_for(start):
         overrides = settable(parsed.overrides, start)
         if not (parsed.hydra_help or parsed.shell_completion or parsed.version):
+            overrides = with_swept(start, parsed.overrides, bool(parsed.multirun))
             showing = parsed.help or parsed.cfg or parsed.info
             folders, key, elsewhere = _precheck(start, settings, overrides, bool(parsed.multirun), not showing)
             if len(folders) == 1:  # said anew, it might hold another time of day
@@ -171,7 +168,7 @@ def _precheck(
     """
     folders: dict[Path, None] = {}
     key, elsewhere = "hydra.run.dir", False
-    for job, is_sweep in _jobs(overrides):
+    for job, is_sweep in jobs(overrides):
         cfg = compose_with_hydra(start, [*settings, *job])
         many = many or cfg.hydra.mode == RunMode.MULTIRUN
         elsewhere = many and "submitit" in cfg.hydra.launcher["_target_"]
@@ -195,25 +192,6 @@ def _precheck(
     for folder in folders:
         make_folder(folder)
     return list(folders), key, elsewhere
-
-
-def _jobs(overrides: Sequence[str]) -> Iterator[tuple[list[str], bool]]:
-    """The overrides of each job of a sweep, as many as are checked, and whether there are several."""
-    try:
-        loader = GlobalHydra.instance().config_loader()
-        parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
-    except (HydraException, RecursionError) as error:
-        raise UserError(describe(error)) from error
-    choices: Iterator[list[str]] = (
-        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
-        if override.is_discrete_sweep()
-        else [str(override.input_line)]
-        for override in parsed
-        if not override.is_interval_sweep()
-    )
-    is_sweep = any(override.is_sweep_override() for override in parsed)
-    for job in itertools.islice(itertools.product(*choices), MOST_JOBS_CHECKED):
-        yield list(job), is_sweep
 
 
 def _training() -> Train:
