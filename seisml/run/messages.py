@@ -142,7 +142,12 @@ def say_scores(metrics: Mapping[str, Any], task: Task) -> None:
 
 
 def say_results(
-    folder: Path, metrics: Mapping[str, Any], headline: Sequence[str], checkpoint: Path, encoder: Path | None
+    folder: Path,
+    metrics: Mapping[str, Any],
+    headline: Sequence[str],
+    checkpoint: Path,
+    encoder: Path | None,
+    figures: Path | None,
 ) -> None:
     """Say the results in a line and where everything is.
 
@@ -151,12 +156,14 @@ def say_results(
         metrics: What ``metrics.json`` holds.
         headline: Names of the metrics worth a place in the line; those that are not there are left out.
         checkpoint: The model to use.
-        encoder: What ``load_encoder.ckpt_fname`` takes.
+        encoder: What ``load_encoder.ckpt_fname`` takes; None where there is no such thing.
+        figures: Their folder; None where none were drawn.
     """
     say()
     say(text_table([{name: metrics[name] for name in (*headline, "train/loss") if name in metrics}]))
     say(f"metrics     {folder / 'metrics.json'}")
-    say(f"figures     {folder / 'figures'}")
+    if figures is not None:
+        say(f"figures     {figures}")
     say(f"checkpoint  {checkpoint}")
     if encoder is not None:
         say(f"encoder     load_encoder.ckpt_fname={encoder}")

@@ -47,9 +47,10 @@ from seisml.run.watching.finite_loss import FiniteLoss
 from seisml.run.watching.history import History
 from seisml.run.watching.monitors import monitors
 from seisml.run.watching.progress_watch import ProgressWatch
+from seisml.run.watching.training_plan import SayPlan
 from seisml.run.weights.averaged import averaging
 from seisml.run.weights.best import best_model
-from seisml.run.weights.encoders import SaveEncoder
+from seisml.run.weights.encoders import SaveEncoder, has_weights
 from seisml.store.content import content_hashes, known_content
 from seisml.store.identity import event_hashes, event_ids
 from seisml.values.file_names import PREDICTIONS_FILE, SPLIT_FILE
@@ -117,7 +118,7 @@ def train_here(cfg: DictConfig, folder: Path) -> RunResult:
     signals = StopSignals()
     snapshots = Snapshots(folder / LAST, cfg.get("checkpoint") or {}, signals)
     watching = [history, FiniteLoss(folder), ProgressWatch(), *monitors(method), *best_model(method, data, folder)]
-    callbacks = [*averaging(method), *watching, *([saver] if saver else []), snapshots]
+    callbacks = [SayPlan(data.batch_size), *averaging(method), *watching, *([saver] if saver else []), snapshots]
     with signals, naming_disk_errors(folder), quiet_lightning():
         logger = open_logger(cfg, folder)
         settings = OmegaConf.to_container(cfg.trainer_params, resolve=True)
@@ -130,7 +131,7 @@ def train_here(cfg: DictConfig, folder: Path) -> RunResult:
         seconds["fit"] += time.perf_counter()
         snapshots.finish(trainer)
         checkpoint = choose_model(method, folder)
-        encoder = saver.saved if saver and saver.saved else (checkpoint if method.encoder is not None else None)
+        encoder = saver.saved if saver and saver.saved else (checkpoint if has_weights(method.encoder) else None)
         decide(trainer, method, data, checkpoint)
         seconds["test"] = -time.perf_counter()
         predictions = method.task.predict(trainer, method, data)
@@ -144,14 +145,14 @@ def train_here(cfg: DictConfig, folder: Path) -> RunResult:
         metrics |= {"paths": stored_paths(folder, checkpoint=checkpoint, encoder=encoder)}
         save_predictions(folder, predictions, method, data)
         with finished(folder, metrics):
-            drawn = cfg.get("figures", True)
-            figures = draw(folder / "figures", predictions, history.frame(), method, data.tested) if drawn else {}
+            pictures = folder / "figures" if cfg.get("figures", True) else None
+            figures = draw(pictures, predictions, history.frame(), method, data.tested) if pictures else {}
         log_results(logger, metrics, trainer.global_step)
         log_figures(logger, figures)
         close_logger(logger)
     result = RunResult(folder, metrics, checkpoint, encoder, figures)
     say_scores(metrics, method.task)
-    say_results(result.folder, metrics, method.task.headline, checkpoint, encoder)
+    say_results(result.folder, metrics, method.task.headline, checkpoint, encoder, pictures)
     return result
 
 
@@ -194,17 +195,14 @@ def processes_of(cfg: DictConfig) -> int:
 
 
 def share_training(trainer: pl.Trainer, method: Method, data: StoreDataModule) -> None:
-    """Let several processes train as one does with the whole batch, and say what a step comes to."""
-    n, size, per_step = trainer.world_size, data.batch_size, trainer.accumulate_grad_batches
+    """Let several processes train as one does with the whole batch."""
+    n, size = trainer.world_size, data.batch_size
     if n > 1:
         synchronise(method, trainer.strategy.root_device)
         say(
             f"{n} processes share batches of {size} samples ({size // n} each); losses, BatchNorm and IterNorm see "
             "whole batches."
         )
-    if n > 1 or per_step > 1:
-        batches = f"{per_step} batches" if per_step > 1 else "a batch"
-        say(f"A step takes {batches}, {size * per_step} samples; learning rates stay as set: {method.LR}.")
 
 
 def choose_model(method: Method, folder: Path) -> Path:

@@ -159,7 +159,7 @@ def device_arguments(
 
     Args:
         gpus: Index of the GPU in a list, or the number of GPUs; ``[]``, 0 or null for the CPU; ``auto`` or -1 for
-            whatever there is. Where there is no GPU, the first one's place is taken by the CPU, said in one line.
+            whatever there is. Where there is no GPU, the CPU takes its place, said in one line.
         devices: Processes on this machine; by default one for each GPU, and one on the CPU. ``started``: as many as a
             launcher (srun, torchrun) has started, on as many nodes.
         say: Say where the CPU takes a GPU's place.
@@ -177,9 +177,11 @@ def device_arguments(
             raise UserError(f"trainer_params.devices: {devices} processes on the GPUs {wanted}; name as many GPUs")
         together = {"strategy": "ddp"} if len(wanted) > 1 or nodes else {}
         return {"accelerator": "gpu", "devices": wanted, **together, **nodes}
-    if wanted and say and rank() == 0:
-        print(f"trainer_params.gpus is {wanted}, but there is no GPU here: running on the CPU", flush=True)
     n_processes = devices or 1
+    if (wanted or gpus in ("auto", -1)) and say and rank() == 0:
+        so_many = "" if n_processes == 1 else f" in {n_processes} processes"
+        asked = f"trainer_params.gpus is {wanted or gpus}"
+        print(f"{asked}, but there is no GPU here: running on the CPU{so_many}", flush=True)
     together = {"strategy": "ddp"} if n_processes > 1 or nodes else {}
     return {"accelerator": "cpu", "devices": n_processes, **together, **nodes}
 

@@ -157,6 +157,9 @@ def test_the_report_has_intervals_and_training_beside_test(store, tmp_path, caps
     assert metrics["trained/n"] == 8 and metrics["trained/acc"] >= 0.9  # as many as are tested
     assert metrics["test/n_events"] == 8 and low <= metrics["test/acc"] <= high
     assert "expected calibration error" in said and [line for line in said.splitlines() if line.startswith("class ")]
+    # 32 training events: 4 batches of 8 in each of 8 epochs; from scratch the encoder takes the classifier's rate
+    assert said.count("Training: 32 steps of 8 samples; learning rates as set: 0.001\n") == 1
+    assert "\nfigures " not in said and "\nencoder " in said  # none were drawn
 
 
 def test_the_same_seed_gives_the_same_run(store, tmp_path):

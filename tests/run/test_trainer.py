@@ -43,7 +43,7 @@ def test_devices(machine, capsys, present: int, gpus: object, expected: dict) ->
     machine(present)
     assert device_arguments(gpus) == expected
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == (1 if gpus in ([0], 1) and not present else 0)
+    assert len(said) == (1 if gpus in ([0], 1, "auto", -1) and not present else 0)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,19 @@ def test_what_is_not_there_is_refused(machine, present: int, gpus: object, words
     with pytest.raises(UserError, match="trainer_params.gpus") as caught:
         device_arguments(gpus)
     assert words in str(caught.value)
+
+
+def test_processes_on_the_cpu_say_that_they_miss_a_gpu(machine, capsys) -> None:
+    """``trainer_params=ddp``, and ``slurm`` of several tasks, on a machine without GPUs."""
+    machine(0)
+    device_arguments("auto")
+    device_arguments("auto", devices=2)
+    device_arguments([], devices=2)  # the CPU is what was asked for
+    device_arguments("auto", say=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "trainer_params.gpus is auto, but there is no GPU here: running on the CPU",
+        "trainer_params.gpus is auto, but there is no GPU here: running on the CPU in 2 processes",
+    ]
 
 
 def test_several_devices_have_a_process_each(machine) -> None:

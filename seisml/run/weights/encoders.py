@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
+from torch import nn
 
 from seisml.run.checkpoints import save_encoder
 from seisml.run.watching.monitors import is_last_epoch
@@ -60,3 +61,8 @@ class SaveEncoder(Callback):
 
     def _path(self, method: Method) -> Path:
         return self.folder / f"{method.name}-{self.run}-ep{self._epoch}.ckpt"
+
+
+def has_weights(encoder: nn.Module | None) -> bool:
+    """Whether there is an encoder that another run can load: seismic attributes are computed, not learned."""
+    return encoder is not None and any(True for _ in encoder.parameters())

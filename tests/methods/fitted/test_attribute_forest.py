@@ -19,7 +19,7 @@ from tests.stores import write_store
 
 
 @pytest.mark.parametrize("model", ["forest", "boosting"])
-def test_trained_and_loaded(tmp_path: Path, model: str) -> None:
+def test_trained_and_loaded(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     root = write_store(tmp_path / "store", n_events=40, classes="abc")
     overrides = [
         "+experiment=attributes", f"dataset.root={root}", f"exp_params.model={model}", "exp_params.n_estimators=20",
@@ -28,6 +28,9 @@ def test_trained_and_loaded(tmp_path: Path, model: str) -> None:
     result = train(compose("configs/finetune.yaml", overrides), tmp_path / "run")
     assert result.metrics["test/acc"] > 0.8 and result.metrics["learned"]
     assert not list((tmp_path / "run").rglob("*ep1.ckpt"))
+    said = capsys.readouterr().out
+    assert result.encoder is None and "\ncheckpoint " in said and "\nencoder " not in said
+    assert "Training:" not in said  # no steps, no rates
     method = load_method(result.checkpoint)
     data = StoreDataModule(str(root), split_by="event", split_procedure="fixed_test")
     data.task = method.task

@@ -93,7 +93,7 @@ def test_killed_again_and_again_it_ends_the_same(store, tmp_path, monkeypatch, c
             go(store, recipe, folder, f"dataset.num_workers={number % 2}")
     go(store, recipe, folder)
     assert_same(folder, tmp_path / "whole")
-    accumulated = "A step takes 2 batches, 16 samples; learning rates stay as set: {"
+    accumulated = "16 samples (2 batches of 8); learning rates as set: "
     assert (accumulated in capsys.readouterr().out) == (recipe is FROZEN)
 
 
