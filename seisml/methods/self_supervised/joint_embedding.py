@@ -72,8 +72,8 @@ class JointEmbedding(Method):
         """Encoder outputs of whole pictures: (N, in_channels, F, W) -> (N, D)."""
         return self.encoder(picture)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Crop views and compute the recipe's loss."""
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Crop views and compute the recipe's loss; its terms are handed on to who looks on."""
         pictures = self.views(batch)
         if len(pictures) != 2:
             raise UserError(
@@ -84,8 +84,6 @@ class JointEmbedding(Method):
             terms, _ = self.losses(crops)
         size = total(len(batch["index"]))
         self.log("train/loss", terms["loss"], prog_bar=True, on_step=False, on_epoch=True, batch_size=size)
-        self.log_dict(
-            {f"train/{name}": value for name, value in terms.items() if name != "loss"},
-            on_step=False, on_epoch=True, batch_size=size,
-        )  # fmt: skip
-        return terms["loss"]
+        parts = {f"train/{name}": value.detach() for name, value in terms.items() if name != "loss"}
+        self.log_dict(parts, on_step=False, on_epoch=True, batch_size=size)
+        return {"loss": terms["loss"], **parts}

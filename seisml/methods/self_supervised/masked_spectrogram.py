@@ -129,7 +129,7 @@ class MaskedSpectrogram(Method):
         prediction = self.decoder(features, hidden, grid(picture, self.patch_size))
         return masked_patch_loss(prediction, target), masked_patch_loss(torch.zeros_like(target), target)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Hide patches of every drawn view, by itself, and tell them."""
         random = self.random(batch)
         views = self.augmentations(self.views(batch), random)
@@ -139,4 +139,4 @@ class MaskedSpectrogram(Method):
         self.log("train/loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=size)
         explained = 1 - loss.detach() / constant.clamp_min(torch.finfo(constant.dtype).tiny)
         self.log("train/explained", explained, on_step=False, on_epoch=True, batch_size=size)
-        return loss
+        return {"loss": loss, "train/explained": explained}
