@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+OTHER_FILE = "use another file"
 FIT_WINDOWS = 512  # training windows that set the front end's floor, whatever the batch size
 
 
@@ -164,7 +165,7 @@ def load_pretrained(method: Method, pretrained: dict[str, Any]) -> None:
         loaded = "is loaded, too" if fits(head, classifier) else "does not fit these classes and starts afresh"
         rank_zero_only(print)(f"The classifier of {path} {loaded}.", flush=True)
     if "front_end_state" in pretrained["record"]:
-        load_weights(method.front_end, pretrained["record"]["front_end_state"], path, "front_end")
+        load_weights(method.front_end, pretrained["record"]["front_end_state"], path, OTHER_FILE)
     method.pretrained = True
 
 
@@ -219,9 +220,9 @@ def load_method(path: str | Path, trust: Sequence[str] = ()) -> Method:
         cfg = OmegaConf.create(sections)
         if not trust:  # code that the user trusts may want numbers where there are shapes alone
             with torch.device("meta"):
-                check_weights(build_method(cfg, facts, record), values["state_dict"], path, "the checkpoint")
+                check_weights(build_method(cfg, facts, record), values["state_dict"], path, OTHER_FILE)
         method = build_method(cfg, facts, record)
-    load_weights(method, values["state_dict"], path, "the checkpoint")
+    load_weights(method, values["state_dict"], path, OTHER_FILE)
     method.run_record = record
     return method.eval()
 

@@ -26,6 +26,7 @@ State = Mapping[str, Tensor]
 ENCODERS = ("encoder_state_dict", "model_state_dict", "state_dict")  # where checkpoints keep the encoder
 CLASSIFIERS = ("classifier_state_dict", "clf_state_dict")  # ... and published fine-tuning its classifier
 LAST_LAYERS = ("model.fc.", "model.classifier.")  # the classifier of a published network that ends in one
+OTHER_NETWORK = "set load_encoder.backbone_type (and its arguments) to the network it was saved from"
 MOST_SHARING = 4  # times that weights may stand for the same numbers: a small file must not fill the memory
 
 
@@ -241,50 +242,54 @@ def fits(module: nn.Module, state: State) -> bool:
     return shapes == {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
 
 
-def load_weights(module: nn.Module, state: State, path: str | Path, key: str = "load_encoder.backbone_type") -> None:
+def load_weights(module: nn.Module, state: State, path: str | Path, cure: str = OTHER_NETWORK) -> None:
     """Load weights, every key and shape checked.
 
     Args:
         module: Where they go.
         state: The weights.
         path: For the message.
-        key: The setting that decides what ``module`` is, for the message.
+        cure: What to do where they do not fit, for the message.
 
     Raises:
         UserError: Names the first key that is missing, unknown or of another shape.
     """
-    check_weights(module, state, path, key)
+    check_weights(module, state, path, cure)
     module.load_state_dict(dict(state))
 
 
-def check_weights(module: nn.Module, state: State, path: str | Path, key: str = "load_encoder.backbone_type") -> None:
-    """Compare weights with the network they are for: every key and shape. See :func:`load_weights`.
-
-    The network may lie on PyTorch's ``meta`` device, where it takes no memory.
+def check_weights(module: nn.Module, state: State, path: str | Path, cure: str = OTHER_NETWORK) -> None:
+    """Compare weights with the network they are for. See :func:`load_weights` and :func:`misfit`.
 
     Raises:
-        UserError: Names the first key that is missing, unknown, of another shape, or without values.
+        UserError: They do not fit.
+    """
+    if reason := misfit(module, state):
+        raise UserError(f"checkpoint {path} does not fit {type(module).__name__}: {reason}; {cure}")
+
+
+def misfit(module: nn.Module, state: State) -> str | None:
+    """Why weights are not those of a network; None where every key and shape is, and all numbers are there.
+
+    The network may lie on PyTorch's ``meta`` device, where it takes no memory.
     """
     if not isinstance(state, Mapping):
-        raise UserError(f"checkpoint {path}: its weights are a {type(state).__name__}, not a mapping; use another file")
+        return f"its weights are a {type(state).__name__}, not a mapping"
     wanted = module.state_dict()
-    kind = type(module).__name__
     missing, unknown = sorted(set(wanted) - set(state)), sorted(map(str, set(state) - set(wanted)))
     if missing or unknown:
         word = f"lacks {missing[0]}" if missing else f"has {unknown[0]}, which the network lacks"
-        count = f"{len(missing)} missing, {len(unknown)} unknown keys"
-        raise UserError(f"checkpoint {path} does not fit {kind}: it {word} ({count}); set {key} to its network")
+        return f"it {word} ({len(missing)} missing, {len(unknown)} unknown keys)"
     for name, value in wanted.items():
-        if not isinstance(state[name], Tensor) or not _is_whole(state[name]):
-            raise UserError(f"checkpoint {path}: {name} is not an array of numbers that stand in the file; use another")
-        if value.shape != state[name].shape:
-            raise UserError(
-                f"checkpoint {path} does not fit {kind}: {name} has shape {tuple(state[name].shape)}, "
-                f"not {tuple(value.shape)}; set {key} (and its arguments) to the network it was saved from"
-            )
+        given = state[name]
+        if not isinstance(given, Tensor) or not _is_whole(given) or given.is_complex() != value.is_complex():
+            return f"{name} is not an array of numbers that stand in the file"
+        if value.shape != given.shape:
+            return f"{name} has shape {tuple(given.shape)}, not {tuple(value.shape)}"
     stored = {state[name].untyped_storage().data_ptr(): state[name].untyped_storage().nbytes() for name in wanted}
     if sum(state[name].nbytes for name in wanted) > MOST_SHARING * sum(stored.values()):
-        raise UserError(f"checkpoint {path}: its weights are the same few numbers over and over; use another file")
+        return "its weights are the same few numbers over and over"
+    return None
 
 
 def _is_whole(tensor: Tensor) -> bool:

@@ -37,7 +37,7 @@ from seisml.run.named.card import publish
 from seisml.run.predictions import places_of, write_predictions
 from seisml.run.record import versions, write_metrics
 from seisml.run.results import RunResult, draw, gather_metrics, stored_paths
-from seisml.run.resuming.resume import LAST, check_split, is_finished, resume_point
+from seisml.run.resuming.resume import LAST, check_split, check_state, is_finished, resume_point
 from seisml.run.resuming.snapshots import Snapshots
 from seisml.run.resuming.stopping import StopSignals
 from seisml.run.starting.launched import in_environment, launched
@@ -113,6 +113,8 @@ def train_here(cfg: DictConfig, folder: Path) -> RunResult:
         write_config(cfg, folder)
     data = open_data(cfg, folder, before)
     method = prepare_method(cfg, data, pretrained)
+    if before is not None:
+        check_state(method, folder)
     method.run_record = make_record(cfg, method, data, pretrained, run_name(folder))
     history, saver = History(), encoder_saver(cfg, method, folder)
     signals = StopSignals()

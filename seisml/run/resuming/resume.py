@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.errors import UserError
-from seisml.run.checkpoints import read_checkpoint, read_record
+from seisml.run.checkpoints import check_weights, read_checkpoint, read_record
 from seisml.run.messages import say
 from seisml.run.settings import differences
+from seisml.run.weights.averaged import check_average
 from seisml.values.file_names import METRICS_FILE
 
+if TYPE_CHECKING:
+    from seisml.methods.base import Method
+
 LAST = Path("checkpoints") / "last.ckpt"
+ANEW = "remove it, and the run begins anew"
+PARTS = {  # of a checkpoint of Lightning's, by what they are and what they hold
+    "pytorch-lightning_version": (str, None),
+    "global_step": (int, None),
+    "loops": (dict, None),
+    "callbacks": (dict, dict),
+    "optimizer_states": (list, dict),
+    "lr_schedulers": (list, dict),
+    "state_dict": (dict, None),
+}
+AVERAGED = {"current_model_state": (dict, None), "averaging_state": (dict, None)}  # where weights are averaged, too
 CHANGEABLE = (  # beginnings of settings that may differ when a run goes on: what it learns does not depend on them
     "resume ", "checkpoint.", "out ", "encoder_folder ", "figures ", "logger.", "needs.", "dataset.root ",
     "dataset.stores ", "dataset.num_workers ", "trainer_params.gpus ", "trainer_params.devices ",
@@ -53,7 +69,7 @@ def resume_point(cfg: DictConfig, folder: Path) -> dict[str, Any] | None:
     try:
         record = read_record(read_checkpoint(path), path, needed=("config", "split_hash"))
     except UserError as error:
-        raise UserError(f"{error} (or remove it, and the run begins anew)") from error
+        raise UserError(f"{error} (or {ANEW})") from error
     asked: Any = OmegaConf.to_container(cfg, resolve=True)
     changes = [text for text in differences(record["config"], asked) if not text.startswith(CHANGEABLE)]
     if changes:
@@ -63,6 +79,47 @@ def resume_point(cfg: DictConfig, folder: Path) -> dict[str, Any] | None:
             "a new run without resume"
         )
     return record
+
+
+def check_state(method: Method, folder: Path) -> None:
+    """Refuse to go on with a checkpoint whose parts training cannot take up, before any of them is.
+
+    Args:
+        method: The run's method, as it is built.
+        folder: The run's folder.
+
+    Raises:
+        UserError: Names the part that is missing, of another kind, not the network's, or not finite.
+    """
+    path = folder / LAST
+    values = read_checkpoint(path)
+    averaged = method.ema_decay is not None
+    for part, kinds in (PARTS | AVERAGED if averaged else PARTS).items():
+        if reason := _unlike(values, part, *kinds):
+            raise UserError(f"checkpoint {path}: {reason}; {ANEW}")
+    for part in ("state_dict", "current_model_state") if averaged else ("state_dict",):
+        check_weights(method, values[part], f"{path} ({part})", ANEW)
+        for name, _ in method.named_parameters():
+            if not torch.isfinite(values[part][name]).all():
+                raise UserError(f"checkpoint {path} ({part}): {name} is not finite; {ANEW}, with a lower exp_params.LR")
+    if averaged:
+        try:
+            check_average(values)
+        except UserError as error:
+            raise UserError(f"checkpoint {path}: {error}; {ANEW}") from error
+
+
+def _unlike(values: Mapping[str, Any], part: str, kind: type, of: type | None) -> str | None:
+    """What is wrong with the kind of a part of a checkpoint; None where it is as it should be."""
+    if part not in values:
+        return f"it lacks {part}"
+    given = values[part]
+    if not isinstance(given, kind):
+        return f"{part} is of type {type(given).__name__}, not {kind.__name__}"
+    inside = given.values() if isinstance(given, dict) else given
+    if of is not None and not all(isinstance(item, of) for item in inside):
+        return f"{part} hold what is not of type {of.__name__}"
+    return None
 
 
 def check_split(record: Mapping[str, Any], data: StoreDataModule, folder: Path) -> None:

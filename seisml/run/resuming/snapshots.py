@@ -89,7 +89,9 @@ class Snapshots(Callback):
     # -- taking up -------------------------------------------------------------------------------------------------
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: Method, checkpoint: dict[str, Any]) -> None:
         """Read the state of a checkpoint, and let the data begin with the batch that was next."""
-        state = checkpoint["callbacks"].get(self.state_key, {})
+        state = checkpoint["callbacks"].get(self.state_key)
+        if state is None:
+            raise UserError(f"checkpoint {self.path}: the state of training is missing; remove it to start anew")
         self._loaded = read_stored(Snapshot, state, f"checkpoint {self.path}: the state of training")
         moment = self._loaded.moment
         if moment is not None:

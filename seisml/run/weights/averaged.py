@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -77,6 +78,24 @@ class AveragedWeights(WeightAveraging):
         if average != self._shown:
             self._shown = average
             super().on_validation_epoch_start(trainer, method)  # exchanges the two, whichever is where
+
+
+def check_average(checkpoint: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint whose average is not one over its steps; the weights are looked at elsewhere.
+
+    Args:
+        checkpoint: That of a run whose weights are averaged; ``global_step`` and ``callbacks`` are of their kinds.
+
+    Raises:
+        UserError: Names the part.
+    """
+    state, steps = checkpoint["averaging_state"], range(checkpoint["global_step"] + 1)
+    count = state.get("n_averaged") if isinstance(state, Mapping) and len(state) == 1 else None
+    is_number = isinstance(count, Tensor) and count.layout is torch.strided and not count.shape
+    if not is_number or count.dtype != torch.int64 or int(count) not in steps:
+        raise UserError("averaging_state does not count the steps of an average")
+    if checkpoint["callbacks"].get(AveragedWeights.__qualname__, {}).get("latest_update_step") not in steps:
+        raise UserError("callbacks do not say with which step the average was updated")
 
 
 def averaging(method: Method) -> list[Any]:

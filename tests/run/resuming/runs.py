@@ -7,7 +7,10 @@ import json
 import pandas as pd
 import torch
 
+from seisml.config.compose import compose
 from seisml.run.checkpoints import read_checkpoint
+from seisml.run.train import train
+from seisml.run.watching.finite_loss import FiniteLoss
 
 SMALL = [
     "dataset=store", "model_params.backbone_type=SmallResNetEncoder", "dataset.batch_size=8",
@@ -29,11 +32,31 @@ STOPPING = [  # nothing is learnt, so that the dev part gets no better
 UNLIKE = {"seconds", "paths", "versions"}  # metrics that two equal runs do not share
 
 
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing that a run does reacts to it."""
+
+
 def configured(store, recipe, folder, *overrides):
     """The YAML of a recipe, and the overrides of a run in this folder."""
     config, *rest = recipe
     own = [f"dataset.root={store}", f"encoder_folder={folder.parent / 'encoders'}", *overrides]
     return config, [*SMALL, *rest, *own]
+
+
+def go(store, recipe, folder, *overrides):
+    return train(compose(*configured(store, recipe, folder, *overrides)), folder)
+
+
+def kill_at(monkeypatch, step):
+    """Let the next run end as its backward pass number ``step`` is due."""
+    calls = []
+
+    def die(*arguments):
+        calls.append(arguments)
+        if len(calls) == step:
+            raise Killed
+
+    monkeypatch.setattr(FiniteLoss, "on_before_backward", die)
 
 
 def outcome(folder):

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from seisml.config.compose import compose
 from seisml.config.launch import run
 from seisml.errors import STOPPED, Stopped, UserError
 from seisml.evaluation import figures
@@ -20,9 +19,18 @@ from seisml.run.build import load_method
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.loggers import wandb_id
 from seisml.run.resuming.stopping import StopSignals
-from seisml.run.train import train
 from seisml.run.watching.finite_loss import FiniteLoss
-from tests.run.resuming.runs import AVERAGED, FINETUNE, PRETRAIN, STOPPING, assert_same, configured
+from tests.run.resuming.runs import (
+    AVERAGED,
+    FINETUNE,
+    PRETRAIN,
+    STOPPING,
+    Killed,
+    assert_same,
+    configured,
+    go,
+    kill_at,
+)
 from tests.stores import write_store
 
 REPO = Path(__file__).resolve().parents[3]
@@ -49,29 +57,9 @@ train(compose(sys.argv[2], sys.argv[3:]), sys.argv[1])
 """
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing that a run does reacts to it."""
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("resume") / "store", n_events=40, unlabelled=8)
-
-
-def go(store, recipe, folder, *overrides):
-    return train(compose(*configured(store, recipe, folder, *overrides)), folder)
-
-
-def kill_at(monkeypatch, step):
-    """Let the next run end as its backward pass number ``step`` is due."""
-    calls = []
-
-    def die(*arguments):
-        calls.append(arguments)
-        if len(calls) == step:
-            raise Killed
-
-    monkeypatch.setattr(FiniteLoss, "on_before_backward", die)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,139 @@
+"""A last.ckpt that is whole as a file, and whose parts training cannot take up: one line with the part and the cure."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+
+from seisml.config.compose import compose
+from seisml.config.launch import run
+from seisml.errors import UserError
+from seisml.run.checkpoints import read_checkpoint
+from seisml.run.resuming.resume import check_state
+from seisml.run.train import open_data, prepare_method
+from tests.run.resuming.runs import AVERAGED, Killed, configured, go, kill_at
+from tests.stores import write_store
+
+WEIGHT = "encoder.model.conv1.weight"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("damaged") / "store", n_events=40)
+
+
+@pytest.fixture(scope="module")
+def killed(store, tmp_path_factory):
+    """A run that averages its weights, killed after four steps."""
+    folder = tmp_path_factory.mktemp("averaged") / "run"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 5)
+        go(store, AVERAGED, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def method(store, killed, tmp_path_factory):
+    """The network of that run, with fresh weights."""
+    cfg = compose(*configured(store, AVERAGED, killed))
+    return prepare_method(cfg, open_data(cfg, tmp_path_factory.mktemp("split"), None), None)
+
+
+def drop(name):
+    return lambda part: part.pop(name)
+
+
+def put(name, value):
+    return lambda part: part.__setitem__(name, value)
+
+
+def nan(part):
+    part[WEIGHT].fill_(torch.nan)
+
+
+OF_WEIGHTS = {
+    "shape": (put(WEIGHT, torch.zeros(16, 1, 1, 7)), f"{WEIGHT} has shape (16, 1, 1, 7), not (16, 1, 7, 7)"),
+    "missing key": (drop(WEIGHT), f"it lacks {WEIGHT} (1 missing, 0 unknown keys)"),
+    "foreign key": (put("other.weight", torch.zeros(2)), "it has other.weight, which the network lacks"),
+    "a number for a key": (put(7, torch.zeros(2)), "it has 7, which the network lacks"),
+    "nan": (nan, f"{WEIGHT} is not finite"),
+    "text": (put(WEIGHT, "text"), f"{WEIGHT} is not an array of numbers"),
+    "complex": (put(WEIGHT, torch.zeros(16, 1, 7, 7, dtype=torch.complex64)), f"{WEIGHT} is not an array of numbers"),
+    "sparse": (put(WEIGHT, torch.zeros(16, 1, 7, 7).to_sparse()), f"{WEIGHT} is not an array of numbers"),
+}
+COUNT = "averaging_state does not count the steps of an average"
+OF_PARTS = {
+    "no weights of the last step": ("current_model_state", None, "it lacks current_model_state"),
+    "weights that are a list": ("current_model_state", [1], "current_model_state is of type list, not dict"),
+    "no weights": ("state_dict", None, "it lacks state_dict"),
+    "no count": ("averaging_state", None, "it lacks averaging_state"),
+    "a count of text": ("averaging_state", {"n_averaged": "4"}, COUNT),
+    "a negative count": ("averaging_state", {"n_averaged": torch.tensor(-3)}, COUNT),
+    "more steps than there were": ("averaging_state", {"n_averaged": torch.tensor(9)}, COUNT),
+    "several counts": ("averaging_state", {"n_averaged": torch.zeros(4).long()}, COUNT),
+    "another average": ("averaging_state", {"other": torch.tensor(4)}, COUNT),
+    "an average of callbacks that are not there": ("callbacks", {}, "callbacks do not say with which step"),
+    "callbacks of numbers": ("callbacks", {"Snapshots": 1}, "callbacks hold what is not of type dict"),
+    "no callbacks": ("callbacks", None, "it lacks callbacks"),
+    "no optimiser": ("optimizer_states", None, "it lacks optimizer_states"),
+    "an optimiser of numbers": ("optimizer_states", [1, 2], "optimizer_states hold what is not of type dict"),
+    "a schedule of text": ("lr_schedulers", "cosine", "lr_schedulers is of type str, not list"),
+    "a list of counters": ("loops", [], "loops is of type list, not dict"),
+    "a version of numbers": ("pytorch-lightning_version", 2, "pytorch-lightning_version is of type int, not str"),
+    "steps in words": ("global_step", "four", "global_step is of type str, not int"),
+}
+
+
+def refused(method, killed, tmp_path, damage):
+    """What is said of a run whose checkpoint was damaged."""
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    last.parent.mkdir()
+    values = read_checkpoint(killed / "checkpoints" / "last.ckpt")
+    damage(values)
+    torch.save(values, last)
+    with pytest.raises(UserError) as caught:
+        check_state(method, tmp_path)
+    said = str(caught.value)
+    assert said.startswith(f"checkpoint {last}") and "\n" not in said
+    assert "; remove it, and the run begins anew" in said
+    return said
+
+
+@pytest.mark.parametrize("part", ["current_model_state", "state_dict"])
+@pytest.mark.parametrize(("damage", "words"), OF_WEIGHTS.values(), ids=OF_WEIGHTS)
+def test_weights_that_are_not_those_of_the_network(method, killed, tmp_path, part, damage, words):
+    said = refused(method, killed, tmp_path, lambda values: damage(values[part]))
+    assert f"last.ckpt ({part})" in said and words in said
+
+
+@pytest.mark.parametrize(("part", "value", "words"), OF_PARTS.values(), ids=OF_PARTS)
+def test_parts_that_training_cannot_take_up(method, killed, tmp_path, part, value, words):
+    said = refused(method, killed, tmp_path, drop(part) if value is None else put(part, value))
+    assert words in said
+
+
+def test_what_was_not_damaged_is_taken_up(method, killed):
+    check_state(method, killed)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (drop("current_model_state"), "it lacks current_model_state; remove it, and the run begins anew"),
+        (lambda values: values["callbacks"].pop("Snapshots"), "the state of training is missing; remove it to start"),
+    ],
+)
+def test_a_run_says_so_and_leaves_the_file(store, killed, tmp_path, capsys, damage, words):
+    folder = shutil.copytree(killed, tmp_path / "run")
+    last = folder / "checkpoints" / "last.ckpt"
+    values = read_checkpoint(last)
+    damage(values)
+    torch.save(values, last)
+    damaged = last.read_bytes()
+    config, overrides = configured(store, AVERAGED, folder)
+    assert run(config, None, [*overrides, f"hydra.run.dir={folder}"]) == 2
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line)
+    assert f"checkpoint {last}: " in line and words in line
+    assert last.read_bytes() == damaged
