@@ -29,7 +29,7 @@ def waveforms(n=N, channels=3, samples=200, seed=0):
 def test_all_kinds_are_found_by_name():
     assert {kind.__name__ for kind in ON_WAVEFORMS} == {
         "TimeShift", "AmplitudeScale", "PolarityFlip", "RecordedNoise", "ChannelDrop", "Gaps", "GaussianNoise",
-        "SpectralGain",
+        "SpectralGain", "BandStop",
     }  # fmt: skip
     on_views = {"NeighboringCrop", "RandomCrop", "ResizedCrop", "RandomAmplitudeJitter", "SpectrogramMask", "ToTensor"}
     assert on_views == set(AUGMENTATIONS) - {kind.__name__ for kind in ON_WAVEFORMS}
