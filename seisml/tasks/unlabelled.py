@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from seisml.data.datamodule import StoreDataModule
     from seisml.methods.base import Method
+    from seisml.tasks.facts import DataFacts
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,22 @@ class Unlabelled(Classification):
     )  # fmt: skip
     needs_labels: ClassVar[bool] = False
 
+    def describe(self, facts: DataFacts) -> str:
+        """The number of classes, and what a single one means."""
+        if len(facts.classes) != 1:
+            return super().describe(facts)
+        return f"1 class ({facts.classes[0]}), so that no probe or test can tell classes apart"
+
     def predict(
         self, trainer: pl.Trainer, method: Method, data: StoreDataModule, part: Part = "test"
     ) -> Predictions | None:
-        """Let the 5 nearest neighbours of one trace's embedding vote, fitted on the training part; test part only."""
+        """Let the 5 nearest neighbours of one trace's embedding vote, fitted on the training part; test part only.
+
+        With one class alone nothing is predicted: any vote would be right.
+        """
         train = data.labelled(data.split.train)
         tested = data.tested
-        if part != "test" or not len(tested.split.test) or not len(train):
+        if part != "test" or not len(tested.split.test) or not len(train) or len(data.facts.classes) < 2:
             return None
         known, asked = embed_rows(method, data, train), embed_rows(method, tested, tested.split.test)
         votes = knn_votes(known.features, known.label, asked.features, len(data.facts.classes))

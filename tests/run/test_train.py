@@ -117,6 +117,17 @@ def test_linear_evaluation_keeps_the_encoder_and_its_front_end(pretrained, store
     assert torch.equal(method.front_end.floor, saved["seisml"]["front_end_state"]["floor"])
 
 
+def test_one_class_is_neither_probed_nor_tested(tmp_path, capsys):
+    """Whatever the encoder, all neighbours would be right."""
+    root = write_store(tmp_path / "store", classes=("earthquake",), n_events=24, unlabelled=8)
+    overrides = [*PRETRAIN, f"dataset.root={root}", f"encoder_folder={tmp_path}", "trainer_params.max_epochs=1"]
+    metrics = train(compose("configs/ssl.yaml", overrides), tmp_path / "run").metrics
+    assert not [name for name in metrics if name.startswith(("probe/", "test/"))] and "train/loss" in metrics
+    said = capsys.readouterr().out
+    assert said.count("1 class (earthquake), so that no probe or test can tell classes apart") == 1
+    assert "test/acc" not in said and not (tmp_path / "run" / "predictions.csv").exists()
+
+
 def test_fine_tuning_learns_and_its_checkpoint_predicts_alone(pretrained, store, tmp_path):
     metrics = finetune(store, tmp_path / "run", f"load_encoder.ckpt_fname={pretrained[2][-1]}", "figures=false")
     assert metrics["test/acc"] >= 0.9  # tones of 5 and 20 Hz: chance is 0.5

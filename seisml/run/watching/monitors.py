@@ -63,7 +63,7 @@ class KNNProbe(Callback):
     """Accuracy of a 5-nearest-neighbour classifier on the encoder's outputs, while training.
 
     Fitted on embeddings of one part of the labelled training events and scored on the dev part, or on other training
-    events where there is none. Unlabelled events are left out.
+    events where there is none. Unlabelled events are left out, and so is the probe where there is one class alone.
 
     Args:
         period: Score every so many epochs.
@@ -77,6 +77,8 @@ class KNNProbe(Callback):
         if (trainer.current_epoch + 1) % self.period and not is_last_epoch(trainer):
             return
         data = trainer.datamodule
+        if len(data.facts.classes) < 2:
+            return
         fit, score = probe_rows(data, pl_module.seed)
         if not len(fit) or not len(score):
             return
