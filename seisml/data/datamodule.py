@@ -115,6 +115,16 @@ class StoreDataModule(PreparedRecords):
         """Batches of the test part: all traces, or one drawn trace each."""
         return self.evaluation_loader(self.split.test)
 
+    def lasting_loaders(self, augmented: bool = False) -> list[DataLoader]:
+        """Batches of all traces of the windows that epochs come back to, as they are: of the dev part, and of training.
+
+        Args:
+            augmented: Training changes its waveforms, and so comes back to none; neither does it where windows move.
+        """
+        moves = augmented or self.random_starts or self.reads.onset_share > 0
+        parts = [self.split.dev, *([] if moves else [self.labelled(self.split.train)])]
+        return [self.evaluation_loader(rows, single=False) for rows in parts if len(rows)]
+
     def loader_of(self, part: Part) -> DataLoader | None:
         """Batches of a part as in the test; ``train`` draws windows, no more than the test part has. None without any.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -14,6 +15,7 @@ from seisml.data.sampling import Batch
 from seisml.errors import UserError
 from seisml.losses.autocast import lift
 from seisml.methods.base import Method
+from seisml.methods.feature_table import FeatureTable, Part
 from seisml.networks.build import fitted_arguments
 from seisml.processes.collectives import total
 from seisml.values.ranges import Rate, Rates, Whole
@@ -21,57 +23,7 @@ from seisml.values.ranges import Rate, Rates, Whole
 FirstLayerRate = Annotated[float, Field(gt=0, le=1)]
 
 
-class FeatureMemory:
-    """Features of traces that were looked at before: one growing table of ``most`` rows at most."""
-
-    def __init__(self, most: int = 200_000) -> None:
-        self.most = most
-        self._places: dict[tuple[int, ...], int] = {}  # (record, start, trace) -> row of the table
-        self._table = torch.empty(0, 0)
-        self._used = 0
-
-    def recall(self, keys: list[tuple[int, ...]], look: Callable[[list[int]], Tensor]) -> Tensor:
-        """Return the features of ``keys``, (N, D).
-
-        Args:
-            keys: What was looked at.
-            look: Gives the features of those at some positions of ``keys``; called once, for the ones not known.
-        """
-        known = [position for position, key in enumerate(keys) if key in self._places]
-        found = self._table[[self._places[keys[position]] for position in known]]
-        if len(known) == len(keys):
-            return found
-        new = [position for position, key in enumerate(keys) if key not in self._places]
-        fresh = look(new)
-        self._remember([keys[position] for position in new], fresh)
-        if not known:
-            return fresh
-        features = fresh.new_empty(len(keys), fresh.shape[1])
-        features[known], features[new] = found, fresh
-        return features
-
-    def state(self) -> dict[str, Tensor]:
-        """The features so far and what they belong to, for a checkpoint."""
-        places = torch.tensor(list(self._places), dtype=torch.int64).reshape(len(self._places), -1)
-        return {"places": places, "features": self._table[: self._used].clone()}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take up what :meth:`state` gave."""
-        self._places = {tuple(place): row for row, place in enumerate(state["places"].tolist())}
-        self._table, self._used = state["features"], len(state["features"])
-
-    def _remember(self, keys: list[tuple[int, ...]], features: Tensor) -> None:
-        begin, end = self._used, self._used + len(keys)
-        if end > self.most:
-            return
-        if end > len(self._table):
-            grown = features.new_empty(min(self.most, max(end, 2 * len(self._table))), features.shape[1])
-            if begin:
-                grown[:begin] = self._table[:begin]
-            self._table = grown
-        self._table[begin:end] = features
-        self._places.update(zip(keys, range(begin, end), strict=True))
-        self._used = end
+MOST_FEATURES = 200_000  # rows of the table of a frozen encoder's features
 
 
 class LinearHead(Method):
@@ -130,16 +82,18 @@ class LinearHead(Method):
         self.linear_only = False  # the encoder stands still in this step
         self.encoder.requires_grad_(not freeze_encoders)
         self.pretrained = False  # set where an encoder is loaded
-        self.memory = FeatureMemory()
+        self.most_features = MOST_FEATURES
+        self._table: FeatureTable | None = None  # of a frozen encoder, while it trains
 
     def training_state(self) -> dict[str, Tensor]:
         """The features of a frozen encoder: computed in other batches, they would differ in the last bit."""
-        return self.memory.state() if self.freeze_encoders else {}
+        table = self._table
+        return {} if table is None else {"places": table.places, "features": table.features}
 
     def load_training_state(self, state: dict[str, Tensor]) -> None:
         """Take up the features of a frozen encoder."""
         if state:
-            self.memory.load_state({name: value.to(self.device) for name, value in state.items()})
+            self._table = FeatureTable(state["places"].to(self.device), state["features"].to(self.device))
 
     def embed(self, picture: Tensor) -> Tensor:
         """Encoder outputs: (N, in_channels, F, W) -> (N, D)."""
@@ -152,14 +106,46 @@ class LinearHead(Method):
         if stands != self.linear_only:
             self.linear_only = stands
             self.train()
+        if self.freeze_encoders and self._table is None:  # here, as a resumed run has its own by now
+            self._table = self._filled_table()
+
+    def on_fit_end(self) -> None:
+        """Forget the features: what follows looks at everything once."""
+        self._table = None
 
     def encode_units(self, chosen: Batch) -> Tensor:
-        """Features of waveforms; a frozen encoder looks at each trace once and remembers what it gave."""
-        if not self.freeze_encoders or not self.training or len(self.augmentations.steps):
-            return super().encode_units(chosen)
+        """Features of waveforms; those that a frozen encoder has seen come from its table."""
         encode = super().encode_units
-        keys = list(zip(*(chosen[name].tolist() for name in ("index", "start", "trace")), strict=True))
-        return self.memory.recall(keys, lambda new: encode({name: value[new] for name, value in chosen.items()}))
+        if self._table is None or (self.training and len(self.augmentations.steps)):
+            return encode(chosen)
+        return self._table.recall(
+            _places(chosen), lambda new: encode({name: value[new] for name, value in chosen.items()})
+        )
+
+    def _filled_table(self) -> FeatureTable:
+        """Features of all traces that epochs come back to; none where training does not even take one epoch."""
+        steps = self.trainer.estimated_stepping_batches * self.trainer.accumulate_grad_batches
+        if steps < len(self.trainer.train_dataloader):
+            return FeatureTable.filled((), 0)
+        self.eval()
+        table = FeatureTable.filled(self._looks(), self.most_features)
+        self.train()
+        return table
+
+    def _looks(self) -> Iterator[Part]:
+        """Places of the traces of batch after batch, and what encodes them."""
+        precision = self.trainer.precision_plugin
+        for loader in self.trainer.datamodule.lasting_loaders(augmented=len(self.augmentations.steps) > 0):
+            for batch in loader:
+                batch = precision.convert_input({name: value.to(self.device) for name, value in batch.items()})
+                _, chosen = self.units(batch)
+                yield _places(chosen), partial(self._look, chosen)
+
+    @torch.no_grad()
+    def _look(self, chosen: Batch) -> Tensor:
+        """Features of units, encoded as in a step."""
+        with self.trainer.precision_plugin.forward_context():
+            return super().encode_units(chosen)
 
     def trace_outputs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Outputs of the traces (B, K, n_outputs), the mask (B, K), and the events' mean features (B, D).
@@ -212,6 +198,11 @@ class LinearHead(Method):
         if part not in self.LR:
             raise UserError(f"exp_params.LR: there is none for {part}; set exp_params.LR.{part}")
         return self.LR[part]
+
+
+def _places(chosen: Batch) -> Tensor:
+    """Record, first sample and trace of each unit, (N, 3)."""
+    return torch.stack([chosen[name] for name in ("index", "start", "trace")], dim=1)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.errors import UserError
-from seisml.methods.linear_head import FeatureMemory
+from seisml.methods.feature_table import FeatureTable
 from seisml.methods.supervised import Supervised
 from tests.methods.recipes import FACTS, batch, front_end, supervised, trainer
 
@@ -26,42 +26,62 @@ def test_freezing():
     assert all(p.grad is not None for p in still.encoder.parameters())
 
 
-def test_a_frozen_encoder_looks_at_each_trace_once(root):
-    data = StoreDataModule(str(root), batch_size=8)
+def frozen(root, most=10**6, augmentations=(), dev=0.25, **settings):
+    """Train a classifier on a frozen encoder; traces that this looked at, in all, and in eval mode; the classifier."""
+    data = StoreDataModule(str(root), batch_size=8, dev_data_ratio=dev)
     data.setup()
+    torch.manual_seed(0)
+    method = Supervised(
+        facts=data.facts, front_end=front_end(), backbone_type="SmallResNetEncoder", freeze_encoders=True,
+        augmentations=augmentations,
+    )  # fmt: skip
+    method.most_features = most
     looks = []
-    results = []
-    for remember in (True, False):
-        torch.manual_seed(0)
-        method = Supervised(
-            facts=data.facts, front_end=front_end(), backbone_type="SmallResNetEncoder", freeze_encoders=True
-        )
-        method.memory.most = 10**6 if remember else 0
-        seen = []
-        method.encoder.register_forward_hook(lambda _, inputs, __, seen=seen: seen.append(len(inputs[0])))
-        trainer(max_epochs=12).fit(method, datamodule=data)
-        looks.append(sum(seen))
-        results.append(method.classifier.weight)
-        assert method.encoder.state_dict()["model.bn1.num_batches_tracked"] == 0  # in eval mode while training
-    assert looks[0] <= 32 * 3 and looks[1] == 32 * 12  # 32 events of 3 traces, against a look per event and epoch
-    torch.testing.assert_close(*results)
+    method.encoder.register_forward_hook(lambda _, inputs, __: looks.append((len(inputs[0]), method.training)))
+    trainer(num_sanity_val_steps=0, **settings).fit(method, datamodule=data)  # as in a run
+    assert method.encoder.state_dict()["model.bn1.num_batches_tracked"] == 0  # in eval mode while training
+    total, training = (sum(n for n, mode in looks if mode or every) for every in (True, False))
+    return total, training, method.classifier.weight
 
 
-@pytest.mark.parametrize("most", [0, 5, 100])
-def test_remembered_features_are_those_of_their_window_and_trace(most):
-    memory, looked = FeatureMemory(most), []
+def test_a_frozen_encoder_looks_at_each_trace_once(root):
+    """32 events of 3 traces, a quarter of them in the dev part, on which every epoch looks, too."""
+    two, six = (frozen(root, max_epochs=n) for n in (2, 6))
+    assert two[:2] == six[:2] == (32 * 3, 0)
+    n_dev, n_train = 8, 24
+    every_time = frozen(root, most=0, max_epochs=6)
+    assert every_time[:2] == (6 * (n_dev * 3 + n_train), 6 * n_train)  # a drawn trace an event, all of the dev part
+    torch.testing.assert_close(six[2], every_time[2])
 
-    def recall(*keys):
-        def look(positions):
-            looked.extend(keys[position] for position in positions)
-            return torch.tensor([keys[position] for position in positions], dtype=torch.float32)
 
-        return memory.recall(list(keys), look).tolist()
+def test_a_table_that_is_full_leaves_the_rest_to_the_encoder(root):
+    part = frozen(root, most=50, max_epochs=6)
+    assert 48 < part[0] < 6 * (8 * 3 + 24) and part[1] > 0
+    torch.testing.assert_close(part[2], frozen(root, max_epochs=6)[2])
 
-    for keys in ([(0, 0, 1), (0, 500, 1)], [(0, 500, 1), (7, 0, 0), (0, 0, 1), (7, 0, 0)], [(1, 2, 3), (0, 0, 1)]):
-        assert recall(*keys) == [list(key) for key in keys]
-    assert looked.count((0, 0, 1)) == (3 if most == 0 else 1)
-    assert looked.count((0, 500, 1)) == (2 if most == 0 else 1)
+
+def test_a_frozen_encoder_looks_anew_at_what_changes(root):
+    total, training, _ = frozen(root, augmentations=["RandomAmplitudeJitter"], max_epochs=3)
+    assert (total, training) == (8 * 3 + 3 * 24, 3 * 24)  # the dev part once
+
+
+def test_less_than_an_epoch_fills_no_table(root):
+    assert frozen(root, dev=0.0, max_steps=2, max_epochs=-1)[:2] == (16, 16)
+
+
+@pytest.mark.parametrize("places", [[], [(0, 0, 1)], [(7, 0, 0), (0, 500, 1), (0, 0, 1), (2**40, 2**60, 0)]])
+def test_recalled_features_are_those_of_their_window_and_trace(places):
+    rows = torch.tensor(places, dtype=torch.int64).reshape(-1, 3)
+    table = FeatureTable.filled([(row[None], row[None].double) for row in rows], 100)
+    asked = [(0, 500, 1), (7, 0, 0), (0, 0, 1), (7, 500, 1), (2**40, 2**60, 0), (1, 2, 3), (0, 500, 1)]
+    keys, looked = torch.tensor(asked), []
+
+    def look(new):
+        looked.extend(asked[position] for position in new)
+        return keys[new].double()
+
+    assert table.recall(keys, look).tolist() == keys.double().tolist()
+    assert looked == [place for place in asked if place not in places]
 
 
 def test_standardised_features_keep_the_classifier_linear():

@@ -1,0 +1,80 @@
+"""Features of a frozen encoder as one table, a row for each trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+Part = tuple[Tensor, Callable[[], Tensor]]  # places (n, 3) int64, and what gives their features (n, D)
+
+
+class FeatureTable:
+    """Features of traces by their place: record, first sample and trace.
+
+    Args:
+        places: (N, 3) int64, each once.
+        features: (N, D).
+    """
+
+    def __init__(self, places: Tensor, features: Tensor) -> None:
+        self.places, self.features = places, features
+        self._values = [column.unique() for column in places.unbind(1)]  # sorted
+        self._sorted, self._order = self._numbers(places).sort()
+
+    @classmethod
+    def filled(cls, parts: Iterable[Part], most: int) -> FeatureTable:
+        """Make a table of parts, up to the one with which it would have more than ``most`` rows."""
+        taken: list[tuple[Tensor, Tensor]] = []
+        left = most
+        for places, look in parts:
+            left -= len(places)
+            if left < 0:
+                break
+            taken.append((places, look()))
+        if not taken:
+            return cls(torch.empty(0, 3, dtype=torch.int64), torch.empty(0, 0))
+        places, features = (torch.cat(columns) for columns in zip(*taken, strict=True))
+        return cls(places, features)
+
+    def recall(self, places: Tensor, look: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the features of ``places`` (n, 3), (n, D).
+
+        Args:
+            places: Record, first sample and trace of each.
+            look: Gives the features of those at some positions of ``places``; called where some are not in the table.
+        """
+        row = self._find(places)
+        new = (row < 0).nonzero()[:, 0]
+        if not len(new):
+            return self.features[row]
+        fresh = look(new)
+        if len(new) == len(row):
+            return fresh
+        features = self.features.to(fresh.dtype)[row.clamp_min(0)]
+        features[new] = fresh
+        return features
+
+    def _find(self, places: Tensor) -> Tensor:
+        """Row of each place, (n,); -1 where it is not in the table."""
+        if not len(self.places):
+            return places.new_full((len(places),), -1)
+        number = self._numbers(places)
+        at = torch.searchsorted(self._sorted, number).clamp_max(len(self._sorted) - 1)
+        return torch.where(self._sorted[at] == number, self._order[at], -1)
+
+    def _numbers(self, places: Tensor) -> Tensor:
+        """One number for each place, which orders them as a table of a few columns is ordered; -1 for an unknown one.
+
+        It counts values that are there, and so stays below N cubed however long the records are.
+        """
+        number = torch.zeros_like(places[:, 0])
+        known = torch.ones_like(number, dtype=torch.bool)
+        for values, column in zip(self._values, places.unbind(1), strict=True):
+            if not len(values):
+                break
+            at = torch.searchsorted(values, column.contiguous()).clamp_max(len(values) - 1)
+            known &= values[at] == column
+            number = number * len(values) + at
+        return torch.where(known, number, -1)
