@@ -2,9 +2,10 @@
 
     python benchmarks/epoch_profile.py [--threads 2] [OVERRIDE...]
     python benchmarks/epoch_profile.py dataset=aknes model_params.backbone_type=ResNet34Encoder trainer_params=bf16
+    python benchmarks/epoch_profile.py +experiment=nz_2013_pretrain dataset.root=data/nz_2013_whole
 
-What ``sslearn.py +experiment=demo`` does in an epoch, probes and monitors included; overrides change it. Times are
-those that this process waits, on a CPU; `data` is what a step waits for its batch. The second epoch counts.
+What ``sslearn.py`` does in an epoch, probes and monitors included; of ``+experiment=demo`` where no other is named.
+Times are those that this process waits, on a CPU; `data` is what a step waits for its batch. The second epoch counts.
 """
 
 from __future__ import annotations
@@ -87,8 +88,11 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    small = ["trainer_params.max_epochs=2", "trainer_params.gpus=[]", "trainer_params.enable_progress_bar=false"]
-    cfg = compose("configs/ssl.yaml", ["+experiment=demo", *small, *arguments.overrides])
+    small = ["trainer_params.gpus=[]", "trainer_params.enable_progress_bar=false"]
+    two_epochs = ["trainer_params.max_epochs=2", "trainer_params.max_steps=-1"]
+    named = any(text.lstrip("+").startswith("experiment=") for text in arguments.overrides)
+    demo = [] if named else ["+experiment=demo"]
+    cfg = compose("configs/ssl.yaml", [*demo, *small, *two_epochs, *arguments.overrides])
     profiler = LastEpoch()
     with tempfile.TemporaryDirectory() as folder:
         data = open_data(cfg, Path(folder), None)

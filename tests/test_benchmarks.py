@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stores import write_store
+
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 COMMANDS = (
     "attributes.py --traces 8 --length 500 --repeat 1",
@@ -30,3 +32,18 @@ def test_a_benchmark_runs(command: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 2
+
+
+@pytest.mark.long
+def test_the_epoch_of_any_experiment_is_profiled(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", n_events=20)
+    overrides = [
+        "+experiment=pairs", "dataset=store", f"dataset.root={store}", "dataset.window_length=4",
+        "dataset.batch_size=8", "dataset.views_from=record", "dataset.onset_share=0",
+        "trainer_params.limit_train_batches=2",
+    ]  # fmt: skip
+    command = [sys.executable, str(BENCHMARKS / "epoch_profile.py"), "--threads", "1", *overrides]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "SimCLR, batch 8, 1 threads" in done.stdout and "epoch of 2 steps" in done.stdout
+    assert "% of its time for its batch" in done.stdout

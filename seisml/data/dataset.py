@@ -17,6 +17,8 @@ from seisml.errors import UserError
 from seisml.store.store import Store
 from seisml.transforms.randomness import uniform
 
+SAMPLES_IN_CACHE = 2**16  # as float64, half a MiB: a trend goes eight times as fast as out of larger arrays
+
 
 class StoreDataset(Dataset[Batch]):
     """Batches of waveforms read from a store, whole batches at a time, and of each record only the window asked for.
@@ -236,7 +238,9 @@ class StoreDataset(Dataset[Batch]):
         part = lengths < self.store.n_samples[rows]
         for length in np.unique(lengths[part]):
             some = np.flatnonzero(part & (lengths == length))
-            waveform[some, :, :length] = steps.on_window(waveform[some, :, :length])
+            at_once = max(1, SAMPLES_IN_CACHE // (waveform.shape[1] * length))
+            for few in (some[begin : begin + at_once] for begin in range(0, len(some), at_once)):
+                waveform[few, :, :length] = steps.on_window(waveform[few, :, :length])
 
     def _read_noise(self, batch: Batch, noise: Windows) -> torch.Tensor:
         """Read a drawn window of noise, of drawn traces, for each view: (B, K, T), zeros beside traces of no view."""

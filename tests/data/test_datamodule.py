@@ -182,7 +182,7 @@ def test_a_store_with_a_senseless_preprocessing_is_refused(tmp_path, said):
     assert "\n" not in str(caught.value)
 
 
-def test_the_trend_goes_from_windows_that_are_parts_of_their_records(tmp_path):
+def test_the_trend_goes_from_windows_that_are_parts_of_their_records(tmp_path, monkeypatch):
     time = np.linspace(-1, 1, 100)
     x = np.stack([time, time**2, np.cos(5 * time)]).astype(np.float32)  # each stored without its mean
     options = {"preprocessing": Preprocessing(detrend="linear").to_dict()}
@@ -200,6 +200,10 @@ def test_the_trend_goes_from_windows_that_are_parts_of_their_records(tmp_path):
     last = part[(0, 4, 80)]["waveform"][0]  # 20 samples, and zeros
     np.testing.assert_allclose(last[:, :20], detrend(x[:, 80:], "linear"), atol=1e-6)
     assert not last[:, 20:].any()
+    monkeypatch.setattr("seisml.data.dataset.SAMPLES_IN_CACHE", 300)  # two windows of three traces at a time
+    keys = [(0, row, start) for row, start in ((4, 0), (1, 30), (5, 7), (2, 80), (4, 1))]
+    together = part.__getitems__([Key(*key) for key in keys])["waveform"]
+    assert all(torch.equal(x, part[key]["waveform"][0]) for x, key in zip(together, keys, strict=True))
 
 
 def test_seisbench_stores_open(shared_data):
