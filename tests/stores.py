@@ -20,8 +20,10 @@ def write_store(
     classes: Sequence[str] = "ab",
     unlabelled: int = 0,
     scale: float = 1.0,
+    components: str | None = None,
 ) -> Path:
     """Write events whose class is the frequency of a decaying tone in noise; easy, so that few steps learn it."""
+    order = {} if components is None else {"trace_component_order": components}
     generator = np.random.default_rng(0)
     time = np.arange(n_samples) / SAMPLING_RATE
     with StoreWriter(folder, {"test": True}, None) as writer:
@@ -38,6 +40,7 @@ def write_store(
                     "trace_source_file": f"{label}/{number:03d}.mseed",
                     "trace_sampling_rate_hz": SAMPLING_RATE,
                     "path_ps_time_s": 1 + number % 7,  # says nothing about the waveform
+                    **order,
                 },
             )
     return folder

@@ -137,12 +137,9 @@ class AttributeTable(EmbeddingTable):
 
     def compute(self, folder: Path) -> dict[str, Any]:
         """Describe."""
-        data = open_all(one_run(self.trial.config, {}))
-        order = data.ready_store.metadata.get("trace_component_order")
-        if order is not None and (order == "ZNE").all():
-            data = open_all(one_run(self.trial.config, {"dataset.in_channels": 3}))
+        data = open_all(one_run(self.trial.config, {"dataset.in_channels": None}))
         front_end = WaveformFrontEnd(normalize=None, sampling_rate=data.facts.sampling_rate)
-        method = AttributeForest(data.in_channels, facts=data.facts, front_end=front_end)
+        method = AttributeForest(facts=data.facts, front_end=front_end)
         return self._keep(embed_traces(method, data), folder)
 
 

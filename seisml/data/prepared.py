@@ -17,7 +17,7 @@ from seisml.data.elsewhere import all_to_test, check_rate, remarks
 from seisml.data.folds import DevFrom, dev_of_training, read_split
 from seisml.data.grouping import GroupDraw
 from seisml.data.hold_out import HoldOut
-from seisml.data.shapes import check_pieces, check_traces, one_length, one_sampling_rate
+from seisml.data.shapes import check_pieces, check_traces, one_length, one_sampling_rate, together
 from seisml.data.splits import Grouping, Procedure, Split, make_split, with_hash
 from seisml.data.windows import Windows
 from seisml.errors import UserError
@@ -56,7 +56,8 @@ class PreparedRecords(pl.LightningDataModule):
         test_root: Another store, all labelled records of which are the test part; that of ``root`` goes unused, so that
             a model is the same with it and without.
         is_ssl: Pretraining: drawn traces of each event, unlabelled events included.
-        in_channels: Traces in one view: 1, or 3 where the network sees three components at once.
+        in_channels: Traces in one view: 1, or 3 where the network sees three components at once; null: 3 where all
+            records are ZNE, else 1.
         n_samples: Length of the waveforms, in samples; needed where the store's records differ in length.
         window_length: Cut records into windows of so many seconds; null takes each record as one window.
         window_overlap: Share of a window that the next one repeats, in [0, 1).
@@ -90,7 +91,7 @@ class PreparedRecords(pl.LightningDataModule):
         hold_out: Sequence[str] = (),
         test_root: str | None = None,
         is_ssl: bool = False,
-        in_channels: int = 1,
+        in_channels: Count | None = 1,
         n_samples: int | None = None,
         window_length: float | None = None,
         window_overlap: float = 0.0,
@@ -114,7 +115,8 @@ class PreparedRecords(pl.LightningDataModule):
         self.split_procedure, self.split_by, self.is_ssl = split_procedure, split_by, is_ssl
         self.split_file, self.split_seed, self.test_root = split_file, train_test_split_rand_seed, test_root
         self.hold_out = HoldOut.read(hold_out) if hold_out else None
-        self.in_channels, self.n_samples, self.n_pieces = in_channels, n_samples, n_pieces
+        self.channels_asked, self.n_samples, self.n_pieces = in_channels, n_samples, n_pieces
+        self.in_channels = in_channels or 1
         self.window_length, self.window_overlap = window_length, window_overlap
         self.label_column, self.label_unit, self.unlabeled = label_column, label_unit, unlabeled
         self.classes, self.zero_weight_classes = classes, tuple(zero_weight_classes)
@@ -138,6 +140,8 @@ class PreparedRecords(pl.LightningDataModule):
         )
         labels = self.task.read(metadata, settings, str(store.root))
         self.all_labels, self.labels, self._known = labels, labels.values, labels.known
+        if self.channels_asked is None:
+            self.in_channels = together(store)
         check_traces(store, self.in_channels)
         sampling_rate = one_sampling_rate(store)
         if self.elsewhere is not None:
@@ -156,7 +160,10 @@ class PreparedRecords(pl.LightningDataModule):
             self.split, self.no_dev = dev_of_training(self.split, draw, self.dev_ratio, self.split_by, self._known)
         self.split.check_events(metadata)
         of_labels = self.task.facts(labels, self.labelled(self.split.train), settings)
-        self.facts = DataFacts(sampling_rate=sampling_rate, n_samples=n_samples, n_pieces=self.n_pieces, **of_labels)
+        self.facts = DataFacts(
+            sampling_rate=sampling_rate, n_samples=n_samples, n_pieces=self.n_pieces, in_channels=self.in_channels,
+            **of_labels,
+        )  # fmt: skip
         self.store = store
         if self.test_root is not None:
             if not Path(self.test_root).exists():
@@ -184,6 +191,7 @@ class PreparedRecords(pl.LightningDataModule):
         other = copy.copy(self)
         other.root, other.test_root, other.store, other.tested = Path(root), None, None, other
         other.elsewhere, other.facts, other.classes = elsewhere, facts, facts.classes
+        other.channels_asked = self.in_channels
         other.setup()
         if not len(other.split.test):
             known = f" ({', '.join(facts.classes)})" if facts.classes else ""

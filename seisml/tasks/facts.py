@@ -47,6 +47,7 @@ class DataFacts:
         class_weights: Balanced weight of each class, n / (k * n_c); 0 for classes that are not to be learnt.
         quantity: What is predicted where labels are numbers.
         n_pieces: Equal pieces that a waveform is a sequence of.
+        in_channels: Traces in one view.
     """
 
     classes: Annotated[tuple[str, ...], Field(max_length=100_000)]
@@ -55,6 +56,7 @@ class DataFacts:
     class_weights: tuple[Annotated[float, Field(ge=0)], ...] = ()
     quantity: Quantity | None = None
     n_pieces: Annotated[int, Field(ge=1, le=10**6)] = 1
+    in_channels: Annotated[int, Field(ge=1, le=4096)] = 1
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)  # for what a checkpoint says; see from_dict
 

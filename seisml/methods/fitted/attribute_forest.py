@@ -23,7 +23,7 @@ class AttributeForest(FittedAtOnce, Classifier):
     Source: Provost, Hibert and Malet (2017), doi 10.1002/2016GL070709.
 
     Args:
-        in_channels: Traces described at once; 3 adds the polarisation, the vertical first.
+        in_channels: Traces described at once; 3 adds the polarisation, the vertical first. None: those of the data.
         model: ``forest`` (random forest) or ``boosting`` (gradient boosting).
         n_estimators: Trees of the forest, rounds of the boosting.
         max_leaf_nodes: Leaves of a tree at the most.
@@ -36,7 +36,7 @@ class AttributeForest(FittedAtOnce, Classifier):
 
     def __init__(
         self,
-        in_channels: int = 1,
+        in_channels: int | None = None,
         model: Literal["forest", "boosting"] = "forest",
         n_estimators: Count = 300,
         max_leaf_nodes: Count = 128,
@@ -45,9 +45,9 @@ class AttributeForest(FittedAtOnce, Classifier):
         **kwargs: Any,
     ) -> None:
         super().__init__(model_save_ep_period=model_save_ep_period, **kwargs)
-        self.in_channels, self.model = in_channels, model
+        self.in_channels, self.model = in_channels or self.facts.in_channels, model
         self.n_estimators, self.max_leaf_nodes = n_estimators, max_leaf_nodes
-        self.encoder = AttributesEncoder(in_channels, amplitudes)
+        self.encoder = AttributesEncoder(self.in_channels, amplitudes)
         rounds = self.n_classes if model == "boosting" and self.n_classes > 2 else 1
         self.forest = Forest(n_estimators * rounds, max_leaf_nodes, self.n_classes)
 

@@ -11,6 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from seisml.config.compose import compose
 from seisml.data.datamodule import StoreDataModule
+from seisml.networks.attributes import AttributesEncoder
 from seisml.run.build import load_method
 from seisml.run.train import train
 from seisml.store.store import Store
@@ -47,6 +48,21 @@ def test_trained_and_loaded(tmp_path: Path, model: str, capsys: pytest.CaptureFi
         mean = np.log(np.maximum(each, 1e-6)).mean(1)
         expected = mean - np.log(np.exp(mean).sum(1, keepdims=True))
         np.testing.assert_allclose(output.numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("components", "n_traces"), [("ZNE", 3), ("ZNE", 1), ("ABC", 1)])
+def test_components_are_described_together_where_all_records_have_them(
+    tmp_path: Path, components: str, n_traces: int
+) -> None:
+    """With the polarisation, as `seisml compare` does it; unless the setting says otherwise."""
+    root = write_store(tmp_path / "store", n_events=16, components=components)
+    overrides = ["+experiment=attributes", f"dataset.root={root}", "exp_params.n_estimators=5", "figures=false"]
+    if (components, n_traces) == ("ZNE", 1):
+        overrides.append("model_params.in_channels=1")
+    result = train(compose("configs/finetune.yaml", overrides), tmp_path / "run")
+    method = load_method(result.checkpoint)
+    assert method.in_channels == n_traces
+    assert method.encoder.out_size == AttributesEncoder(n_traces).out_size
 
 
 def trees_input(data: StoreDataModule) -> tuple[np.ndarray, np.ndarray]:
