@@ -59,6 +59,8 @@ class Encoder(nn.Module):
         if any(size < least for size, least in zip(shape[2:], self.min_size, strict=True)):
             least = " x ".join(map(str, self.min_size))
             given = " x ".join(map(str, shape[2:]))
+            if len(self.min_size) == 1:
+                raise UserError(f"{name} needs waveforms of at least {least} samples, not {given}; take longer windows")
             raise UserError(
                 f"{name} needs pictures of at least {least}, not {given}; enlarge front_end.size or the crops, "
                 "or choose a ResNet encoder"

@@ -230,7 +230,7 @@ class Waveforms(Encoder):
 def test_own_encoder_for_waveforms():
     encoder = build_encoder(f"{__name__}.Waveforms", in_channels=3, out_size_enc=4, anything=1)
     assert encoder(torch.rand(2, 3, 50)).shape == (2, 4)
-    with pytest.raises(UserError, match="at least 10, not 9"):
+    with pytest.raises(UserError, match="needs waveforms of at least 10 samples, not 9; take longer windows"):
         encoder(torch.rand(2, 3, 9))
     with pytest.raises(ValueError, match=r"\(B, C, T\), got \(2, 3, 5, 5\)"):
         encoder(torch.rand(2, 3, 5, 5))
