@@ -73,4 +73,4 @@ def remarks(
         ]
         if other:
             said.append(f"prepared otherwise than the training data: {', '.join(other)}")
-    return [f"{store.root}: {remark}" for remark in said]
+    return said

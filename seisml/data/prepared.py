@@ -176,6 +176,7 @@ class PreparedRecords(pl.LightningDataModule):
         facts: DataFacts,
         elsewhere: Elsewhere = "labelled",
         trained: Preprocessing | None = None,
+        name: str | None = None,
     ) -> Self:
         """The same at another store, for a model that was trained on data with these facts; all of it tests.
 
@@ -184,6 +185,7 @@ class PreparedRecords(pl.LightningDataModule):
             facts: What the model was trained on; classes that it does not know count as unlabelled.
             elsewhere: Test the records with a label that the model knows, or ``all``.
             trained: What was done to the recordings that it was trained on; for remarks.
+            name: What remarks call the data; by default the store's folder.
 
         Raises:
             UserError: The store does not fit the model.
@@ -197,7 +199,7 @@ class PreparedRecords(pl.LightningDataModule):
             known = f" ({', '.join(facts.classes)})" if facts.classes else ""
             raise UserError(f"{root}: no record has a label that the model knows{known}; set dataset.label_column")
         for remark in remarks(other.ready_store, other.all_labels, facts, self.unlabeled, self.is_cut, trained):
-            rank_zero_only(print)(remark, flush=True)
+            rank_zero_only(print)(f"{name or other.ready_store.root}: {remark}", flush=True)
         return other
 
     @property

@@ -86,7 +86,7 @@ def classify(
         if store is None:
             place = out / RECORDS if options.keep_records else Path(folder) / RECORDS
             skipped = _read_files(method, checkpoint, list(map(Path, sources)), (out, place), options)
-            data = _open(method, place, options)
+            data = _open(method, place, options, name=None if options.keep_records else "the recordings")
         else:
             skipped = []
             data = _open(method, store, options, network_preprocessing(method, checkpoint, options.components))
@@ -144,20 +144,25 @@ def _read_files(
         print("the checkpoint does not say how its data were preprocessed: files are only resampled and cut")
     listing = list_events(sources, out, method.facts.classes, options.labels, options.event)
     how = PrepareOptions(
-        place, overwrite=True, workers=options.workers, bounds=Bounds(largest_record=options.largest_record)
-    )
+        place, overwrite=True, workers=options.workers, bounds=Bounds(largest_record=options.largest_record),
+        stays=options.keep_records,
+    )  # fmt: skip
     steps = replace(steps, unit=steps.unit or "unknown")  # a store names one
     prepare_files(listing, how, steps, {"command": "classify"})
     return [(entry["file"], entry["reason"]) for entry in Store(place).prepared["skipped"]]
 
 
 def _open(
-    method: Classifier, root: Path, options: ClassifyOptions, trained: Preprocessing | None = None
+    method: Classifier,
+    root: Path,
+    options: ClassifyOptions,
+    trained: Preprocessing | None = None,
+    name: str | None = None,
 ) -> StoreDataModule:
-    """Open a store for a trained model, every record of it."""
+    """Open a store for a trained model, every record of it; see :meth:`seisml.data.prepared.PreparedRecords.at`."""
     data = StoreDataModule(str(root), batch_size=options.batch_size, in_channels=method.in_channels)
     data.task = Unlabelled()  # reads labels where there are some
-    data = data.at(root, method.facts, "all", trained)
+    data = data.at(root, method.facts, "all", trained, name)
     seen = method.run_record.get("seen_events")
     if seen is not None:
         shared = overlap(seen.numpy(), data.ready_store.metadata, data.split.test)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ from torch import Tensor, nn
 from seisml.errors import UserError
 from seisml.inference.trained import network_preprocessing
 from seisml.methods.classifier import Classifier
+from seisml.methods.fitted.at_once import FittedAtOnce
 from seisml.waveforms.preprocessing import Preprocessing
 
 TOLERANCE = 1e-4  # of probabilities, between the graph and the method
 OPSET = 20  # the first with the discrete Fourier transform as spectrograms need it
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a terminal, in the exporters' messages
 EXTRA = "pip install 'seisml[export]'"
 
 
@@ -68,12 +72,12 @@ def write_onnx(method: Classifier, path: Path) -> float:
     Raises:
         UserError: A library is missing, the method cannot be exported, or the file gives other numbers.
     """
+    network, x, sizes = _network(method)
     try:
         import onnxruntime
         import onnxscript  # noqa: F401 (torch.onnx needs it, and says so less plainly)
     except ImportError as error:
         raise UserError(f"--onnx: {error.name} is not installed; {EXTRA}") from error
-    network, x, sizes = _network(method)
     options: dict[str, Any] = {"dynamo": True, "opset_version": OPSET, "verbose": False}
     names = {"input_names": ["waveform"], "output_names": ["probability"]}
     program = _exported(method, lambda: torch.onnx.export(network, (x,), dynamic_shapes=(sizes,), **names, **options))
@@ -104,7 +108,16 @@ def write_program(method: Classifier, path: Path) -> float:
 
 
 def _network(method: Classifier) -> tuple[Probabilities, Tensor, dict[int, Any]]:
-    """The network, windows to trace it with, and which of their axes may have another size."""
+    """The network, windows to trace it with, and which of their axes may have another size.
+
+    Raises:
+        UserError: It is one of trees, which branch by their numbers: no graph of operations.
+    """
+    if isinstance(method, FittedAtOnce):
+        raise UserError(
+            f"{type(method).__name__}: trees on attributes cannot be exported as a graph; leave out --onnx and "
+            "--torch-export: seisml and Python take the folder that is written without them"
+        )
     network = Probabilities(method, network_preprocessing(method, "exported"))
     sizes: dict[int, Any] = {0: torch.export.Dim("windows", min=1)}
     if method.in_channels == 1:
@@ -127,12 +140,14 @@ def _windows(method: Classifier, n: int) -> Tensor:
 
 
 def _exported(method: Classifier, export: Callable[[], Any]) -> Any:
+    heard = io.StringIO()  # the exporters print a graph that fails, and what they have got done
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), torch.no_grad(), redirect_stdout(heard), redirect_stderr(heard):
             warnings.simplefilter("ignore")  # of the exporters about themselves
             return export()
     except Exception as error:  # whatever the exporters make of a network that they do not know
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        plain = COLOURS.sub("", str(error))
+        reason = f"{type(error).__name__}: {' '.join(plain.split())[:200]}"
         raise UserError(
             f"{type(method).__name__} cannot be exported as a graph ({reason}); leave the option out"
         ) from error

@@ -73,6 +73,7 @@ class PrepareOptions:
         keeps_dead: Store records of dead traces alone, too.
         bounds: What is too much to be read.
         sac_depth: Unit of the source depth in SAC headers.
+        stays: The store is there to stay, and worth being named when it is done.
     """
 
     out: Path
@@ -82,6 +83,7 @@ class PrepareOptions:
     keeps_dead: bool = False
     bounds: Bounds = Bounds()
     sac_depth: DepthUnit = "km"
+    stays: bool = True
 
     def reason_against(self, waveform: np.ndarray, n_dead: int = 0) -> str | None:
         """Say why a record is not stored: all its traces are dead, and nobody asked to keep such ones.
@@ -147,7 +149,8 @@ def prepare_files(listing: Listing, how: PrepareOptions, steps: Preprocessing, o
                 n_records += 1
         report.notes += listing.notes
         print(report.text(detrended=bool(steps.detrend or steps.bandpass)), flush=True)
-    print(f"{n_records} records in {how.out} ({_size(how.out)}, {time.monotonic() - began:.1f} s)")
+    place = f"in {how.out} ({_size(how.out)}, " if how.stays else "read ("
+    print(f"{n_records} records {place}{time.monotonic() - began:.1f} s)")
     return 0
 
 

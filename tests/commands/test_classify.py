@@ -43,6 +43,7 @@ def test_class_folders_are_labels_and_a_bad_file_costs_itself(checkpoint, record
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["test/acc"] == 1 and metrics["test/n_events"] == 3
     assert "3 records classified" in said and "1 files skipped" in said and "no record of class noise" in said
+    assert "\n3 records read (" in said and ".records-" not in said  # no folder that is gone again
     skipped = pd.read_csv(tmp_path / "out" / "skipped.csv")
     assert skipped["file"].tolist() == ["rockfall/broken.mseed"]
     drawn = {path.stem for path in (tmp_path / "out" / "figures").iterdir()}

@@ -34,6 +34,7 @@ METHODS = {
     ),
     "stacked traces": ("langet.StackedTraceClassifier", SPECTROGRAM, {"backbone_with_clf_type": "ResNet18"}),
     "components": ("convnetquake.ConvNetQuake", WAVEFORM, {"in_channels": 3}),
+    "trees": ("fitted.attribute_forest.AttributeForest", WAVEFORM, {"n_estimators": 2}),
 }
 
 
@@ -118,9 +119,19 @@ class Stubborn(ConvNetQuake):
         return answer if float(batch["waveform"].sum()) < 1e6 else None
 
 
-def test_what_cannot_be_exported_is_said_in_a_line(tmp_path):
+def test_what_cannot_be_exported_is_said_in_a_line(tmp_path, capfd):
     method = build("components")
     method.__class__ = Stubborn
     with pytest.raises(UserError, match="Stubborn cannot be exported as a graph") as caught:
         write_program(method, tmp_path / "model.pt2")
-    assert len(str(caught.value).splitlines()) == 1 and not list(tmp_path.iterdir())
+    assert str(caught.value).isprintable() and not list(tmp_path.iterdir())
+    said = capfd.readouterr()
+    assert not said.out and not said.err  # no graph before the line
+
+
+@pytest.mark.parametrize("write", [write_onnx, write_program])
+def test_trees_are_no_graph(write, tmp_path, capfd):
+    with pytest.raises(UserError, match="AttributeForest: trees on attributes cannot be exported as a graph"):
+        write(build("trees"), tmp_path / "model")
+    said = capfd.readouterr()
+    assert not said.out and not said.err

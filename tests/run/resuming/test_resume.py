@@ -6,18 +6,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
+from seisml.config.compose import compose
 from seisml.config.launch import run
 from seisml.errors import STOPPED, Stopped, UserError
 from seisml.evaluation import figures
 from seisml.methods.self_supervised.vnibcreg import VNIbCReg
 from seisml.run.build import load_method
 from seisml.run.checkpoints import read_checkpoint
-from seisml.run.loggers import wandb_id
+from seisml.run.loggers import close_logger, open_logger, wandb_id
 from seisml.run.resuming.stopping import StopSignals
 from seisml.run.watching.finite_loss import FiniteLoss
 from tests.run.resuming.runs import (
@@ -259,3 +261,17 @@ def test_wandb_knows_a_run_by_one_name(tmp_path):
     (tmp_path / "wandb_id").write_text("../other")
     with pytest.raises(UserError, match="is not the id of a wandb run"):
         wandb_id(tmp_path)
+
+
+@pytest.mark.long
+def test_a_resumed_run_goes_on_in_its_wandb_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    cfg = compose("configs/finetune.yaml", ["dataset=store", f"dataset.root={tmp_path}", "logger=wandb"])
+    names = []
+    for _ in range(2):  # begun, and resumed: offline, each leaves a folder
+        logger = open_logger(cfg, tmp_path)
+        names.append((logger.experiment.id, logger.experiment.settings.resume))
+        close_logger(logger)
+        time.sleep(1.1)  # the folders are named by the second
+    assert names == [(wandb_id(tmp_path), "allow")] * 2
+    assert len(list((tmp_path / "wandb").glob(f"offline-run-*-{wandb_id(tmp_path)}"))) == 2
