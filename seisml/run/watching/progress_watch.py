@@ -19,7 +19,7 @@ LOOKS = 40  # at a run, each at the means over as many of its steps, whatever ep
 AT_CHANCE = 0.05  # of a term's chance level: as near to it is at chance ...
 LEAST_DISTANCE = 0.01  # ... and so is an accuracy that lies this near
 PATIENCE = 0.25  # share of the run after which a term may be expected to have left chance
-FEWEST_LOOKS = 12  # that it takes to tell whether a loss still falls
+FEWEST_LOOKS = 20  # that it takes to tell whether a loss still falls: in fewer a slow fall is lost in the noise
 STOPPED = 0.01  # of all that the loss fell: less over a quarter of the looks is a loss that has stopped
 
 

@@ -23,10 +23,10 @@ def test_what_counts_as_chance():
 
 
 def test_what_counts_as_stopped():
-    falling = [5 * 0.9**epoch + 1 for epoch in range(12)]
+    falling = [5 * 0.9**look + 1 for look in range(20)]
     assert not has_stopped(falling)
-    assert has_stopped([*falling, *[falling[-1]] * 12])
-    assert has_stopped([2.0] * 12) and not has_stopped([2.0] * 11)
+    assert has_stopped([*falling, *[falling[-1]] * 20])
+    assert has_stopped([2.0] * 20) and not has_stopped([2.0] * 19)
     noisy = 3 + 0.05 * np.random.default_rng(0).standard_normal(40)
     assert has_stopped([5.0, 4.0, *noisy]) and not has_stopped(noisy - 0.02 * np.arange(40))
 
