@@ -18,7 +18,7 @@ from seisml.store.identity import event_ids, times_in_microseconds
 from seisml.store.store import Store
 from seisml.transforms.randomness import uniform
 
-NOISE = "noise"  # the class that the prepare commands give to windows without an event
+NOISE = "noise"  # in small letters; the class that the prepare commands give to windows without an event
 P_ARRIVAL = "trace_p_arrival_sample"
 
 
@@ -172,7 +172,7 @@ def event_samples(store: Store) -> np.ndarray:
     """First sample of each record that may hold its event: its P arrival, or its end where the record is of noise.
 
     Args:
-        store: ``trace_p_arrival_sample`` and the class ``noise`` of its metadata count.
+        store: ``trace_p_arrival_sample`` and the class ``noise`` (or ``Noise``) of its metadata count.
 
     Returns:
         (N,) float64; 0 for records of which neither is known.
@@ -183,7 +183,7 @@ def event_samples(store: Store) -> np.ndarray:
         arrival = pd.to_numeric(metadata[P_ARRIVAL], errors="coerce").to_numpy(np.float64)
         first = np.where(np.isfinite(arrival), arrival, first)
     if "trace_category" in metadata:
-        first = np.where(metadata["trace_category"].to_numpy(str) == NOISE, store.n_samples, first)
+        first = np.where(metadata["trace_category"].astype(str).str.lower() == NOISE, store.n_samples, first)
     return first
 
 
