@@ -44,7 +44,9 @@ class ProgressWatch(Callback):
         return {**seen, "said": sorted(self.said)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up what :meth:`state_dict` gave."""
+        """Take up what :meth:`state_dict` gave; runs begun before looks were counted in steps are watched anew."""
+        if "share" not in state_dict:
+            return
         self.means = {name: list(values) for name, values in state_dict["means"].items()}
         self.sums, self.n_batches = dict(state_dict["sums"]), state_dict["n_batches"]
         self.share, self.said = state_dict["share"], set(state_dict["said"])

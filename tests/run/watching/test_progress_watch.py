@@ -11,7 +11,7 @@ import pytest
 
 from seisml.config.compose import compose
 from seisml.run.train import train
-from seisml.run.watching.progress_watch import has_stopped, is_at_chance
+from seisml.run.watching.progress_watch import ProgressWatch, has_stopped, is_at_chance
 from tests.run.test_train import PRETRAIN
 from tests.stores import write_store
 
@@ -67,3 +67,9 @@ def test_a_run_tells_its_terms_beside_chance(store, tmp_path, capsys, settings, 
         assert int(re.search(r"after (\d+) steps", note)[1]) <= 0.75 * n_steps
     assert said or not any("chance" in note for note in notes)
     assert result.figures["loss_curves"].is_file()
+
+
+def test_a_run_begun_before_looks_were_counted_in_steps_is_watched_anew() -> None:
+    watch = ProgressWatch()
+    watch.load_state_dict({"losses": [3.0, 2.5], "said": ["stopped"]})
+    assert watch.state_dict() == ProgressWatch().state_dict()
