@@ -18,6 +18,7 @@ from seisml.methods.base import Method
 from seisml.methods.feature_table import FeatureTable, Part
 from seisml.networks.build import fitted_arguments
 from seisml.processes.collectives import total
+from seisml.terminal.progress import follow
 from seisml.values.ranges import Rate, Rates, Whole
 
 FirstLayerRate = Annotated[float, Field(gt=0, le=1)]
@@ -136,7 +137,7 @@ class LinearHead(Method):
         """Places of the traces of batch after batch, and what encodes them."""
         precision = self.trainer.precision_plugin
         for loader in self.trainer.datamodule.lasting_loaders(augmented=len(self.augmentations.steps) > 0):
-            for batch in loader:
+            for batch in follow(loader, "features of the frozen encoder", "batch", shown=self.trainer.is_global_zero):
                 batch = precision.convert_input({name: value.to(self.device) for name, value in batch.items()})
                 _, chosen = self.units(batch)
                 yield _places(chosen), partial(self._look, chosen)
