@@ -17,8 +17,8 @@ from seisml.errors import UserError
 from seisml.store.identity import event_ids, times_in_microseconds
 from seisml.store.store import Store
 from seisml.transforms.randomness import uniform
+from seisml.values.class_names import NOISE
 
-NOISE = "noise"  # in small letters; the class that the prepare commands give to windows without an event
 P_ARRIVAL = "trace_p_arrival_sample"
 
 

@@ -17,7 +17,7 @@ from seisml.data.elsewhere import all_to_test, check_rate, remarks
 from seisml.data.folds import DevFrom, dev_of_training, read_split
 from seisml.data.grouping import GroupDraw
 from seisml.data.hold_out import HoldOut
-from seisml.data.shapes import check_pieces, check_traces, one_length, one_sampling_rate, together
+from seisml.data.shapes import channels_together, check_pieces, check_traces, one_length, one_sampling_rate
 from seisml.data.splits import Grouping, Procedure, Split, make_split, with_hash
 from seisml.data.windows import Windows
 from seisml.errors import UserError
@@ -141,7 +141,7 @@ class PreparedRecords(pl.LightningDataModule):
         labels = self.task.read(metadata, settings, str(store.root))
         self.all_labels, self.labels, self._known = labels, labels.values, labels.known
         if self.channels_asked is None:
-            self.in_channels = together(store)
+            self.in_channels = channels_together(store)
         check_traces(store, self.in_channels)
         sampling_rate = one_sampling_rate(store)
         if self.elsewhere is not None:

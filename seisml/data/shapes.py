@@ -20,7 +20,7 @@ def check_traces(store: Store, in_channels: int) -> None:
         )
 
 
-def together(store: Store) -> int:
+def channels_together(store: Store) -> int:
     """Traces that belong together: 3 where all records are ZNE, else 1."""
     order = store.metadata.get("trace_component_order")
     return 3 if order is not None and (order == "ZNE").all() else 1

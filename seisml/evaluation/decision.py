@@ -12,9 +12,9 @@ from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from seisml.evaluation.metrics import classification_metrics
+from seisml.values.class_names import NOISE
 from seisml.values.stored import read_stored
 
-NOISE = "noise"
 MEASURES = ("precision", "recall", "f1")
 
 

@@ -8,10 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from seisml.errors import UserError, nearest
+from seisml.values.class_names import NOISE
 
 
 def detection_and_location(
-    predicted: Tensor, label: Tensor, classes: Sequence[str], noise_class: str = "noise"
+    predicted: Tensor, label: Tensor, classes: Sequence[str], noise_class: str = NOISE
 ) -> dict[str, Any]:
     """Score the two questions of ConvNetQuake: is it an event, and from which cluster?
 

@@ -8,6 +8,7 @@ from typing import Any
 from seisml.methods.waveform_classifier import WaveformClassifier
 from seisml.networks.convnetquake import scale_by_fan_in
 from seisml.tasks.classification import Classification
+from seisml.values.class_names import NOISE
 from seisml.values.ranges import Weight
 
 
@@ -33,7 +34,7 @@ class ConvNetQuake(WaveformClassifier):
         in_channels: int = 3,
         l2: Weight = 5e-4,
         l2_convolutions_only: bool = True,
-        noise_class: str = "noise",
+        noise_class: str = NOISE,
         augmentations: Sequence[str | dict[str, Any]] = ({"GaussianNoise": {"low": 1.0, "high": 1.2, "share": 0.5}},),
         **kwargs: Any,
     ) -> None:

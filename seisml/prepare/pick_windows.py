@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-EVENT, NOISE = "event", "noise"
+from seisml.values.class_names import EVENT, NOISE
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from seisml.data.balanced import BalancedDataModule
 from seisml.data.splits import Grouping, Procedure
 from seisml.errors import UserError, nearest
 from seisml.store.store import Store
+from seisml.values.class_names import NOISE
 
 
 class ConvNetQuakeDataModule(BalancedDataModule):
@@ -30,7 +31,7 @@ class ConvNetQuakeDataModule(BalancedDataModule):
     def __init__(
         self,
         root: str,
-        noise_class: str = "noise",
+        noise_class: str = NOISE,
         in_channels: int = 3,
         split_procedure: Procedure = "fixed_test",
         split_by: Grouping = "event",
@@ -73,7 +74,7 @@ class ConvNetQuakeDataModule(BalancedDataModule):
         return [rows[is_noise], rows[~is_noise]]
 
 
-def ordered_classes(names: Iterable[str], noise_class: str = "noise") -> tuple[str, ...]:
+def ordered_classes(names: Iterable[str], noise_class: str = NOISE) -> tuple[str, ...]:
     """Noise first, then the others with their numbers in order (cluster_2 before cluster_10)."""
 
     def key(name: str) -> tuple[bool, list[tuple[int, int, str]]]:

@@ -14,11 +14,11 @@ from seisml.catalogs.distance import epicentral_distance
 from seisml.catalogs.events import CatalogEvent, first_pick, merge_entries
 from seisml.catalogs.stations import StationPlace, StationTable
 from seisml.errors import UserError
+from seisml.values.class_names import NOISE
 from seisml.waveforms.components import choose_sensor
 from seisml.waveforms.index import Instrument, WaveformIndex
 from seisml.waveforms.intervals import side_by_side, spans, without
 
-NOISE = "noise"
 HOUR = 3600 * 10**9  # ns
 
 

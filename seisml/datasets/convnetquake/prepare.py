@@ -14,7 +14,7 @@ from obspy import UTCDateTime
 
 from seisml.catalogs.event_tables import read_events, read_station_table
 from seisml.catalogs.stations import StationTable
-from seisml.datasets.convnetquake.plan import NOISE, ClusterWindow, PlanOptions, plan_windows
+from seisml.datasets.convnetquake.plan import ClusterWindow, PlanOptions, plan_windows
 from seisml.errors import UserError
 from seisml.evaluation.figures.clusters import cluster_map
 from seisml.evaluation.figures.style import save
@@ -33,6 +33,7 @@ from seisml.store.folder import check_writable, is_current, recover_interrupted
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
 from seisml.terminal.text_table import text_table
+from seisml.values.class_names import NOISE
 from seisml.waveforms.index import WaveformIndex
 from seisml.waveforms.listing import walk
 from seisml.waveforms.preprocessing import Preprocessing

@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from seisml.evaluation.figures.style import INK, add_legend, add_title, color, marker, new_figure, tidy
+from seisml.values.class_names import NOISE
 
 
-def cluster_map(metadata: pd.DataFrame, noise_class: str = "noise") -> Figure:
+def cluster_map(metadata: pd.DataFrame, noise_class: str = NOISE) -> Figure:
     """Draw the epicentres of a store in the colours of their clusters, and the stations.
 
     Args:

@@ -90,6 +90,15 @@ def hurry(job, folder):
     subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now+5"], check=True)
 
 
+def check_went_on(job, folder, signal):
+    """A job that a signal stopped once was queued again, went on where it stood, and ended."""
+    hurry(job, folder)
+    assert wait_for_end(job, folder) == "COMPLETED", said(job, folder)
+    words = said(job, folder)
+    assert words.count(f"stopped: {signal}; step ") == 1 == words.count("Going on with batch "), words
+    assert facts(job)["Restarts"] == "1"
+
+
 def weights(folder):
     return read_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"]
 
@@ -131,11 +140,7 @@ def test_two_tasks_that_are_preempted_end_as_two_that_are_not(environment, two_t
     run = tmp_path / "runs" / f"slurm-{job}"
     wait_for(job, (run / "checkpoints" / "last.ckpt").is_file, tmp_path)
     subprocess.run(["scontrol", "requeue", job], check=True)
-    hurry(job, tmp_path)
-    assert wait_for_end(job, tmp_path) == "COMPLETED", said(job, tmp_path)
-    words = said(job, tmp_path)
-    assert words.count("stopped: SIGTERM; step ") == 1 == words.count("Going on with batch "), words
-    assert facts(job)["Restarts"] == "1"
+    check_went_on(job, tmp_path, "SIGTERM")
     folder, undisturbed_job = two_tasks
     undisturbed = weights(folder / "runs" / f"slurm-{undisturbed_job}")
     assert all(torch.equal(value, undisturbed[name]) for name, value in weights(run).items())
@@ -148,11 +153,7 @@ def test_a_stopped_job_is_queued_again_and_goes_on_where_it_stood(environment, s
     run = tmp_path / "runs" / f"slurm-{job}"
     wait_for(job, (run / "checkpoints" / "last.ckpt").is_file, tmp_path)  # it trains
     subprocess.run(["scancel", "--signal=USR1", job], check=True)
-    hurry(job, tmp_path)
-    assert wait_for_end(job, tmp_path) == "COMPLETED", said(job, tmp_path)
-    words = said(job, tmp_path)
-    assert words.count("stopped: SIGUSR1; step ") == 1 == words.count("Going on with batch "), words
-    assert facts(job)["Restarts"] == "1"
+    check_went_on(job, tmp_path, "SIGUSR1")
     alone = whole(store, tmp_path / "alone", *settings)
     assert all(torch.equal(value, alone[name]) for name, value in weights(run).items())
 
