@@ -83,10 +83,6 @@ class StoreDataModule(PreparedRecords):
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled training batches: drawn traces, two views of them for self-supervision."""
-        if self.is_ssl:
-            n_draws: int | None = self.n_views
-        else:
-            n_draws = 1 if self.single_train else None
         sampler = self.train_sampler()
         sampler.done = (self.done[0], self.done[1] * self.batch_size)
         sampler.set_epoch(0)
@@ -97,10 +93,28 @@ class StoreDataModule(PreparedRecords):
                 f"and pretraining drops incomplete batches; set dataset.batch_size={max(2, n // 2)} or less"
             )
         drop_last = self.drop_last and n >= self.batch_size
+        share = share_out(sampler, self.batch_size, drop_last)
+        return make_loader(self.training_dataset(), sampler, share, self.num_workers, drop_last)
+
+    def training_dataset(self) -> StoreDataset:
+        """What reads training batches: drawn traces, two views of them for self-supervision."""
+        if self.is_ssl:
+            n_draws: int | None = self.n_views
+        else:
+            n_draws = 1 if self.single_train else None
         dataset = self.dataset(n_draws)
         self.reads.set_up(dataset, self.split.train, self.windows, self.facts.sampling_rate, self.is_cut)
-        share = share_out(sampler, self.batch_size, drop_last)
-        return make_loader(dataset, sampler, share, self.num_workers, drop_last)
+        return dataset
+
+    def first_samples(self, most: int) -> DataLoader:
+        """Batches of the first samples of the first epoch, as training reads them: the same in each process and resume.
+
+        Args:
+            most: Samples that there are at most.
+        """
+        sampler = self.train_sampler()
+        sampler.rank, sampler.world_size, sampler.most = 0, 1, most
+        return make_loader(self.training_dataset(), sampler, self.batch_size, 0)
 
     def train_sampler(self) -> EpochSampler:
         """The order in which training goes through its windows."""

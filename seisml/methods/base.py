@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -135,6 +135,18 @@ class Method(pl.LightningModule):
 
     def load_training_state(self, state: dict[str, Tensor]) -> None:
         """Take up what :meth:`training_state` gave."""
+
+    @torch.no_grad()
+    def fit_settings(self, samples: Callable[[], Iterable[Batch]]) -> dict[str, float]:
+        """Settle by training data what settings leave to them (``auto``), before training.
+
+        Args:
+            samples: Gives batches as training will read them, the same each time it is called.
+
+        Returns:
+            What was found, by the setting's name; nothing where all settings are numbers, and no sample is read.
+        """
+        return self.augmentations.fit(lambda: ((self.views(batch), self.random(batch)) for batch in samples()))
 
     def constant_losses(self, label: Tensor) -> dict[str, float]:
         """What logged losses come to for an answer that ignores its input; no loss that is not known is named.

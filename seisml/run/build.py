@@ -30,6 +30,7 @@ from seisml.run.checkpoints import (
     split_classifier,
 )
 from seisml.run.effective import ENCODER_KEYS
+from seisml.run.messages import say
 from seisml.run.named.names import encoder_path
 from seisml.run.settings import method_arguments
 from seisml.tasks.facts import DataFacts
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OTHER_FILE = "use another file"
-FIT_WINDOWS = 512  # training windows that set the front end's floor, whatever the batch size
+FIT_WINDOWS = 512  # training windows that set what is left to the data, whatever the batch size
 
 
 def read_pretrained(cfg: DictConfig) -> dict[str, Any] | None:
@@ -248,3 +249,11 @@ def fit_front_end(method: Method, data: StoreDataModule, of_encoder: bool = Fals
     for waveform in itertools.islice(waveforms(), 1):
         if warning := method.front_end.check(waveform, of_encoder):
             rank_zero_only(print)(f"Warning: {warning}", flush=True)  # one voice for all processes of a run
+
+
+def fit_settings(method: Method, data: StoreDataModule) -> dict[str, float]:
+    """Settle by the first training samples what settings of the method leave to the data, and say what was found."""
+    found = method.fit_settings(lambda: data.first_samples(FIT_WINDOWS))
+    if found:
+        say("Found in the training data: " + ", ".join(f"{name} {value:.3g}" for name, value in found.items()))
+    return found

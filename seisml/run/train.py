@@ -23,6 +23,7 @@ from seisml.run.build import (
     build_method,
     build_section,
     fit_front_end,
+    fit_settings,
     load_pretrained,
     load_published_weights,
     method_class,
@@ -113,6 +114,7 @@ def train_here(cfg: DictConfig, folder: Path) -> RunResult:
         write_config(cfg, folder)
     data = open_data(cfg, folder, before)
     method = prepare_method(cfg, data, pretrained)
+    found = fit_settings(method, data)
     if before is not None:
         check_state(method, folder)
     method.run_record = make_record(cfg, method, data, pretrained, run_name(folder))
@@ -140,7 +142,8 @@ def train_here(cfg: DictConfig, folder: Path) -> RunResult:
         seconds["test"] += time.perf_counter()
         trained = method.task.predict(trainer, method, data, "train")
         seconds["total"] = time.perf_counter() - started
-        metrics = gather_metrics(method, data, predictions, trained, history.values, pretrained) | {"seconds": seconds}
+        metrics = gather_metrics(method, data, predictions, trained, history.values, pretrained)
+        metrics |= {"found": found, "seconds": seconds}
         if not trainer.is_global_zero:  # the first process writes for all
             return RunResult(folder, metrics, checkpoint, encoder, {})
         encoder = publish(cfg, method, data, metrics) or encoder

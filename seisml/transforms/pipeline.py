@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -93,9 +93,29 @@ class Augmentations(nn.Module):
 
     def forward(self, views: tuple[View, ...], random: SampleRandom) -> tuple[Tensor, ...]:
         """Change views and return them as the network takes them; those that no step has cropped come out whole."""
-        for step, stream in self._on_views:
+        return tuple(view.full() for view in self._changed(views, random, len(self._on_views)))
+
+    def fit(self, batches: Callable[[], Iterable[tuple[tuple[View, ...], SampleRandom]]]) -> dict[str, float]:
+        """Settle by training data what the settings of steps leave to them (``auto``), one step after another.
+
+        Args:
+            batches: Gives views and the random numbers of their samples; called once for each such step.
+
+        Returns:
+            What was found: ``NeighboringCrop.width`` and how near and far crops were told apart with it.
+        """
+        found = {}
+        for number, (step, stream) in enumerate(self._on_views):
+            if not step.fitted:
+                before = ((self._changed(views, random, number), random.fork(stream)) for views, random in batches())
+                found |= {f"{type(step).__name__}.{name}": value for name, value in step.fit(before).items()}
+        return found
+
+    def _changed(self, views: tuple[View, ...], random: SampleRandom, n_steps: int) -> tuple[View, ...]:
+        """Views behind the first steps."""
+        for step, stream in self._on_views[:n_steps]:
             views = step(views, random.fork(stream))
-        return tuple(view.full() for view in views)
+        return views
 
 
 def _build(entry: str | Mapping[str, Any] | Augmentation) -> Augmentation:

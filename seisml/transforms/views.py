@@ -76,15 +76,23 @@ class WholeView(View):
         Raises:
             UserError: The crop would cover fewer than 2 columns of the spectrogram.
         """
-        resolved = math.floor(width * self.source_width + 1e-9)
-        half = math.floor(width * self.width + 1e-9) // 2
-        if resolved < 2 or half < 1:
+        resolved, half = self._columns_of(width)
+        if not self.has_room(width):
             raise UserError(
                 f"a crop of {width:g} of the length is {min(resolved, 2 * half)} of {self.source_width} columns wide "
                 f"({self.recipe}), and 2 is the least; raise the crop's width, or lower front_end.nperseg, or raise "
                 "front_end.noverlap"
             )
         return half
+
+    def has_room(self, width: float) -> bool:
+        """Whether a crop of this width, as a fraction of the length, covers the 2 columns that it must."""
+        resolved, half = self._columns_of(width)
+        return resolved >= 2 and half >= 1
+
+    def _columns_of(self, width: float) -> tuple[int, int]:
+        """Columns of the spectrogram in a crop, and columns of the view to either side of its centre."""
+        return math.floor(width * self.source_width + 1e-9), math.floor(width * self.width + 1e-9) // 2
 
 
 class Crop(View):

@@ -50,6 +50,17 @@ def test_pretraining_draws_two_traces_and_uses_unlabelled_events(root):
     assert not set(data.split.test) & set(data.split.train)
 
 
+def test_the_first_samples_are_those_of_all_processes_however_far_a_run_is(root, monkeypatch):
+    data = module(root, is_ssl=True)
+    expected = list(data.train_dataloader())[:3]
+    monkeypatch.setattr("seisml.data.datamodule.this_process", lambda: (1, 2))
+    data.done = (1, 3)
+    for batch, other in zip(expected, data.first_samples(20), strict=True):
+        n = len(other["index"])
+        assert all(torch.equal(values[:n], other[name]) for name, values in batch.items())
+    assert n == 4 and len(next(iter(data.train_dataloader()))["index"]) == 4  # this process's half
+
+
 @pytest.mark.parametrize(
     ("settings", "sizes"),
     [({}, [12, 12, 8]), ({"drop_last": True}, [12, 12]), ({"drop_last": True, "batch_size": 40}, [32]),

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
+from seisml.data.sampling import Batch
+from seisml.errors import UserError
 from seisml.losses.tnc import diag_loss, tnc_accuracy, tnc_loss
 from seisml.methods.self_supervised.vibcreg import VIbCReg
 from seisml.networks.discriminator import TNCDiscriminator
 from seisml.processes.collectives import gather
+from seisml.transforms.likeness import Likeness
+from seisml.values.ranges import Weight
+
+AUTO = "auto"
+PUBLISHED_RHO = 13.0
 
 
 class VNIbCReg(VIbCReg):
@@ -21,7 +29,9 @@ class VNIbCReg(VIbCReg):
         lambda_: Weight of the invariance term.
         mu: Weight of the variance term.
         nu: Weight of the covariance term.
-        rho: Weight of the temporal neighbourhood term (Tonekaboni et al. 2021).
+        rho: Weight of the temporal neighbourhood term (Tonekaboni et al. 2021). ``auto`` takes the published 13 times
+            what the training data let it learn: how much more often than by chance a neighbouring crop resembles the
+            reference more than a non-neighbouring one does (:func:`seisml.transforms.likeness.told_apart`), 0 to 1.
         use_diag_loss: Add the cosine terms between the three encoder outputs.
         w: Share of non-neighbours treated as neighbours (positive-unlabelled learning).
         augmentations: By default the neighbouring crop alone, as published.
@@ -33,15 +43,29 @@ class VNIbCReg(VIbCReg):
         lambda_: float = 10.0,
         mu: float = 10.0,
         nu: float = 10.0,
-        rho: float = 13.0,
+        rho: Weight | Literal["auto"] = PUBLISHED_RHO,
         use_diag_loss: bool = True,
         w: float = 0.0,
         augmentations: Sequence[str | dict[str, Any]] = ("NeighboringCrop",),
         **kwargs: Any,
     ) -> None:
         super().__init__(lambda_, mu, nu, augmentations=augmentations, **kwargs)
-        self.rho, self.use_diag_loss, self.w = rho, use_diag_loss, w
+        self.rho: float | None = None if rho == AUTO else float(rho)
+        self.use_diag_loss, self.w = use_diag_loss, w
         self.discriminator = TNCDiscriminator(self.encoder.out_size)
+
+    @torch.no_grad()
+    def fit_settings(self, samples: Callable[[], Iterable[Batch]]) -> dict[str, float]:
+        """Settle the width of crops, then ``rho``; see the class."""
+        found = super().fit_settings(samples)
+        if self.rho is None:
+            likeness = Likeness()
+            for batch in samples():
+                likeness.add(0.0, *self.augmentations(self.views(batch), self.random(batch)))
+            (told,) = likeness.told_apart().values()
+            self.rho = PUBLISHED_RHO * told.excess
+            found |= {"rho": self.rho, "told_apart": told.share}
+        return found
 
     def losses(self, views: tuple[Tensor, ...]) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
         """VIbCReg's terms, the neighbour term, what it is made of, and the weighted sum.
@@ -49,6 +73,8 @@ class VNIbCReg(VIbCReg):
         The non-neighbour passes the encoder only. The neighbour term ``tnc`` is the cross-entropy of the discriminator
         (its accuracy is told beside it) and, where asked for, the cosine terms.
         """
+        if self.rho is None:
+            raise UserError("exp_params.rho: auto has not been fitted to training data; give a number")
         reference, neighbor, non_neighbor = views
         terms, features = super().losses((reference, neighbor))
         features = (*features, self.encoder(non_neighbor))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 
 from torch import Tensor, nn
 
@@ -49,7 +50,24 @@ class WaveformAugmentation(Augmentation):
 
 
 class ViewAugmentation(Augmentation):
-    """A change of the views behind the front end, all of them together."""
+    """A change of the views behind the front end, all of them together.
+
+    Attributes:
+        fitted: Whether all of its settings are numbers; ``auto`` is none before :meth:`fit`.
+    """
+
+    fitted: bool = True
+
+    def fit(self, batches: Iterable[tuple[tuple[View, ...], SampleRandom]]) -> dict[str, float]:
+        """Settle by views of training data what a setting leaves to them (``auto``).
+
+        Args:
+            batches: The views that the step will change, and the random numbers of their samples.
+
+        Returns:
+            What was found, by name.
+        """
+        return {}
 
     @abstractmethod
     def forward(self, views: tuple[View, ...], random: SampleRandom) -> tuple[View, ...]:

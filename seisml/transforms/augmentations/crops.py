@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from seisml.errors import UserError
 from seisml.transforms.augmentations.base import ViewAugmentation
+from seisml.transforms.crop_width import CropOfWidth, two_views
 from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.views import Crop, View
 
@@ -60,62 +64,100 @@ def check_neighboring(width: float, shift: float) -> None:
         )
 
 
-class NeighboringCrop(ViewAugmentation):
+class NeighboringCrop(CropOfWidth):
     """Reference crop from the first view; neighbouring and non-neighbouring crops from the second.
 
     The centres are those of :func:`neighboring_centers`.
 
     Args:
-        width: Crop width as a fraction of the length.
+        width: Crop width as a fraction of the length. ``auto`` takes it from the training data: the widest that tells
+            neighbours from others, by their mean spectra, as well as any. (Tonekaboni et al. 2021 let a test of
+            stationarity say how far a neighbourhood reaches; here what is asked is what the loss will ask.)
         shift: Largest shift of the neighbour, in crop widths.
     """
 
-    def __init__(self, width: float = 0.1, shift: float = 0.25):
-        super().__init__()
-        check_neighboring(width, shift)
-        self.width, self.shift = float(width), float(shift)
+    WIDTHS = (0.05, 0.075, 0.1, 0.125, 0.15, 0.175)
+
+    def __init__(self, width: float | Literal["auto"] = 0.1, shift: float = 0.25):
+        super().__init__(width)
+        check_neighboring(self.width, shift)
+        self.shift = float(shift)
 
     def extra_repr(self) -> str:
         """Say the parameters, for ``print``."""
-        return f"width={self.width:g}, shift={self.shift:g}"
+        return f"{self.said()}, shift={self.shift:g}"
+
+    def has_room(self, width: float) -> bool:
+        """Whether every reference leaves room for a non-neighbour."""
+        return width * (1 + self.shift) < 0.25
+
+    def to_compare(self, views: tuple[View, View], random: SampleRandom, width: float) -> tuple[Tensor, ...]:
+        """Reference, neighbour and non-neighbour."""
+        return tuple(crop.full() for crop in self._crops(views, random, width))
+
+    def choose(self, widths: Iterable[float]) -> float:
+        """The widest: it shows most."""
+        return max(widths)
 
     def forward(self, views: tuple[View, ...], random: SampleRandom) -> tuple[View, ...]:
         """Return reference, neighbour and non-neighbour."""
-        first, second = _two_views(views, "NeighboringCrop")
-        t, t_l, t_k = neighboring_centers(random, self.width, self.shift)
-        return first.crop(t, self.width), second.crop(t_l, self.width), second.crop(t_k, self.width)
+        return self._crops(two_views(views, "NeighboringCrop"), random, self.settled())
+
+    def _crops(self, views: tuple[View, View], random: SampleRandom, width: float) -> tuple[View, ...]:
+        first, second = views
+        t, t_l, t_k = neighboring_centers(random, width, self.shift)
+        return first.crop(t, width), second.crop(t_l, width), second.crop(t_k, width)
 
 
-class RandomCrop(ViewAugmentation):
+class RandomCrop(CropOfWidth):
     """One crop from each of two views, independently, centres uniform between ``margin`` crop widths from either end.
 
     Args:
-        width: Crop width as a fraction of the length.
+        width: Crop width as a fraction of the length. ``auto`` takes it from the training data: the narrowest whose
+            pairs are told from crops of other samples, by their mean spectra, as well as any. (Views should share what
+            says of which record they are, and little else: Tian et al. 2020, arXiv 2005.10243.)
         margin: Least distance of a centre from the ends, in crop widths: 1 as published, so that the ends are seen
             less often; 0.5 lets crops lie anywhere.
     """
 
-    def __init__(self, width: float = 0.1, margin: float = 1.0):
-        super().__init__()
-        if not 0 < width <= 1:
-            raise UserError(f"RandomCrop: width ({width}) must be above 0 and at most 1")
-        if not 0.5 <= margin <= 0.5 / width:
+    WIDTHS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75)
+
+    def __init__(self, width: float | Literal["auto"] = 0.1, margin: float = 1.0):
+        super().__init__(width)
+        if not 0 < self.width <= 1:
+            raise UserError(f"RandomCrop: width ({self.width}) must be above 0 and at most 1")
+        if not 0.5 <= margin <= 0.5 / self.width:
             raise UserError(
-                f"RandomCrop: margin ({margin}) lies between 0.5 and {0.5 / width:.3g} for crops of width {width:g}; "
-                "set margin=0.5"
+                f"RandomCrop: margin ({margin}) lies between 0.5 and {0.5 / self.width:.3g} for crops of width "
+                f"{self.width:g}; set margin=0.5"
             )
-        self.width, self.margin = float(width), float(margin)
+        self.margin = float(margin)
 
     def extra_repr(self) -> str:
         """Say the parameters, for ``print``."""
-        return f"width={self.width:g}, margin={self.margin:g}"
+        return f"{self.said()}, margin={self.margin:g}"
+
+    def has_room(self, width: float) -> bool:
+        """Whether the margins leave room for a centre."""
+        return self.margin * width <= 0.5
+
+    def to_compare(self, views: tuple[View, View], random: SampleRandom, width: float) -> tuple[Tensor, ...]:
+        """A crop, its partner, and the partner of the sample before."""
+        reference, near = (crop.full() for crop in self._crops(views, random, width))
+        return reference, near, near.roll(1, 0)
+
+    def choose(self, widths: Iterable[float]) -> float:
+        """The narrowest: it shares least beside."""
+        return min(widths)
 
     def forward(self, views: tuple[View, ...], random: SampleRandom) -> tuple[View, ...]:
         """Return one crop per view."""
-        first, second = _two_views(views, "RandomCrop")
-        least = self.margin * self.width
-        centers = random.uniform("center", 2, least, 1 - least)
-        return first.crop(centers[:, 0], self.width), second.crop(centers[:, 1], self.width)
+        return self._crops(two_views(views, "RandomCrop"), random, self.settled())
+
+    def _crops(self, views: tuple[View, View], random: SampleRandom, width: float) -> tuple[View, View]:
+        first, second = views
+        centers = random.uniform("center", 2, self.margin * width, 1 - self.margin * width)
+        return first.crop(centers[:, 0], width), second.crop(centers[:, 1], width)
 
 
 class ResizedCrop(ViewAugmentation):
@@ -164,9 +206,3 @@ def _stretched(picture: Tensor, begin: Tensor, width: Tensor) -> Tensor:
         picture.gather(-1, column.clamp(max=size - 1)[:, None, None].expand_as(picture)) for column in (left, left + 1)
     )
     return left + weight * (right - left)
-
-
-def _two_views(views: tuple[View, ...], name: str) -> tuple[View, View]:
-    if len(views) != 2:
-        raise UserError(f"augmentations: {name} takes two whole pictures, not {len(views)}; name one crop only")
-    return views[0], views[1]

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from seisml.data.datamodule import StoreDataModule
+from seisml.errors import UserError
 from seisml.losses.tnc import diag_loss, tnc_loss
 from seisml.losses.vibcreg import vibcreg_loss
 from seisml.methods.self_supervised.barlow_twins import BarlowTwins
@@ -44,3 +45,20 @@ def test_vnibcreg_loss_is_its_parts(root):
         tnc_loss(method.discriminator(y, y_l), method.discriminator(y, y_k)) + diag_loss(y, y_l, y_k)
     )
     torch.testing.assert_close(terms["loss"], expected, rtol=2e-3, atol=1e-3)  # IterNorm's running state moves on
+
+
+def test_rho_is_what_the_training_data_let_the_neighbour_term_learn():
+    """Noise of its own in each trace: nothing. A sweep that both traces hear: the published weight, nearly."""
+    noise = batch(n=256, seed=1)
+    sweep = {**noise, "waveform": noise["waveform"] + 5 * torch.sin(torch.arange(1000) ** 2 * 1e-3)}
+    for samples, low, high in ((noise, 0.0, 2.0), (sweep, 11.0, 13.0)):
+        step = {"NeighboringCrop": {"width": "auto"}}
+        method = VNIbCReg(facts=FACTS, front_end=front_end(), rho="auto", augmentations=[step], **SMALL)
+        with pytest.raises(UserError, match="exp_params.rho: auto has not been fitted to training data; give a number"):
+            method.losses((torch.zeros(2, 1, 32, 10),) * 3)
+        found = method.fit_settings(lambda samples=samples: [samples])
+        assert low <= found["rho"] == method.rho <= high, found
+        assert found["NeighboringCrop.width"] in (0.075, 0.1, 0.125, 0.15, 0.175)
+        assert found["told_apart"] == found["NeighboringCrop.told_apart"]
+    fixed = VNIbCReg(facts=FACTS, front_end=front_end(), **SMALL)
+    assert fixed.fit_settings(lambda: pytest.fail("reads samples")) == {} and fixed.rho == 13.0

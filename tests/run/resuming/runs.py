@@ -20,7 +20,7 @@ SMALL = [
 ]  # fmt: skip
 PRETRAIN = [
     "configs/ssl.yaml", "model_params.proj_hid=64", "model_params.proj_out=64", "exp_params.model_save_ep_period=2",
-    "augmentations=[{NeighboringCrop:{width:0.18}},RandomAmplitudeJitter]",
+    "augmentations=[{NeighboringCrop:{width:auto}},RandomAmplitudeJitter]",
     "exp_params.collapse_record_step_period=3",
 ]  # fmt: skip
 FINETUNE = ["configs/finetune.yaml", "dataset.dev_data_ratio=0.25", "exp_params.knn_acc_record_ep_period=2"]

@@ -26,7 +26,7 @@ SMALL = [
 PRETRAIN = [
     "configs/ssl.yaml", "dataset.batch_size=6", "model_params.proj_hid=64", "model_params.proj_out=64",
     "trainer_params.max_epochs=1", "+trainer_params.limit_train_batches=5",
-    "augmentations=[{NeighboringCrop:{width:0.18}},RandomAmplitudeJitter]", "exp_params.LR=1e-4",
+    "augmentations=[{NeighboringCrop:{width:auto}},RandomAmplitudeJitter]", "exp_params.LR=1e-4",
 ]  # fmt: skip
 FINETUNE = [  # the last batch of an epoch is smaller
     "configs/finetune.yaml", "dataset.batch_size=8", "dataset.dev_data_ratio=0.3", "trainer_params.max_epochs=2",

@@ -163,3 +163,62 @@ def test_resized_crops_out_of_range(low, high):
 def test_waveforms_are_not_drawn_out():
     with pytest.raises(UserError, match="change its pitch"):
         ResizedCrop()((Crop(torch.ones(4, 1, 100)),), SampleRandom(0, 0, torch.arange(4)))
+
+
+def two_traces(n=200, change=0.0, size=(64, 128)):
+    """Two traces of noise of their own; a tone rises in both alike, over so many octaves from end to end."""
+    random, n_samples = torch.Generator().manual_seed(0), 4000
+    x = torch.randn(n, 2, n_samples, generator=random)
+    if change:
+        frequency = 0.02 * 2 ** (change * torch.linspace(0, 1, n_samples))  # in cycles per sample
+        begin = torch.rand(n, 1, 1, generator=random)
+        x = x + 5 * torch.sin(2 * np.pi * (frequency.cumsum(0) + begin))
+    picture = SpectrogramFrontEnd(nperseg=64, noverlap=32, floor=1e-3, size=size).picture(x)
+    return (picture.select(0), picture.select(1)), SampleRandom(0, 0, torch.arange(n))
+
+
+def test_neighbours_of_a_changing_record_are_told_apart_and_those_of_a_stationary_one_are_not():
+    shares = {}
+    for change in (0.0, 3.0):
+        step = NeighboringCrop(width="auto")
+        found = step.fit([two_traces(change=change)])
+        assert step.fitted and found["width"] == step.width in NeighboringCrop.WIDTHS
+        shares[change] = found["told_apart"]
+    assert shares[3.0] > 0.9 and abs(shares[0.0] - 0.5) < 0.1
+    views, random = two_traces(change=3.0)
+    assert all(torch.equal(one.full(), other.full()) for one, other in zip(
+        step(views, random), NeighboringCrop(step.width)(views, random), strict=True
+    ))  # fmt: skip
+
+
+def test_the_narrowest_crops_are_taken_that_say_of_which_record_they_are():
+    """A tone that lasts says it anywhere; one that is short is in wide crops alone."""
+    n, n_samples = 200, 4000
+    random = torch.Generator().manual_seed(1)
+    frequency = 0.05 + 0.3 * torch.rand(n, 1, 1, generator=random)
+    tone = torch.sin(2 * np.pi * frequency * torch.arange(n_samples))
+    lasting = 3 * tone
+    short = 20 * tone * ((torch.arange(n_samples) - n_samples / 2).abs() < 100)
+    noise = torch.randn(n, 2, n_samples, generator=random)
+    widths = []
+    for signal in (lasting, short):
+        picture = SpectrogramFrontEnd(nperseg=64, noverlap=32, floor=1e-3, size=(64, 128)).picture(signal + noise)
+        step = RandomCrop(width="auto", margin=0.5)
+        step.fit([((picture.select(0), picture.select(1)), SampleRandom(0, 0, torch.arange(n)))])
+        widths.append(step.width)
+    assert widths[0] <= 0.1 and widths[1] >= 0.5
+
+
+def test_a_width_that_is_left_to_the_data_has_to_be_fitted():
+    views, random = two_traces(n=4)
+    for step in (NeighboringCrop(width="auto"), RandomCrop(width="auto")):
+        assert "width=auto (not fitted)" in repr(step)
+        with pytest.raises(UserError, match="width: auto has not been fitted to training data; give a number"):
+            step(views, random)
+        with pytest.raises(UserError, match="auto finds no width for pictures of so few columns"):
+            step.fit([two_traces(n=4, size=(8, 1))])
+        with pytest.raises(UserError, match=f"auto looks at whole pictures; name {type(step).__name__} first"):
+            step.fit([(tuple(Crop(view.full()) for view in views), random)])
+    with pytest.raises(UserError, match="auto compares spectra of crops, and these are waveforms"):
+        picture = WaveformFrontEnd(normalize=None).picture(torch.randn(4, 2, 400))
+        RandomCrop(width="auto").fit([((picture.select(0), picture.select(1)), random)])

@@ -1,0 +1,59 @@
+import math
+
+import pytest
+import torch
+
+from seisml.errors import UserError
+from seisml.transforms.likeness import Likeness, ToldApart, mean_spectra, told_apart
+
+
+def test_shares_are_those_counted_by_hand():
+    """One feature of spread 1: near is nearer, farther, as near."""
+    reference = torch.tensor([[0.0], [0.0], [1.0]])
+    near = torch.tensor([[1.0], [-2.0], [0.0]])
+    far = torch.tensor([[2.0], [1.0], [2.0]])
+    told = told_apart(reference, near, far)
+    assert told == ToldApart((1 + 0 + 0.5) / 3, 3)
+    assert told.error == pytest.approx(0.5 / math.sqrt(3))
+
+
+def test_every_feature_has_the_same_say():
+    """A feature of large numbers that says nothing does not hide a small one that says all."""
+    random = torch.Generator().manual_seed(0)
+    noise = torch.randn(3, 400, 1, generator=random) * 1e4
+    telling = torch.tensor([0.0, 0.0, 1.0])[:, None, None] + 1e-3 * torch.randn(3, 400, 1, generator=random)
+    assert told_apart(*torch.cat([noise, telling], dim=-1)).share > 0.8
+
+
+def test_what_looks_alike_is_at_chance():
+    crops = torch.randn(3, 2000, 8, generator=torch.Generator().manual_seed(0))
+    told = told_apart(*crops)
+    assert abs(told.share - 0.5) < 3 * told.error and told_apart(*torch.ones(3, 5, 8)).share == 0.5
+
+
+@pytest.mark.parametrize(("share", "excess"), [(1.0, 1.0), (0.75, 0.5), (0.6, 0.2), (0.5, 0.0), (0.3, 0.0)])
+def test_excess_is_what_is_above_chance(share, excess):
+    assert ToldApart(share, 400).excess == pytest.approx(excess)
+
+
+def test_excess_within_two_standard_errors_is_none():
+    assert ToldApart(0.549, 400).excess == 0.0 and ToldApart(0.551, 400).excess == pytest.approx(0.102)
+
+
+def test_batches_are_put_together_and_widths_within_an_error_of_the_best_are_best():
+    likeness = Likeness()
+    one = torch.zeros(50, 1, 1, 4)
+    for batch in range(2):
+        likeness.add(0.1, one, one, one + 1)  # told apart always
+        likeness.add(0.2, one, one, torch.where(torch.arange(50)[:, None, None, None] < 3 + batch, -1.0, one + 2) * 1.0)
+        likeness.add(0.3, one, one, one)  # never
+    told = likeness.told_apart()
+    assert [told[width].share for width in (0.1, 0.3)] == [1.0, 0.5] and told[0.1].samples == 100
+    assert set(likeness.best()) == {0.1, 0.2}
+
+
+def test_spectra_are_means_over_columns():
+    picture = torch.arange(12.0).reshape(1, 1, 3, 4)
+    assert mean_spectra(picture).tolist() == [[1.5, 5.5, 9.5]]
+    with pytest.raises(UserError, match="auto compares spectra of crops, and these are waveforms; give a number"):
+        mean_spectra(picture[0])
