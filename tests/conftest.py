@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+REPO = Path(__file__).resolve().parents[1]
+SHARED_DATA = REPO.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +19,15 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs ../shared/data (real recordings), which is not beside this checkout")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def leave_no_encoders() -> Iterator[None]:
+    """Fail where a test has trained into the checkout: encoders go to ``checkpoints/`` unless a run says otherwise."""
+    before = set((REPO / "checkpoints").iterdir())
+    yield
+    left = set((REPO / "checkpoints").iterdir()) - before
+    assert not left, f"a test left {sorted(map(str, left))}; set encoder_folder in its run"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -46,8 +46,14 @@ def write_store(
     return folder
 
 
-def write_network(folder: Path, n_events: int = 20, n_stations: int = 3, n_samples: int = 9000) -> Path:
-    """Write events of noise that several stations record at the same time, a record each."""
+def write_network(
+    folder: Path, n_events: int = 20, n_stations: int = 3, n_samples: int = 9000, delay: float = 0.1
+) -> Path:
+    """Write events of noise that several stations record at the same time, a record each, each begun a little later.
+
+    Args:
+        delay: Between the beginnings of an event's records, below 1 s.
+    """
     generator = np.random.default_rng(0)
     with StoreWriter(folder, {"test": True}, None) as writer:
         for event in range(n_events):
@@ -57,7 +63,7 @@ def write_network(folder: Path, n_events: int = 20, n_stations: int = 3, n_sampl
                     "source_id": f"event{event:03d}",
                     "station_code": f"S{station}",
                     "trace_sampling_rate_hz": SAMPLING_RATE,
-                    "trace_start_time": f"2013-01-{1 + event:02d}T00:00:00.{station}",
+                    "trace_start_time": f"2013-01-01T{event // 60:02d}:{event % 60:02d}:{delay * station:09.6f}",
                 }
                 writer.add(generator.standard_normal((1, n_samples)).astype(np.float32), row)
     return folder

@@ -50,7 +50,7 @@ def entry_points() -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory) -> dict[str, Path]:
-    """A store, a tremor file, a LANL file and records of a network: every experiment can take a step on one of them."""
+    """A store for every experiment, of every kind that they read, on which it can take a step."""
     folder = tmp_path_factory.mktemp("experiments")
     generator = np.random.default_rng(0)
     with h5py.File(folder / "tremor.h5", "w") as file:
@@ -65,6 +65,7 @@ def stores(tmp_path_factory) -> dict[str, Path]:
         "tremor": folder / "tremor.h5",
         "lanl": folder / "lanl.h5",
         "network": write_network(folder / "network"),
+        "sensors": write_network(folder / "sensors", n_events=60, n_samples=2000, delay=0.0),
         "ucr": write_ucr(folder / "Tones"),
         "labquakes": write_table(folder / "lab.mat"),
     }
@@ -112,7 +113,9 @@ def test_one_step_in_which_every_setting_is_read(
     dataset = cfg.dataset
     kinds = ("tremor", "lanl", "ucr", "labquakes")
     kind = next((name for name in kinds if name in dataset["_target_"]), "store")
-    root = str(stores["network" if dataset.get("views_from") == "event" else kind])
+    if dataset.get("views_from") == "event":  # windows of records, or whole records of one moment
+        kind = "network" if dataset.window_length else "sensors"
+    root = str(stores[kind])
     place = {"dataset.stores": [root]} if "stores" in dataset else {"dataset.root": root}
     small = {key: size for key, size in SIZES.items() if OmegaConf.select(cfg, key) is not None}
     cfg = changed(cfg, place | small)

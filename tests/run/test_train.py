@@ -251,7 +251,8 @@ def test_original_implementation_stacks_the_traces(store, tmp_path):
     cfg = compose(
         "original_implementation/config.yaml",
         ["dataset=store", f"dataset.root={store}", "dataset.batch_size=8", "backbone_with_clf_type=ResNet18",
-         "front_end.size=[32,64]", "trainer_params.max_epochs=1", "trainer_params.gpus=[]", "figures=false"],
+         "front_end.size=[32,64]", "trainer_params.max_epochs=1", "trainer_params.gpus=[]", "figures=false",
+         f"encoder_folder={tmp_path / 'encoders'}"],
     )  # fmt: skip
     metrics = train(cfg, tmp_path / "run").metrics
     assert metrics["test/n"] == 8
