@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Literal
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from seisml.errors import UserError
 from seisml.transforms.augmentations.base import ViewAugmentation
-from seisml.transforms.likeness import Likeness
+from seisml.transforms.likeness import Likeness, no_worse_than_best
 from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.views import View, WholeView
 
@@ -36,7 +37,7 @@ class CropOfWidth(ViewAugmentation):
         """Whether crops may have this width."""
 
     @abstractmethod
-    def to_compare(self, views: tuple[View, View], random: SampleRandom, width: float) -> tuple[Tensor, ...]:
+    def to_compare(self, views: tuple[View, View], random: SampleRandom, width: float) -> tuple[Tensor, Tensor, Tensor]:
         """A reference, what should resemble it, and what should not; each (B, C, F, w)."""
 
     @abstractmethod
@@ -45,15 +46,15 @@ class CropOfWidth(ViewAugmentation):
 
     def fit(self, batches: Iterable[tuple[tuple[View, ...], SampleRandom]]) -> dict[str, float]:
         """Choose the width by what tells most of the crops that should resemble each other; see the class."""
-        name, likeness = type(self).__name__, Likeness()
+        name, likeness = type(self).__name__, defaultdict(Likeness)
         for views, random in batches:
             first, second = two_views(views, name)
             if not isinstance(first, WholeView):
                 raise UserError(f"augmentations: {name}.width: auto looks at whole pictures; name {name} first")
             for width in self.WIDTHS:
                 if self.has_room(width) and first.has_room(width):
-                    likeness.add(width, *self.to_compare((first, second), random, width))
-        best = likeness.best()
+                    likeness[width].add(*self.to_compare((first, second), random, width))
+        best = no_worse_than_best({width: crops.told_apart() for width, crops in likeness.items()})
         if not best:
             raise UserError(f"augmentations: {name}.width: auto finds no width for pictures of so few columns")
         self.width, self.fitted = self.choose(best), True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -64,27 +65,21 @@ def told_apart(reference: Tensor, near: Tensor, far: Tensor) -> ToldApart:
 
 
 class Likeness:
-    """Counts over the batches of training data how far crops of several widths are told apart.
-
-    Only mean spectra of the crops are kept.
-    """
+    """Counts over the batches of training data how far crops are told apart; only their mean spectra are kept."""
 
     def __init__(self) -> None:
-        self._spectra: dict[float, list[tuple[Tensor, ...]]] = {}
+        self._spectra: list[tuple[Tensor, ...]] = []
 
-    def add(self, width: float, *triple: Tensor) -> None:
-        """Take up a batch of (reference, near, far) crops of one width, each (B, C, F, w)."""
-        self._spectra.setdefault(width, []).append(tuple(map(mean_spectra, triple)))
+    def add(self, reference: Tensor, near: Tensor, far: Tensor) -> None:
+        """Take up a batch of crops, each (B, C, F, w)."""
+        self._spectra.append(tuple(map(mean_spectra, (reference, near, far))))
 
-    def told_apart(self) -> dict[float, ToldApart]:
-        """How far each width tells near from far."""
-        return {
-            width: told_apart(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
-            for width, batches in self._spectra.items()
-        }
+    def told_apart(self) -> ToldApart:
+        """How far ``near`` and ``far`` are told apart."""
+        return told_apart(*(torch.cat(parts) for parts in zip(*self._spectra, strict=True)))
 
-    def best(self) -> dict[float, ToldApart]:
-        """The width that tells most, and those that tell no less by more than a standard error."""
-        every = self.told_apart()
-        most = max((told.share for told in every.values()), default=0.0)
-        return {width: told for width, told in every.items() if told.share >= most - told.error}
+
+def no_worse_than_best(told: Mapping[float, ToldApart]) -> dict[float, ToldApart]:
+    """Keep what tells most, and what tells no less by more than a standard error."""
+    most = max((one.share for one in told.values()), default=0.0)
+    return {width: one for width, one in told.items() if one.share >= most - one.error}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seisml.errors import UserError
-from seisml.transforms.likeness import Likeness, ToldApart, mean_spectra, told_apart
+from seisml.transforms.likeness import Likeness, ToldApart, mean_spectra, no_worse_than_best, told_apart
 
 
 def test_shares_are_those_counted_by_hand():
@@ -40,16 +40,17 @@ def test_excess_within_two_standard_errors_is_none():
     assert ToldApart(0.549, 400).excess == 0.0 and ToldApart(0.551, 400).excess == pytest.approx(0.102)
 
 
-def test_batches_are_put_together_and_widths_within_an_error_of_the_best_are_best():
+def test_batches_are_put_together():
     likeness = Likeness()
     one = torch.zeros(50, 1, 1, 4)
-    for batch in range(2):
-        likeness.add(0.1, one, one, one + 1)  # told apart always
-        likeness.add(0.2, one, one, torch.where(torch.arange(50)[:, None, None, None] < 3 + batch, -1.0, one + 2) * 1.0)
-        likeness.add(0.3, one, one, one)  # never
-    told = likeness.told_apart()
-    assert [told[width].share for width in (0.1, 0.3)] == [1.0, 0.5] and told[0.1].samples == 100
-    assert set(likeness.best()) == {0.1, 0.2}
+    likeness.add(one, one, one + 1)  # told apart always
+    likeness.add(one, one, one)  # never
+    assert likeness.told_apart() == ToldApart(0.75, 100)
+
+
+def test_what_is_no_worse_than_the_best_by_a_standard_error():
+    told = {0.1: ToldApart(0.8, 100), 0.2: ToldApart(0.75, 100), 0.3: ToldApart(0.74, 100)}
+    assert set(no_worse_than_best(told)) == {0.1, 0.2} and no_worse_than_best({}) == {}
 
 
 def test_spectra_are_means_over_columns():

@@ -61,8 +61,8 @@ class VNIbCReg(VIbCReg):
         if self.rho is None:
             likeness = Likeness()
             for batch in samples():
-                likeness.add(0.0, *self.augmentations(self.views(batch), self.random(batch)))
-            (told,) = likeness.told_apart().values()
+                likeness.add(*self.augmentations(self.views(batch), self.random(batch)))
+            told = likeness.told_apart()
             self.rho = PUBLISHED_RHO * told.excess
             found |= {"rho": self.rho, "told_apart": told.share}
         return found

@@ -91,9 +91,10 @@ class NeighboringCrop(CropOfWidth):
         """Whether every reference leaves room for a non-neighbour."""
         return width * (1 + self.shift) < 0.25
 
-    def to_compare(self, views: tuple[View, View], random: SampleRandom, width: float) -> tuple[Tensor, ...]:
+    def to_compare(self, views: tuple[View, View], random: SampleRandom, width: float) -> tuple[Tensor, Tensor, Tensor]:
         """Reference, neighbour and non-neighbour."""
-        return tuple(crop.full() for crop in self._crops(views, random, width))
+        reference, neighbor, non_neighbor = (crop.full() for crop in self._crops(views, random, width))
+        return reference, neighbor, non_neighbor
 
     def choose(self, widths: Iterable[float]) -> float:
         """The widest: it shows most."""
@@ -103,7 +104,7 @@ class NeighboringCrop(CropOfWidth):
         """Return reference, neighbour and non-neighbour."""
         return self._crops(two_views(views, "NeighboringCrop"), random, self.settled())
 
-    def _crops(self, views: tuple[View, View], random: SampleRandom, width: float) -> tuple[View, ...]:
+    def _crops(self, views: tuple[View, View], random: SampleRandom, width: float) -> tuple[View, View, View]:
         first, second = views
         t, t_l, t_k = neighboring_centers(random, width, self.shift)
         return first.crop(t, width), second.crop(t_l, width), second.crop(t_k, width)
@@ -141,7 +142,7 @@ class RandomCrop(CropOfWidth):
         """Whether the margins leave room for a centre."""
         return self.margin * width <= 0.5
 
-    def to_compare(self, views: tuple[View, View], random: SampleRandom, width: float) -> tuple[Tensor, ...]:
+    def to_compare(self, views: tuple[View, View], random: SampleRandom, width: float) -> tuple[Tensor, Tensor, Tensor]:
         """A crop, its partner, and the partner of the sample before."""
         reference, near = (crop.full() for crop in self._crops(views, random, width))
         return reference, near, near.roll(1, 0)
