@@ -136,6 +136,7 @@ def test_the_summary_has_mean_and_spread_of_what_all_folds_have():
     assert "dev/loss" not in found and "learned" not in found and found["folds"] == 3
 
 
+@pytest.mark.long
 def test_cross_validation_from_the_command_line_resumes(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     store = write_store(tmp_path / "store", n_events=12)

@@ -27,6 +27,7 @@ def store(tmp_path_factory):
     return write_delays(tmp_path_factory.mktemp("delays") / "store", n_events=80)
 
 
+@pytest.mark.long
 def test_bins_of_one_range_beat_the_constant_predictor(store, tmp_path):
     cfg = compose(
         "configs/finetune.yaml",
