@@ -15,7 +15,7 @@ from seisml.data.sampling import Batch, Key
 from seisml.data.windows import Windows
 from seisml.errors import UserError
 from seisml.store.store import Store
-from seisml.transforms.randomness import uniform
+from seisml.transforms.randomness import SampleRandom
 
 SAMPLES_IN_CACHE = 2**16  # as float64, half a MiB: a trend goes eight times as fast as out of larger arrays
 
@@ -88,6 +88,7 @@ class StoreDataset(Dataset[Batch]):
         if self.onsets is not None:
             starts = self.onsets.place(epoch, rows, starts)
         batch = {"index": torch.from_numpy(rows), "start": torch.from_numpy(starts), "epoch": torch.from_numpy(epoch)}
+        random = SampleRandom(self.seed, batch["epoch"], batch["index"], batch["start"])
         batch["label"] = torch.from_numpy(self.target(rows, starts))
         if self.n_pieces > 1:
             batch["piece_label"] = torch.from_numpy(self._piece_targets(rows, starts))
@@ -100,28 +101,28 @@ class StoreDataset(Dataset[Batch]):
             kept = mask.any(axis=1) if self.dead_traces == "skip" else np.ones(len(rows), bool)
             self._finish(waveform, rows, starts)
         else:
-            waveform, kept = self._read_views(batch, self.n_draws)
+            waveform, kept = self._read_views(batch, self.n_draws, random)
         batch["waveform"] = torch.from_numpy(waveform)
+        if self.noise is not None:
+            batch["noise"] = self._read_noise(batch, self.noise, random)
         if not kept.all():
             self._remark(rows[~kept][0], starts[~kept][0])
             batch = {name: values[torch.from_numpy(kept)] for name, values in batch.items()}
-        if self.noise is not None:
-            batch["noise"] = self._read_noise(batch, self.noise)
         return batch
 
-    def _read_views(self, batch: Batch, n_draws: int) -> tuple[np.ndarray, np.ndarray]:
+    def _read_views(self, batch: Batch, n_draws: int, random: SampleRandom) -> tuple[np.ndarray, np.ndarray]:
         """Read drawn views, (B, n_draws * in_channels, T), and tell the samples that have some, (B,); fills ``trace``.
 
         Each view has a place (record, first sample), so that two views of a sample may come from two records.
         """
-        places = drawn_places(batch, n_draws, self.second_views, self.store.n_samples)  # (2, B, n_draws)
+        places = drawn_places(batch, n_draws, random, self.second_views, self.store.n_samples)  # (2, B, n_draws)
         n_events, size = len(batch["index"]), self.in_channels
         rows, starts = places.reshape(2, -1)  # views of the same memory: redrawing may move a place
-        traces = self._draw(batch, places[0])
+        traces = self._draw(random, places[0])
         waveform = self.store.read_traces(rows, traces, starts, self.n_samples)  # (B * n_draws, size, T)
         kept = np.ones(n_events, bool)
         if self.dead_traces == "skip":
-            kept = self._redraw(batch, places, traces, waveform)
+            kept = self._redraw(random, places, traces, waveform)
         self._finish(waveform, rows, starts)
         batch["trace"] = torch.from_numpy(traces.reshape(n_events, n_draws * size))
         if self.second_views is not None:
@@ -162,14 +163,14 @@ class StoreDataset(Dataset[Batch]):
         out[:, : live.shape[1] * self.in_channels] = live.repeat(self.in_channels, axis=1)
         return out
 
-    def _redraw(self, batch: Batch, places: np.ndarray, traces: np.ndarray, waveform: np.ndarray) -> np.ndarray:
+    def _redraw(self, random: SampleRandom, places: np.ndarray, traces: np.ndarray, waveform: np.ndarray) -> np.ndarray:
         """Put live units in the place of dead ones that were drawn, in the arrays themselves.
 
         Only where a dead one was drawn are the record's other traces read. What is drawn is uniform over live units. A
         second view whose record has none is read where the first one is.
 
         Args:
-            batch: With the keys of the samples, (B,) each.
+            random: Of the B samples.
             places: Rows and first samples of the views, (2, B, n_draws).
             traces: Traces of the views, (B * n_draws, in_channels).
             waveform: (B * n_draws, in_channels, T).
@@ -184,9 +185,8 @@ class StoreDataset(Dataset[Batch]):
         kept = np.ones(n_events, bool)
         if not len(again):
             return kept
-        keys = (batch[name][again] for name in ("epoch", "index"))
-        position = uniform(self.seed, *keys, "live trace", n_draws, batch["start"][again]).double().numpy()
-        for place, b in enumerate(again.tolist()):
+        position = random.uniform("live trace", n_draws).double().numpy()
+        for b in again.tolist():
             for draw in np.flatnonzero(~live[b]).tolist():
                 record, units = self._live_record(*places[:, b, draw])
                 if not len(units) and (places[:, b, draw] != places[:, b, 0]).any():
@@ -194,7 +194,7 @@ class StoreDataset(Dataset[Batch]):
                     record, units = self._live_record(*places[:, b, draw])
                 kept[b] &= len(units) > 0
                 if len(units):
-                    first = int(units[int(position[place, draw] * len(units))]) * self.in_channels
+                    first = int(units[int(position[b, draw] * len(units))]) * self.in_channels
                     found = np.arange(first, first + self.in_channels)
                     traces[b * n_draws + draw], waveform[b * n_draws + draw] = found, record[found]
         return kept
@@ -240,13 +240,15 @@ class StoreDataset(Dataset[Batch]):
             some = np.flatnonzero(part & (lengths == length))
             at_once = max(1, SAMPLES_IN_CACHE // (waveform.shape[1] * length))
             for few in (some[begin : begin + at_once] for begin in range(0, len(some), at_once)):
-                waveform[few, :, :length] = steps.on_window(waveform[few, :, :length])
+                lie_together = few[-1] - few[0] + 1 == len(few)
+                windows = slice(few[0], few[-1] + 1) if lie_together else few  # a slice is not copied
+                waveform[windows, :, :length] = steps.on_window(waveform[windows, :, :length])
 
-    def _read_noise(self, batch: Batch, noise: Windows) -> torch.Tensor:
+    def _read_noise(self, batch: Batch, noise: Windows, random: SampleRandom) -> torch.Tensor:
         """Read a drawn window of noise, of drawn traces, for each view: (B, K, T), zeros beside traces of no view."""
         n_events, n_traces, n_samples = batch["waveform"].shape
         n_units = n_traces // self.in_channels
-        drawn = uniform(self.seed, batch["epoch"], batch["index"], "noise", 2 * n_units, batch["start"])
+        drawn = random.uniform("noise", 2 * n_units)
         number, position = drawn.double().numpy().reshape(n_events, 2, n_units).swapaxes(0, 1)
         rows, starts = noise.keys((number.flatten() * len(noise)).astype(np.int64))
         unit = (position.flatten() * (self.store.n_traces[rows] // self.in_channels)).astype(np.int64)
@@ -254,13 +256,13 @@ class StoreDataset(Dataset[Batch]):
         found = self.store.read_traces(rows, traces, starts, n_samples)
         self._check_finite(found, rows)
         self._remove_trend(found, rows, starts)
-        out = torch.zeros_like(batch["waveform"])
-        out[:, : n_units * self.in_channels] = torch.from_numpy(found.reshape(n_events, -1, n_samples))
-        return out
+        out = torch.from_numpy(found.reshape(n_events, -1, n_samples))
+        left = n_traces - out.shape[1]
+        return torch.cat([out, out.new_zeros(n_events, left, n_samples)], dim=1) if left else out
 
-    def _draw(self, batch: Batch, rows: np.ndarray) -> np.ndarray:
+    def _draw(self, random: SampleRandom, rows: np.ndarray) -> np.ndarray:
         """Draw traces with replacement from the record of each view, rows (B, n_draws): (B * n_draws, in_channels)."""
         n_units = torch.from_numpy(self.store.n_traces[rows] // self.in_channels)  # (B, n_draws)
-        position = uniform(self.seed, batch["epoch"], batch["index"], "trace", rows.shape[1], batch["start"]).double()
+        position = random.uniform("trace", rows.shape[1]).double()
         unit = (position * n_units).long().clamp_max(n_units - 1)
         return (unit.view(-1, 1) * self.in_channels + torch.arange(self.in_channels)).numpy()

@@ -63,7 +63,7 @@ class JoinedStores:
             n_samples = int((self.n_samples[rows] - starts).max(initial=0))
         out = np.empty((*traces.shape, n_samples), np.float32)
         for store, some, theirs in self._by_store(rows):
-            out[some] = store.read_traces(theirs, traces[some], starts[some], n_samples)
+            store.read_into(out, some, theirs, traces[some], starts[some])
         return out
 
     def read_records(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch.utils.data import DataLoader
@@ -30,6 +31,23 @@ def filled_batch(batch: Batch) -> Batch:
             "prepare` skips them), raise dataset.batch_size, or set dataset.dead_traces=keep"
         )
     return batch
+
+
+class ReadAhead(DataLoader):
+    """Reads the next batch in a thread while training learns from the one before.
+
+    For loaders without workers, whose batches come from this process alone. What is drawn for a sample depends on its
+    key, so that it is the same in any thread.
+    """
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go through the batches; an error of reading comes in the place of its batch."""
+        batches = super().__iter__()
+        with ThreadPoolExecutor(1, "seisml batches") as reader:  # ends with the loop, also where that is left early
+            coming = reader.submit(next, batches, None)
+            while (batch := coming.result()) is not None:
+                coming = reader.submit(next, batches, None)
+                yield batch
 
 
 class FilledBatches(DataLoader):
@@ -90,11 +108,12 @@ def make_loader(
         dataset: What reads them.
         sampler: Their order. One that shuffles is that of training, whose workers live as long as the loader.
         batch_size: Samples of a batch, of this process.
-        num_workers: Worker processes that read batches; 0 reads in this one.
+        num_workers: Worker processes that read batches; 0 reads in this one, in training a batch ahead.
         drop_last: Leave out an incomplete last batch.
     """
     is_training = sampler.shuffle
-    return (DataLoader if is_training else FilledBatches)(
+    of_training = DataLoader if num_workers else ReadAhead
+    return (of_training if is_training else FilledBatches)(
         dataset,
         batch_size=batch_size,
         sampler=sampler,

@@ -19,6 +19,7 @@ BLOCKS = 80  # of a window: jumps are looked for from block to block, a quarter 
 SHORT, LONG = 4, 40  # blocks of the short and the long window: 1 s and 10 s in 20 s
 LEAST_JUMP = 4.0  # ratio of powers; less does not count as an onset
 LEAST_MOVING = 0.1  # share of the long window's samples that must change: a gap is nothing to compare with
+SAMPLES_IN_CACHE = 2**16  # as float32, a quarter of a MiB
 STRETCH = 5  # windows around the drawn one in which an onset is looked for
 EARLIEST, LATEST = 0.05, 0.6  # where in its window an onset comes to lie, as fractions of the length
 
@@ -79,19 +80,36 @@ def largest_jumps(waveform: np.ndarray, lengths: np.ndarray, block: int) -> tupl
     n_traces, n_blocks = len(waveform), waveform.shape[1] // block
     if n_blocks < SHORT + LONG:
         return np.zeros(n_traces, np.int64), np.zeros(n_traces)
-    step = np.diff(waveform, axis=1, prepend=waveform[:, :1])[:, : n_blocks * block]
-    step = step.reshape(n_traces, n_blocks, block)
-    moves = _sums((step != 0).sum(-1))  # powers are those of samples that change: gaps do not count
+    power, moving = _power(waveform[:, : n_blocks * block], block)
+    moves = _sums(moving)  # powers are those of samples that change: gaps do not count
     with np.errstate(all="ignore"):  # samples that are not numbers are refused where they are handed out
-        short, long = (
-            power / count for power, count in zip(_sums(np.einsum("bnk,bnk->bn", step, step)), moves, strict=True)
-        )
+        short, long = (energy / count for energy, count in zip(_sums(power), moves, strict=True))
         ratio = short / long
     last = LONG + np.arange(ratio.shape[1]) + SHORT  # blocks that a place needs
     still = moves[1] < LEAST_MOVING * LONG * block
     ratio[~np.isfinite(ratio) | still | (last * block > lengths[:, None])] = 0.0
     place = ratio.argmax(axis=1)
     return (LONG + place) * block, ratio[np.arange(n_traces), place]
+
+
+def _power(waveform: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Squares of first differences, and how many of them are not zero, summed over blocks: (B, n_blocks) float32 each.
+
+    Args:
+        waveform: (B, T), whole blocks.
+        block: Samples of a block.
+    """
+    n_traces, n_samples = waveform.shape
+    power, moving = np.empty((2, n_traces, n_samples // block), np.float32)
+    at_once = max(1, SAMPLES_IN_CACHE // n_samples)
+    step = np.zeros((min(at_once, n_traces), n_samples), np.float32)
+    for begin in range(0, n_traces, at_once):
+        some = waveform[begin : begin + at_once]
+        np.subtract(some[:, 1:], some[:, :-1], out=step[: len(some), 1:])
+        blocks = step[: len(some)].reshape(len(some), -1, block)
+        np.einsum("bnk,bnk->bn", blocks, blocks, out=power[begin : begin + at_once])
+        np.einsum("bnk->bn", (blocks != 0).astype(np.float32), out=moving[begin : begin + at_once])
+    return power, moving
 
 
 def _sums(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from seisml.data.slices import search_slices
 from seisml.errors import UserError
 from seisml.store.identity import event_ids, times_in_microseconds
 from seisml.store.store import Store
-from seisml.transforms.randomness import uniform
+from seisml.transforms.randomness import SampleRandom
 from seisml.values.class_names import NOISE
 
 P_ARRIVAL = "trace_p_arrival_sample"
@@ -98,7 +98,6 @@ class SecondViews:
 
     Args:
         n_samples: Samples of a window.
-        seed: Seed of what is drawn.
         partners: Records that can take the second view; None reads it from the first one's record.
         jitter: The second view begins up to so many samples before or after the first one's time, in its record.
         share: Share of the samples whose second view another record takes, where one can.
@@ -109,20 +108,20 @@ class SecondViews:
     def __init__(
         self,
         n_samples: int,
-        seed: int,
         partners: Partners | None = None,
         jitter: int = 0,
         share: float = 1.0,
         noise_until: np.ndarray | None = None,
     ) -> None:
-        self.n_samples, self.seed, self.partners, self.jitter = n_samples, seed, partners, jitter
+        self.n_samples, self.partners, self.jitter = n_samples, partners, jitter
         self.share, self.noise_until = share, noise_until
 
-    def places(self, batch: Batch, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def places(self, batch: Batch, random: SampleRandom, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Choose the record and the first sample of each second view.
 
         Args:
             batch: With the keys of the samples, (B,) each.
+            random: Of the samples.
             lengths: Samples of all records of the store.
 
         Returns:
@@ -130,13 +129,13 @@ class SecondViews:
             window, at the same time; the first view's where there is none, and for noise. Then the jitter.
         """
         rows, starts = batch["index"].numpy().copy(), batch["start"].numpy().copy()
-        which, shift = self._draw(batch, "second view", 2)
+        which, shift = random.uniform("second view", 2).double().numpy().T
         if self.partners is not None:
             held = np.clip(lengths[rows] - starts, 1, self.n_samples)
             owner, others, begins = self.partners.covering(rows, starts, held)
             counts = np.bincount(owner, minlength=len(rows))
             chosen = np.cumsum(counts) - counts + (which * counts).astype(np.int64)
-            (whether,) = self._draw(batch, "whether another record", 1)
+            whether = random.uniform("whether another record", 1)[:, 0].double().numpy()
             taken = (counts > 0) & (whether < self.share)
             if self.noise_until is not None:
                 taken &= starts + held > self.noise_until[rows]
@@ -146,10 +145,6 @@ class SecondViews:
             moved = starts + np.floor(shift * (2 * self.jitter + 1)).astype(np.int64) - self.jitter
             starts = np.clip(moved, 0, last)
         return rows, starts
-
-    def _draw(self, batch: Batch, stream: str, n: int) -> np.ndarray:
-        """Uniform numbers of the samples, (n, B)."""
-        return uniform(self.seed, batch["epoch"], batch["index"], stream, n, batch["start"]).double().numpy().T
 
 
 def partners_across_events(store: Store, rows: np.ndarray, sampling_rate: float, n_samples: int) -> Partners:
@@ -204,9 +199,11 @@ def jitter_samples(seconds: float, sampling_rate: float) -> int:
     return round(seconds * sampling_rate)
 
 
-def drawn_places(batch: Batch, n_draws: int, second: SecondViews | None, lengths: np.ndarray) -> np.ndarray:
+def drawn_places(
+    batch: Batch, n_draws: int, random: SampleRandom, second: SecondViews | None, lengths: np.ndarray
+) -> np.ndarray:
     """Rows and first samples of all drawn views, (2, B, n_draws): those of the key, but for the second of two."""
     places = torch.stack([batch["index"], batch["start"]])[..., None].expand(-1, -1, n_draws).numpy().copy()
     if second is not None:
-        places[0, :, 1], places[1, :, 1] = second.places(batch, lengths)
+        places[0, :, 1], places[1, :, 1] = second.places(batch, random, lengths)
     return places

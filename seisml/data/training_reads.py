@@ -76,8 +76,8 @@ class TrainingReads:
         if self.views_from == "event":
             partners = partners_across_events(dataset.store, rows, sampling_rate, length)
             noise_until = event_samples(dataset.store)
-            return SecondViews(length, dataset.seed, partners, jitter, self.pair_share, noise_until)
-        return SecondViews(length, dataset.seed, None, jitter) if jitter else None
+            return SecondViews(length, partners, jitter, self.pair_share, noise_until)
+        return SecondViews(length, None, jitter) if jitter else None
 
     def _noise(
         self, dataset: StoreDataset, rows: np.ndarray, windows: Callable[[np.ndarray], Windows]

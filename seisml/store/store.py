@@ -104,31 +104,50 @@ class Store:
             IndexError: A row or a trace that does not exist.
         """
         rows, traces = self._check_rows(rows), np.asarray(traces, dtype=np.int64)
+        starts = np.broadcast_to(np.asarray(start, dtype=np.int64), rows.shape)
+        if n_samples is None:
+            n_samples = int((self.n_samples[rows] - starts).max(initial=0))
+        out = np.empty((*traces.shape, n_samples), dtype=np.float32)
+        self.read_into(out, np.arange(len(rows)), rows, traces, starts)
+        return out
+
+    def read_into(
+        self, out: np.ndarray, places: np.ndarray, rows: np.ndarray, traces: np.ndarray, starts: np.ndarray
+    ) -> None:
+        """Read windows of chosen traces into some places of an array; see :meth:`read_traces`.
+
+        Args:
+            out: (N, K, n_samples) float32.
+            places: Which of the N each window goes to, (B,); the others stay as they are.
+            rows: (B,) records.
+            traces: (B, K) trace indices within each record.
+            starts: First samples, (B,).
+
+        Raises:
+            IndexError: A row or a trace that does not exist.
+        """
+        rows = self._check_rows(rows)
         if traces.ndim != 2 or len(traces) != len(rows):
             raise ValueError(f"traces must be (B, K) with B = {len(rows)}, got shape {traces.shape}")
         wrong = (traces < 0) | (traces >= self.n_traces[rows][:, None])
         if wrong.any():
             b, k = np.argwhere(wrong)[0]
             raise IndexError(f"{self.root}: row {rows[b]} has {self.n_traces[rows[b]]} traces, no trace {traces[b, k]}")
-        starts = np.broadcast_to(np.asarray(start, dtype=np.int64), rows.shape)
-        if n_samples is None:
-            n_samples = int((self.n_samples[rows] - starts).max(initial=0))
         low = np.clip(starts, 0, self.n_samples[rows])
-        high = np.clip(starts + n_samples, low, self.n_samples[rows])
-        inside = bool((high - low == n_samples).all())
-        out = (np.empty if inside else np.zeros)((*traces.shape, n_samples), dtype=np.float32)
-        places = self._places
-        first = places.first_sample[rows]
-        columns = (places.block[rows], places.index[rows], low - starts, low + first, high + first)
-        which = (places.first_trace[rows][:, None] + traces).tolist()
+        high = np.clip(starts + out.shape[-1], low, self.n_samples[rows])
+        for place in places[high - low < out.shape[-1]].tolist():
+            out[place] = 0.0
+        here = self._places
+        first = here.first_sample[rows]
+        blocks = here.block[rows].tolist()
+        arrays = {block: self._open(block) for block in set(blocks)}
+        which = here.first_trace[rows, None] + traces
+        columns = (places, here.index[rows], low - starts, low + first, high + first, which)
         # Plain slices: for records of any size numpy's fancy indexing is no faster, and needs one window for all.
-        for b, (block, index, at, begin, end) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
-            array, until = self._open(block), at + end - begin
-            for k, trace in enumerate(which[b]):
-                out[b, k, at:until] = (
-                    array[index, begin:end, trace] if self._transposed else array[index, trace, begin:end]
-                )
-        return out
+        for block, place, index, at, begin, end, chosen in zip(blocks, *(c.tolist() for c in columns), strict=True):
+            array, window = arrays[block], out[place, :, at : at + end - begin]
+            for k, trace in enumerate(chosen):
+                window[k] = array[index, begin:end, trace] if self._transposed else array[index, trace, begin:end]
 
     def read_records(
         self, rows: np.ndarray, n_samples: int | None = None, start: int | np.ndarray = 0

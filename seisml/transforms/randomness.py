@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -41,6 +42,7 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ _shift_right(x, 31)
 
 
+@lru_cache(maxsize=1024)
 def _key(value: str | int) -> int:
     """Return an int64 for a seed or a stream's name (Python's hash changes from process to process)."""
     digest = hashlib.blake2b(repr(value).encode(), digest_size=8).digest()

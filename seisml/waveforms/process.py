@@ -125,7 +125,8 @@ def detrend(x: np.ndarray, kind: Literal["constant", "linear"]) -> np.ndarray:
     Returns:
         (..., T) float64; exactly zero for a constant.
     """
-    x = x.astype(np.float64) - x[..., :1]
+    x = x.astype(np.float64)
+    x -= x[..., :1].copy()
     x -= x.mean(axis=-1, keepdims=True)
     n_samples = x.shape[-1]
     if kind == "linear" and n_samples > 1:
