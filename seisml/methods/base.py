@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
+from seisml.methods.optimizers import OptimizerName, new_optimizer
 from seisml.networks.build import build_encoder
 from seisml.networks.encoder import Encoder
 from seisml.tasks.base import Task
@@ -22,12 +22,6 @@ from seisml.transforms.pipeline import Augmentations
 from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.views import View
 from seisml.values.ranges import Count, Decay, Period, Rate, Rates, Share, Weight
-
-OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
-}
 
 
 class Method(pl.LightningModule):
@@ -68,7 +62,7 @@ class Method(pl.LightningModule):
         front_end: nn.Module,
         augmentations: Sequence[str | dict[str, Any]] = (),
         LR: Rate | Rates = 1e-3,
-        optimizer: Literal["adam", "adamw", "sgd"] = "adam",
+        optimizer: OptimizerName = "adam",
         weight_decay: Weight = 0.0,
         warm_up: Share = 0.0,
         ema_decay: Decay | None = None,
@@ -266,11 +260,8 @@ class Method(pl.LightningModule):
         return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": self.LR}]
 
     def build_optimizer(self) -> torch.optim.Optimizer:
-        """The optimiser; on CPUs one that goes over the parameters once a step: the default takes ten passes."""
-        fused = True if self.device.type == "cpu" else None  # float16's scaled gradients, on GPUs, ask for the default
-        optimizer = OPTIMIZERS[self.optimizer](self.parameter_groups(), weight_decay=self.weight_decay, fused=fused)
-        optimizer.register_load_state_dict_post_hook(partial(_fit_loaded_state, fused=fused))
-        return optimizer
+        """The optimiser of the parameters that are trained."""
+        return new_optimizer(self.optimizer, self.parameter_groups(), self.weight_decay, self.device)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """The optimiser, its rates falling to zero along a cosine stepped every iteration over the run's real steps."""
@@ -308,16 +299,3 @@ class Method(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the run's configuration, facts and split into the checkpoint, as plain values."""
         checkpoint["seisml"] = self.run_record
-
-
-def _fit_loaded_state(optimizer: torch.optim.Optimizer, fused: bool | None) -> None:
-    """Let the state of a run that is resumed fit this device, wherever it was saved.
-
-    Fused optimisers walk through memory, and mix the elements of a state that lies in another order than its parameter.
-    """
-    for group in optimizer.param_groups:
-        group["fused"] = fused
-        for parameter in group["params"]:
-            for name, value in optimizer.state.get(parameter, {}).items():
-                if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    optimizer.state[parameter][name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -31,7 +31,7 @@ MOST_SHARING = 4  # times that weights may stand for the same numbers: a small f
 
 
 class Record(BaseModel):
-    """What seisml saves beside the weights, as far as it is used again; see ``make_record`` in :mod:`seisml.run.train`.
+    """What seisml saves beside the weights, as far as it is used again; see :mod:`seisml.run.provenance`.
 
     Other keys are kept: they tell people where a model comes from.
     """

@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from seisml.data.datamodule import StoreDataModule
@@ -36,7 +34,8 @@ from seisml.run.loggers import close_logger, log_figures, log_results, open_logg
 from seisml.run.messages import say, say_data, say_rates, say_results, say_scores
 from seisml.run.named.card import publish
 from seisml.run.predictions import places_of, write_predictions
-from seisml.run.record import versions, write_metrics
+from seisml.run.provenance import make_record, run_name
+from seisml.run.record import write_metrics
 from seisml.run.results import RunResult, draw, gather_metrics, stored_paths
 from seisml.run.resuming.resume import LAST, check_split, check_state, is_finished, resume_point
 from seisml.run.resuming.snapshots import Snapshots
@@ -52,8 +51,6 @@ from seisml.run.watching.training_plan import SayPlan
 from seisml.run.weights.averaged import averaging
 from seisml.run.weights.best import best_model
 from seisml.run.weights.encoders import SaveEncoder, has_weights
-from seisml.store.content import content_hashes, known_content
-from seisml.store.identity import event_hashes, event_ids
 from seisml.values.file_names import PREDICTIONS_FILE, SPLIT_FILE
 
 if TYPE_CHECKING:
@@ -248,40 +245,6 @@ def finished(folder: Path, metrics: dict[str, Any]) -> Iterator[None]:
         write_metrics(folder, metrics)
         raise
     write_metrics(folder, metrics)
-
-
-def run_name(folder: Path) -> str:
-    """Name of a run: its folder's, with the sweep's in front where the folder is a job's number."""
-    return f"{folder.parent.name}-{folder.name}" if folder.name.isdigit() else folder.name
-
-
-def make_record(
-    cfg: DictConfig, method: Method, data: StoreDataModule, pretrained: dict[str, Any] | None, run: str
-) -> dict[str, Any]:
-    """What travels in the run's checkpoints: plain values and tensors, so that they load with ``weights_only=True``."""
-    seen = event_hashes(np.unique(event_ids(data.ready_store.metadata)[data.split.train]))
-    if pretrained:
-        earlier = pretrained["record"].get("seen_events")
-        seen = None if earlier is None else np.union1d(seen, earlier.numpy())  # what is not known stays unknown
-    return {
-        "run": run,
-        "config": OmegaConf.to_container(cfg, resolve=True),
-        "facts": data.facts.to_dict(),
-        "preprocessing": data.preprocessing.to_dict(),
-        "front_end": OmegaConf.to_container(cfg.front_end, resolve=True),
-        **method.encoder_settings(),
-        "split_hash": data.split.hash,
-        "seen_events": None if seen is None else torch.from_numpy(np.asarray(seen)),
-        "seen_content": seen_content(data, pretrained),
-        "versions": versions(),
-    }
-
-
-def seen_content(data: StoreDataModule, pretrained: dict[str, Any] | None) -> torch.Tensor | None:
-    """Hashes of the traces that train, with those that a pretrained encoder has seen; None where that is not known."""
-    seen = known_content(content_hashes(data.ready_store, data.split.train)[0])
-    earlier = pretrained["record"].get("seen_content") if pretrained else torch.empty(0, dtype=torch.int64)
-    return None if earlier is None else torch.from_numpy(np.union1d(seen, earlier.numpy()))
 
 
 def encoder_saver(cfg: DictConfig, method: Method, folder: Path) -> SaveEncoder | None:
