@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 
 from seisml.errors import UserError
 from seisml.store import writer as store_writer
+from seisml.store.hdf5 import open_hdf5
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
 
@@ -170,21 +173,44 @@ class Rows(torch.utils.data.Dataset):
         return self.store.read_records([index], n_samples=50)[0][0]
 
 
+def pack(root):
+    """Compress a store, so that its blocks cannot be mapped into memory."""
+    with h5py.File(root / "waveforms.hdf5", "r+") as file:
+        for name in list(file["data"]):
+            values = file["data"][name][()]
+            del file["data"][name]
+            file["data"].create_dataset(name, data=values, compression="gzip")
+
+
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_worker_processes(root, start, packed):
     if packed:  # through h5py, whose handles do not survive a fork
-        with h5py.File(root / "waveforms.hdf5", "r+") as file:
-            for name in list(file["data"]):
-                values = file["data"][name][()]
-                del file["data"][name]
-                file["data"].create_dataset(name, data=values, compression="gzip")
+        pack(root)
     store = Store(root)
     store.read_records([0])  # opened in the parent first
     loader = torch.utils.data.DataLoader(Rows(store), batch_size=None, num_workers=1, multiprocessing_context=start)
     for got, record in zip(loader, make_records(), strict=True):
         np.testing.assert_array_equal(got[:, : record.shape[1]], record)
     np.testing.assert_array_equal(store.read_records([0])[0][0], make_records()[0])
+
+
+def test_two_threads_may_open_a_block_at_once(root, monkeypatch):
+    """Training reads ahead in a thread of its own while a probe may read the same store."""
+    pack(root)
+    store, opened, both = Store(root), [], threading.Barrier(2)
+
+    def open_slowly(path):
+        both.wait(10)
+        opened.append(open_hdf5(path))
+        return opened[-1]
+
+    monkeypatch.setattr("seisml.store.store.open_hdf5", open_slowly)
+    with ThreadPoolExecutor(2) as threads:
+        read = [threads.submit(lambda: [store.read_records([2])[0][0] for _ in range(50)]) for _ in range(2)]
+    assert len(opened) == 2
+    for values in [*read[0].result(), *read[1].result(), store.read_records([2])[0][0]]:
+        np.testing.assert_array_equal(values, make_records()[2])
 
 
 def test_pickle_before_and_after_reading(root):
