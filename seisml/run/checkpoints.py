@@ -175,7 +175,7 @@ def read_record(values: Mapping[str, Any], path: str | Path, needed: Iterable[st
         raise UserError(f"checkpoint {path}: {error}; give a file that sslearn.py or finetune.py wrote") from error
     for name in ("seen_events", "seen_content"):
         seen = record.get(name)
-        if seen is not None and (seen.dtype != torch.int64 or seen.ndim != 1 or not _is_whole(seen)):
+        if seen is not None and (seen.dtype != torch.int64 or seen.ndim != 1 or not is_whole(seen)):
             raise UserError(f"checkpoint {path}: seisml.{name} are not hashes; use another file")
     return {key: value for key, value in record.items() if value is not None or key.startswith("seen_")}
 
@@ -282,7 +282,7 @@ def misfit(module: nn.Module, state: State) -> str | None:
         return f"it {word} ({len(missing)} missing, {len(unknown)} unknown keys)"
     for name, value in wanted.items():
         given = state[name]
-        if not isinstance(given, Tensor) or not _is_whole(given) or given.is_complex() != value.is_complex():
+        if not isinstance(given, Tensor) or not is_whole(given) or given.is_complex() != value.is_complex():
             return f"{name} is not an array of numbers that stand in the file"
         if value.shape != given.shape:
             return f"{name} has shape {tuple(given.shape)}, not {tuple(value.shape)}"
@@ -292,7 +292,7 @@ def misfit(module: nn.Module, state: State) -> str | None:
     return None
 
 
-def _is_whole(tensor: Tensor) -> bool:
+def is_whole(tensor: Tensor) -> bool:
     """Whether every number of a tensor stands in the file: a sparse or expanded one has more than it brings along."""
     if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
         return False

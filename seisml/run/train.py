@@ -113,7 +113,7 @@ def train_here(cfg: DictConfig, folder: Path) -> RunResult:
     method = prepare_method(cfg, data, pretrained)
     found = fit_settings(method, data)
     if before is not None:
-        check_state(method, folder)
+        check_state(method, folder, cfg.trainer_params.get("precision"))
     method.run_record = make_record(cfg, method, data, pretrained, run_name(folder))
     history, saver = History(), encoder_saver(cfg, method, folder)
     signals = StopSignals()

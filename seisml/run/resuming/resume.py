@@ -13,6 +13,7 @@ from seisml.data.datamodule import StoreDataModule
 from seisml.errors import UserError
 from seisml.run.checkpoints import check_weights, read_checkpoint, read_record
 from seisml.run.messages import say
+from seisml.run.resuming.optimiser_state import optimisers_misfit, type_name
 from seisml.run.settings import differences
 from seisml.run.weights.averaged import check_average
 from seisml.values.file_names import METRICS_FILE
@@ -81,12 +82,13 @@ def resume_point(cfg: DictConfig, folder: Path) -> dict[str, Any] | None:
     return record
 
 
-def check_state(method: Method, folder: Path) -> None:
+def check_state(method: Method, folder: Path, precision: str | int | None = None) -> None:
     """Refuse to go on with a checkpoint whose parts training cannot take up, before any of them is.
 
     Args:
         method: The run's method, as it is built.
         folder: The run's folder.
+        precision: That of the trainer; ``64-true`` keeps weights in float64.
 
     Raises:
         UserError: Names the part that is missing, of another kind, not the network's, or not finite.
@@ -99,14 +101,27 @@ def check_state(method: Method, folder: Path) -> None:
             raise UserError(f"checkpoint {path}: {reason}; {ANEW}")
     for part in ("state_dict", "current_model_state") if averaged else ("state_dict",):
         check_weights(method, values[part], f"{path} ({part})", ANEW)
+        for name, wanted in method.state_dict().items():
+            given = values[part][name]
+            if given.dtype not in weight_types(wanted.dtype, precision):
+                types = f"{type_name(given)}, not {type_name(wanted)}"
+                raise UserError(f"checkpoint {path} ({part}): {name} is of type {types}; {ANEW}")
         for name, _ in method.named_parameters():
             if not torch.isfinite(values[part][name]).all():
                 raise UserError(f"checkpoint {path} ({part}): {name} is not finite; {ANEW}, with a lower exp_params.LR")
+    if reason := optimisers_misfit(method, values["optimizer_states"], weight_types(torch.float32, precision)):
+        raise UserError(f"checkpoint {path} (optimizer_states): {reason}; {ANEW}")
     if averaged:
         try:
             check_average(values)
         except UserError as error:
             raise UserError(f"checkpoint {path}: {error}; {ANEW}") from error
+
+
+def weight_types(dtype: torch.dtype, precision: str | int | None) -> set[torch.dtype]:
+    """Types in which a run keeps what its network is built with in some type."""
+    wide = str(precision) in ("64", "64-true") and dtype.is_floating_point
+    return {dtype, torch.float64} if wide else {dtype}
 
 
 def _unlike(values: Mapping[str, Any], part: str, kind: type, of: type | None) -> str | None:

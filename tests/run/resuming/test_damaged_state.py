@@ -17,6 +17,7 @@ from tests.run.resuming.runs import AVERAGED, Killed, configured, go, kill_at
 from tests.stores import write_store
 
 WEIGHT = "encoder.model.conv1.weight"
+COUNTER = "encoder.model.bn1.num_batches_tracked"
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,9 @@ OF_WEIGHTS = {
     "nan": (nan, f"{WEIGHT} is not finite"),
     "text": (put(WEIGHT, "text"), f"{WEIGHT} is not an array of numbers"),
     "complex": (put(WEIGHT, torch.zeros(16, 1, 7, 7, dtype=torch.complex64)), f"{WEIGHT} is not an array of numbers"),
+    "half": (put(WEIGHT, torch.zeros(16, 1, 7, 7).half()), f"{WEIGHT} is of type float16, not float32"),
+    "double": (put(WEIGHT, torch.zeros(16, 1, 7, 7).double()), f"{WEIGHT} is of type float64, not float32"),
+    "a count of half": (put(COUNTER, torch.tensor(4.0).half()), f"{COUNTER} is of type float16, not int64"),
     "sparse": (put(WEIGHT, torch.zeros(16, 1, 7, 7).to_sparse()), f"{WEIGHT} is not an array of numbers"),
 }
 COUNT = "averaging_state does not count the steps of an average"
@@ -83,6 +87,68 @@ OF_PARTS = {
     "a list of counters": ("loops", [], "loops is of type list, not dict"),
     "a version of numbers": ("pytorch-lightning_version", 2, "pytorch-lightning_version is of type int, not str"),
     "steps in words": ("global_step", "four", "global_step is of type str, not int"),
+}
+
+
+def of_weight(name, value):
+    """Change what the first group's optimiser remembers of a parameter: the classifier's weight."""
+    return lambda state: state["state"][0].__setitem__(name, value)
+
+
+def setting(name, value):
+    return lambda state: state["param_groups"][0].__setitem__(name, value)
+
+
+def first_moment(change):
+    return lambda state: state["state"][0].__setitem__("exp_avg", change(state["state"][0]["exp_avg"]))
+
+
+OF_OPTIMISERS = {
+    "a moment of another shape": (
+        first_moment(lambda x: x[:, :-1].clone()),
+        "exp_avg of classifier.weight has shape (2, 127), not (2, 128)",
+    ),
+    "a moment of one number": (
+        of_weight("exp_avg", torch.tensor(0.0)),
+        "exp_avg of classifier.weight has shape (), not (2, 128)",
+    ),
+    "a moment of half": (
+        first_moment(lambda x: x.half()),
+        "exp_avg of classifier.weight is of type float16, not float32",
+    ),
+    "a moment of text": (
+        of_weight("exp_avg", "text"),
+        "exp_avg of classifier.weight is not an array of numbers that stand in the file",
+    ),
+    "an expanded moment": (
+        first_moment(lambda x: x[:1].clone().expand_as(x)),
+        "exp_avg of classifier.weight is not an array of numbers",
+    ),
+    "a moment that is not finite": (
+        first_moment(lambda x: x * torch.nan),
+        "exp_avg of classifier.weight is not finite",
+    ),
+    "a count of many": (of_weight("step", torch.ones(7)), "step of classifier.weight has shape (7,), not ()"),
+    "no second moment": (
+        lambda s: s["state"][0].pop("exp_avg_sq"),
+        "what it remembers of classifier.weight is not step and exp_avg and exp_avg_sq",
+    ),
+    "another optimiser's": (
+        of_weight("momentum_buffer", torch.ones(3)),
+        "of classifier.weight is not step and exp_avg and",
+    ),
+    "what is no mapping": (lambda s: s["state"].__setitem__(0, 7), "of classifier.weight is not step and exp_avg and"),
+    "a parameter too many": (lambda s: s["state"].__setitem__(999, {}), "it remembers a parameter '999', which the"),
+    "a parameter of text": (lambda s: s["state"].__setitem__("0", {}), "it remembers a parameter '0', which the"),
+    "no state": (drop("state"), "it lacks state or param_groups"),
+    "groups of numbers": (put("param_groups", [1, 2]), "a group of parameters has not the settings lr, betas"),
+    "a group too few": (lambda s: s["param_groups"].pop(), "it has 1 groups of parameters, not 2"),
+    "a group without a setting": (lambda s: s["param_groups"][0].pop("eps"), "has not the settings lr, betas, eps"),
+    "no rate": (lambda s: s["param_groups"][0].pop("lr"), "lr is not a learning rate"),
+    "a rate of text": (setting("lr", "fast"), "lr is not a learning rate"),
+    "a rate without end": (setting("initial_lr", float("inf")), "initial_lr is not a learning rate"),
+    "betas of arrays": (setting("betas", (torch.ones(2), 0.9)), "betas is not that of this run"),
+    "other parameters": (setting("params", [0, 1, 2]), "params is not that of this run"),
 }
 
 
@@ -114,6 +180,17 @@ def test_parts_that_training_cannot_take_up(method, killed, tmp_path, part, valu
     assert words in said
 
 
+@pytest.mark.parametrize(("damage", "words"), OF_OPTIMISERS.values(), ids=OF_OPTIMISERS)
+def test_optimisers_that_remember_something_else(method, killed, tmp_path, damage, words):
+    said = refused(method, killed, tmp_path, lambda values: damage(values["optimizer_states"][0]))
+    assert "last.ckpt (optimizer_states): " in said and words in said
+
+
+def test_another_number_of_optimisers(method, killed, tmp_path):
+    said = refused(method, killed, tmp_path, put("optimizer_states", []))
+    assert "it has 0 optimisers, not 1" in said
+
+
 def test_what_was_not_damaged_is_taken_up(method, killed):
     check_state(method, killed)
 
@@ -122,6 +199,10 @@ def test_what_was_not_damaged_is_taken_up(method, killed):
     ("damage", "words"),
     [
         (drop("current_model_state"), "it lacks current_model_state; remove it, and the run begins anew"),
+        (
+            lambda values: first_moment(lambda x: x[:1].clone())(values["optimizer_states"][0]),
+            "exp_avg of classifier.weight has shape (1, 128)",
+        ),
         (lambda values: values["callbacks"].pop("Snapshots"), "the state of training is missing; remove it to start"),
     ],
 )
@@ -135,5 +216,5 @@ def test_a_run_says_so_and_leaves_the_file(store, killed, tmp_path, capsys, dama
     config, overrides = configured(store, AVERAGED, folder)
     assert run(config, None, [*overrides, f"hydra.run.dir={folder}"]) == 2
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line)
-    assert f"checkpoint {last}: " in line and words in line
+    assert f"checkpoint {last}" in line and words in line
     assert last.read_bytes() == damaged
