@@ -135,9 +135,38 @@ class StoreDataModule(PreparedRecords):
         Args:
             augmented: Training changes its waveforms, and so comes back to none; neither does it where windows move.
         """
-        moves = augmented or self.random_starts or self.reads.onset_share > 0
-        parts = [self.split.dev, *([] if moves else [self.labelled(self.split.train)])]
-        return [self.evaluation_loader(rows, single=False) for rows in parts if len(rows)]
+        return [self.evaluation_loader(rows, single=False) for rows in self._lasting_parts(augmented) if len(rows)]
+
+    def lasting_places(self, augmented: bool, most: int) -> torch.Tensor | None:
+        """Where the traces of :meth:`lasting_loaders` lie, found without reading them: dead ones are among them.
+
+        Returns:
+            Record, first sample and first trace of each unit of ``in_channels`` traces, (N, 3) int64; None where there
+            are more than ``most``.
+        """
+        found = []
+        for windows in map(self.windows, self._lasting_parts(augmented)):
+            n_units = self.ready_store.n_traces // self.in_channels  # of each record
+            most -= int(np.sum(windows.counts * n_units[windows.row]))
+            if most < 0:
+                return None
+            rows, starts = windows.keys(np.arange(len(windows)))
+            trace = [np.arange(n) * self.in_channels for n in n_units[rows].tolist()]
+            places = np.repeat(np.stack([rows, starts], axis=1), n_units[rows], axis=0)
+            found.append(np.column_stack([places, np.concatenate([np.empty(0, np.int64), *trace])]))
+        return torch.from_numpy(np.concatenate(found))
+
+    def training_lasts(self, augmented: bool = False) -> bool:
+        """Whether epochs come back to all windows of training, as they are."""
+        return not self._moves(augmented) and bool(self._known[self.split.train].all())
+
+    def _lasting_parts(self, augmented: bool) -> list[np.ndarray]:
+        """Rows whose windows epochs come back to: of the dev part, and of training."""
+        return [self.split.dev, *([] if self._moves(augmented) else [self.labelled(self.split.train)])]
+
+    def _moves(self, augmented: bool) -> bool:
+        """Whether training looks at other waveforms in every epoch."""
+        return augmented or self.random_starts or self.reads.onset_share > 0
 
     def loader_of(self, part: Part) -> DataLoader | None:
         """Batches of a part as in the test; ``train`` draws windows, no more than the test part has. None without any.

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from seisml.data.dead_traces import live_units
 from seisml.data.onsets import Onsets
 from seisml.data.pairs import SecondViews, drawn_places
-from seisml.data.sampling import Batch, Key
+from seisml.data.sampling import BareKey, Batch, Key
 from seisml.data.windows import Windows
 from seisml.errors import UserError
 from seisml.store.store import Store
@@ -71,7 +71,8 @@ class StoreDataset(Dataset[Batch]):
         """Read one batch.
 
         Args:
-            keys: Of each of the B samples; those with dead traces alone are left out.
+            keys: Of each of the B samples; those with dead traces alone are left out. Nothing is read where all of
+                them are bare; their windows are then not moved, and have no dead traces.
 
         Returns:
             ``waveform`` (B, K, T) float32, ``trace`` (B, K) int64, the number of each trace in its record, ``label``,
@@ -85,13 +86,16 @@ class StoreDataset(Dataset[Batch]):
             UserError: Where a waveform holds a sample that is not a number.
         """
         epoch, rows, starts = (np.array(column, dtype=np.int64) for column in zip(*keys, strict=True))
-        if self.onsets is not None:
+        is_bare = all(isinstance(key, BareKey) for key in keys)
+        if self.onsets is not None and not is_bare:
             starts = self.onsets.place(epoch, rows, starts)
         batch = {"index": torch.from_numpy(rows), "start": torch.from_numpy(starts), "epoch": torch.from_numpy(epoch)}
         random = SampleRandom(self.seed, batch["epoch"], batch["index"], batch["start"])
         batch["label"] = torch.from_numpy(self.target(rows, starts))
         if self.n_pieces > 1:
             batch["piece_label"] = torch.from_numpy(self._piece_targets(rows, starts))
+        if is_bare:
+            return batch | self._bare_traces(rows, random)
         if self.n_draws is None:
             waveform, mask = self.store.read_records(rows, self.n_samples, starts)
             if self.dead_traces == "skip":
@@ -109,6 +113,15 @@ class StoreDataset(Dataset[Batch]):
             self._remark(rows[~kept][0], starts[~kept][0])
             batch = {name: values[torch.from_numpy(kept)] for name, values in batch.items()}
         return batch
+
+    def _bare_traces(self, rows: np.ndarray, random: SampleRandom) -> Batch:
+        """Tell the traces of a batch without reading them: ``trace``, and ``trace_mask`` where all are handed out."""
+        if self.n_draws is not None:
+            traces = self._draw(random, np.repeat(rows[:, None], self.n_draws, axis=1))
+            return {"trace": torch.from_numpy(traces.reshape(len(rows), -1))}
+        n_traces = torch.from_numpy(self.store.n_traces[rows])
+        number = torch.arange(int(n_traces.max())).expand(len(rows), -1)
+        return {"trace": number.contiguous(), "trace_mask": number < n_traces[:, None]}
 
     def _read_views(self, batch: Batch, n_draws: int, random: SampleRandom) -> tuple[np.ndarray, np.ndarray]:
         """Read drawn views, (B, n_draws * in_channels, T), and tell the samples that have some, (B,); fills ``trace``.

@@ -31,6 +31,12 @@ class Key(NamedTuple):
     start: int = 0
 
 
+class BareKey(Key):
+    """A sample whose waveform nobody needs: its label and numbers alone are handed out."""
+
+    __slots__ = ()
+
+
 class EpochSampler(Sampler[Key]):
     """Windows of a store, shuffled anew each epoch.
 
@@ -50,6 +56,7 @@ class EpochSampler(Sampler[Key]):
         done: Samples of all processes that were gone through before the first pass begins, and the epoch that it
             belongs to; a resumed run goes on from there.
         most: Samples of all processes that an epoch has at most; None for all there are.
+        waveforms: Whether waveforms are needed; may change at any time, and workers hear of it by the keys.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class EpochSampler(Sampler[Key]):
         self.epoch = 0
         self.done: tuple[int, int] = (0, 0)  # epoch, samples
         self.most: int | None = None
+        self.waveforms = True
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch that the next pass belongs to: no earlier one than that which a resumed run begins with.
@@ -84,7 +92,9 @@ class EpochSampler(Sampler[Key]):
 
     def __iter__(self) -> Iterator[Key]:
         epoch, samples = self.done
-        return islice(self.keys(), (samples if epoch == self.epoch else 0) + self.rank, self._end, self.world_size)
+        first = (samples if epoch == self.epoch else 0) + self.rank
+        for key in islice(self.keys(), first, self._end, self.world_size):
+            yield key if self.waveforms else BareKey._make(key)
 
     @property
     def _end(self) -> int:

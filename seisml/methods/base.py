@@ -190,12 +190,13 @@ class Method(pl.LightningModule):
         """Take a batch of whole events apart into what the network looks at: traces, or groups of ``in_channels``.
 
         Returns:
-            The mask (B, K), false on padding, and a batch of the N units that are there: ``waveform``
-            (N, in_channels, T), ``event`` (its place in the batch), ``epoch``, ``index``, ``start`` and ``trace`` (the
-            first in the record), (N,), and ``noise`` where it is given.
+            The mask (B, K), false on padding, and a batch of the N units that are there: ``event`` (its place in the
+            batch), ``epoch``, ``index``, ``start`` and ``trace`` (the first in the record), (N,), and ``waveform`` and
+            ``noise`` (N, in_channels, T) where they are given.
         """
-        n_events, n_traces, n_samples = batch["waveform"].shape  # (B, C, T)
-        n_units, ones = n_traces // self.in_channels, torch.ones_like(batch["waveform"][..., 0], dtype=torch.bool)
+        one = batch["waveform"][..., 0] if "waveform" in batch else batch["trace"]  # (B, C)
+        n_events, n_traces = one.shape
+        n_units, ones = n_traces // self.in_channels, torch.ones_like(one, dtype=torch.bool)
         whole, used = "trace_mask" not in batch, n_units * self.in_channels
         mask = batch.get("trace_mask", ones)[:, :used].unflatten(1, (n_units, self.in_channels)).all(-1)  # (B, K)
 
@@ -211,7 +212,7 @@ class Method(pl.LightningModule):
         chosen["trace"] = there(batch["trace"][:, : used : self.in_channels] if "trace" in batch else number)
         for name in ("waveform", "noise"):
             if name in batch:  # (N, in_channels, T)
-                chosen[name] = there(batch[name][:, :used].reshape(n_events, n_units, self.in_channels, n_samples))
+                chosen[name] = there(batch[name][:, :used].unflatten(1, (n_units, self.in_channels)))
         return mask, chosen
 
     def encode_traces(self, batch: Batch) -> tuple[Tensor, Tensor]:

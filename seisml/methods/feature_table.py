@@ -56,6 +56,10 @@ class FeatureTable:
         features[new] = fresh
         return features
 
+    def holds(self, places: Tensor) -> bool:
+        """Whether it has the features of all ``places`` (n, 3)."""
+        return bool((self._find(places) >= 0).all())
+
     def _find(self, places: Tensor) -> Tensor:
         """Row of each place, (n,); -1 where it is not in the table."""
         if not len(self.places):

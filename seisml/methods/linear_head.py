@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from seisml.data.sampling import Batch
 from seisml.errors import UserError
@@ -85,6 +86,7 @@ class LinearHead(Method):
         self.pretrained = False  # set where an encoder is loaded
         self.most_features = MOST_FEATURES
         self._table: FeatureTable | None = None  # of a frozen encoder, while it trains
+        self._table_is_used = False
 
     def training_state(self) -> dict[str, Tensor]:
         """The features of a frozen encoder: computed in other batches, they would differ in the last bit."""
@@ -107,12 +109,15 @@ class LinearHead(Method):
         if stands != self.linear_only:
             self.linear_only = stands
             self.train()
-        if self.freeze_encoders and self._table is None:  # here, as a resumed run has its own by now
-            self._table = self._filled_table()
+        if self.freeze_encoders and not self._table_is_used:
+            if self._table is None:  # a resumed run has its own by now
+                self._table = self._filled_table()
+            self._leave_out_waveforms(self._table)
+            self._table_is_used = True
 
     def on_fit_end(self) -> None:
         """Forget the features: what follows looks at everything once."""
-        self._table = None
+        self._table, self._table_is_used = None, False
 
     def encode_units(self, chosen: Batch) -> Tensor:
         """Features of waveforms; those that a frozen encoder has seen come from its table."""
@@ -132,6 +137,22 @@ class LinearHead(Method):
         table = FeatureTable.filled(self._looks(), self.most_features)
         self.train()
         return table
+
+    def _leave_out_waveforms(self, table: FeatureTable) -> None:
+        """Let the loaders of this training read nothing, where the table has the features of all traces.
+
+        It has fewer where it is full, and where traces are dead: only their waveforms tell.
+        """
+        data, augmented = self.trainer.datamodule, len(self.augmentations.steps) > 0
+        wanted = data.lasting_places(augmented, most=len(table.places))
+        if wanted is None or not table.holds(wanted.to(self.device)):
+            return
+        of_dev = self.trainer.val_dataloaders or []  # a loader, where there is a dev part
+        loaders = [of_dev] if isinstance(of_dev, DataLoader) else []
+        if data.training_lasts(augmented):
+            loaders.append(self.trainer.train_dataloader)
+        for loader in loaders:
+            loader.sampler.waveforms = False
 
     def _looks(self) -> Iterator[Part]:
         """Places of the traces of batch after batch, and what encodes them."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from pytorch_lightning.callbacks import Callback
 
 from seisml.data.datamodule import StoreDataModule
 from seisml.errors import UserError
 from seisml.methods.feature_table import FeatureTable
 from seisml.methods.supervised import Supervised
+from seisml.store.store import Store
+from seisml.store.writer import StoreWriter
 from tests.methods.recipes import FACTS, batch, front_end, supervised, trainer
 
 
@@ -26,9 +30,9 @@ def test_freezing():
     assert all(p.grad is not None for p in still.encoder.parameters())
 
 
-def frozen(root, most=10**6, augmentations=(), dev=0.25, **settings):
+def frozen(root, most=10**6, augmentations=(), dev=0.25, data=None, **settings):
     """Train a classifier on a frozen encoder; traces that this looked at, in all, and in eval mode; the classifier."""
-    data = StoreDataModule(str(root), batch_size=8, dev_data_ratio=dev)
+    data = StoreDataModule(str(root), batch_size=8, dev_data_ratio=dev, **(data or {}))
     data.setup()
     torch.manual_seed(0)
     method = Supervised(
@@ -52,6 +56,77 @@ def test_a_frozen_encoder_looks_at_each_trace_once(root):
     every_time = frozen(root, most=0, max_epochs=6)
     assert every_time[:2] == (6 * (n_dev * 3 + n_train), 6 * n_train)  # a drawn trace an event, all of the dev part
     torch.testing.assert_close(six[2], every_time[2])
+
+
+class Reads(Callback):
+    """Epochs in which this process reads records, and those whose batches come with waveforms, dev part included."""
+
+    def __init__(self, monkeypatch):
+        self.epoch, self.found, self.carried = 0, set(), set()
+        for name in ("read_into", "read_records"):
+            monkeypatch.setattr(Store, name, self.counting(getattr(Store, name)))
+
+    def counting(self, read):
+        def counted(*args, **kwargs):
+            self.found.add(self.epoch)
+            return read(*args, **kwargs)
+
+        return counted
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        self.epoch = trainer.current_epoch
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.carried |= {self.epoch} if "waveform" in batch else set()
+
+    def on_validation_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):
+        self.on_train_batch_start(trainer, pl_module, batch, batch_idx)
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_later_epochs_read_no_waveforms(root, monkeypatch, single, num_workers):
+    """And learn what they learnt when they read them, to the last bit."""
+    reads, settings = Reads(monkeypatch), {"return_single_spectrogram_train": single}
+    weights = frozen(root, max_epochs=4, callbacks=[reads], data={**settings, "num_workers": num_workers})[2]
+    assert reads.found <= {0} and reads.carried == {0}
+    monkeypatch.setattr(StoreDataModule, "lasting_places", lambda *_, **__: None)
+    assert torch.equal(weights, frozen(root, max_epochs=4, callbacks=[reads], data=settings)[2])
+    assert reads.found == reads.carried == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("settings", [{}, {"window_length": 3.0, "window_overlap": 0.5}, {"in_channels": 3}])
+def test_places_that_epochs_come_back_to_are_known_before_they_are_read(root, settings):
+    data = StoreDataModule(str(root), batch_size=8, dev_data_ratio=0.25, **settings)
+    data.setup()
+    met = [
+        (row, start, int(trace))
+        for loader in data.lasting_loaders()
+        for batch in loader
+        for row, start, traces, mask in zip(
+            batch["index"].tolist(), batch["start"].tolist(), batch["trace"], batch["trace_mask"], strict=True
+        )
+        for trace in traces[mask][:: data.in_channels]
+    ]
+    places = data.lasting_places(False, most=len(met))
+    assert sorted(map(tuple, places.tolist())) == sorted(met) and len(met) >= 32
+    assert data.lasting_places(False, most=len(met) - 1) is None
+
+
+def test_epochs_read_what_no_table_holds(root, tmp_path, monkeypatch):
+    """Waveforms that change, those beyond a full table, and those that tell which traces are dead."""
+    with StoreWriter(tmp_path / "store", {"test": True}, None) as writer:
+        for row in range(32):
+            waveform = np.random.default_rng(row).standard_normal((3, 1000)).astype(np.float32)
+            waveform[row % 3] *= row % 4 > 0
+            about = {"trace_category": "ab"[row % 2], "source_id": str(row), "trace_sampling_rate_hz": 100.0}
+            writer.add(waveform, about)
+    reads = Reads(monkeypatch)
+    jitter = {"augmentations": ["RandomAmplitudeJitter"]}
+    for store, settings in ((root, {"most": 95}), (root, jitter), (tmp_path / "store", {})):
+        reads.found.clear()
+        frozen(store, max_epochs=3, callbacks=[reads], **settings)
+        assert reads.found == reads.carried == {0, 1, 2}
 
 
 def test_a_table_that_is_full_leaves_the_rest_to_the_encoder(root):
