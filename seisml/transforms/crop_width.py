@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import Literal
 
@@ -30,7 +29,11 @@ class CropOfWidth(ViewAugmentation):
     def __init__(self, width: float | Literal["auto"]) -> None:
         super().__init__()
         self.fitted = width != AUTO
-        self.width = min(self.WIDTHS) if width == AUTO else float(width)
+        try:
+            self.width = float(width) if self.fitted else min(self.WIDTHS)
+        except (TypeError, ValueError):
+            name = type(self).__name__
+            raise UserError(f"augmentations: {name}.width: {width!r} is neither a number nor {AUTO}") from None
 
     @abstractmethod
     def has_room(self, width: float) -> bool:
@@ -46,14 +49,16 @@ class CropOfWidth(ViewAugmentation):
 
     def fit(self, batches: Iterable[tuple[tuple[View, ...], SampleRandom]]) -> dict[str, float]:
         """Choose the width by what tells most of the crops that should resemble each other; see the class."""
-        name, likeness = type(self).__name__, defaultdict(Likeness)
+        name = type(self).__name__
+        likeness: dict[float, Likeness] = {}
         for views, random in batches:
             first, second = two_views(views, name)
             if not isinstance(first, WholeView):
                 raise UserError(f"augmentations: {name}.width: auto looks at whole pictures; name {name} first")
             for width in self.WIDTHS:
                 if self.has_room(width) and first.has_room(width):
-                    likeness[width].add(*self.to_compare((first, second), random, width))
+                    crops = likeness.setdefault(width, Likeness(f"augmentations: {name}.width"))
+                    crops.add(*self.to_compare((first, second), random, width))
         best = no_worse_than_best({width: crops.told_apart() for width, crops in likeness.items()})
         if not best:
             raise UserError(f"augmentations: {name}.width: auto finds no width for pictures of so few columns")

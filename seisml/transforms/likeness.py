@@ -35,14 +35,18 @@ class ToldApart(NamedTuple):
         return 2 * above if above > 2 * self.error else 0.0
 
 
-def mean_spectra(crop: Tensor) -> Tensor:
+def mean_spectra(crop: Tensor, setting: str) -> Tensor:
     """Means of pictures (B, C, F, w) over their columns, (B, C * F).
+
+    Args:
+        crop: The pictures.
+        setting: What is left to the data, for messages.
 
     Raises:
         UserError: The crops are waveforms.
     """
     if crop.ndim < 4:
-        raise UserError("augmentations: auto compares spectra of crops, and these are waveforms; give a number")
+        raise UserError(f"{setting}: auto compares spectra of crops, and these are waveforms; give a number")
     return crop.mean(dim=-1).flatten(1)
 
 
@@ -65,14 +69,19 @@ def told_apart(reference: Tensor, near: Tensor, far: Tensor) -> ToldApart:
 
 
 class Likeness:
-    """Counts over the batches of training data how far crops are told apart; only their mean spectra are kept."""
+    """Counts over the batches of training data how far crops are told apart; only their mean spectra are kept.
 
-    def __init__(self) -> None:
+    Args:
+        setting: What is left to the data, for messages (``exp_params.rho``).
+    """
+
+    def __init__(self, setting: str) -> None:
+        self.setting = setting
         self._spectra: list[tuple[Tensor, ...]] = []
 
     def add(self, reference: Tensor, near: Tensor, far: Tensor) -> None:
         """Take up a batch of crops, each (B, C, F, w)."""
-        self._spectra.append(tuple(map(mean_spectra, (reference, near, far))))
+        self._spectra.append(tuple(mean_spectra(crop, self.setting) for crop in (reference, near, far)))
 
     def told_apart(self) -> ToldApart:
         """How far ``near`` and ``far`` are told apart."""

@@ -41,7 +41,7 @@ def test_excess_within_two_standard_errors_is_none():
 
 
 def test_batches_are_put_together():
-    likeness = Likeness()
+    likeness = Likeness("exp_params.rho")
     one = torch.zeros(50, 1, 1, 4)
     likeness.add(one, one, one + 1)  # told apart always
     likeness.add(one, one, one)  # never
@@ -55,6 +55,6 @@ def test_what_is_no_worse_than_the_best_by_a_standard_error():
 
 def test_spectra_are_means_over_columns():
     picture = torch.arange(12.0).reshape(1, 1, 3, 4)
-    assert mean_spectra(picture).tolist() == [[1.5, 5.5, 9.5]]
-    with pytest.raises(UserError, match="auto compares spectra of crops, and these are waveforms; give a number"):
-        mean_spectra(picture[0])
+    assert mean_spectra(picture, "exp_params.rho").tolist() == [[1.5, 5.5, 9.5]]
+    with pytest.raises(UserError, match="exp_params.rho: auto compares spectra of crops, and these are waveforms"):
+        mean_spectra(picture[0], "exp_params.rho")

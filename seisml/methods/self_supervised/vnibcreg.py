@@ -59,9 +59,9 @@ class VNIbCReg(VIbCReg):
         """Settle the width of crops, then ``rho``; see the class."""
         found = super().fit_settings(samples)
         if self.rho is None:
-            likeness = Likeness()
+            likeness = Likeness("exp_params.rho")
             for batch in samples():
-                likeness.add(*self.augmentations(self.views(batch), self.random(batch)))
+                likeness.add(*three_crops(self.augmentations(self.views(batch), self.random(batch))))
             told = likeness.told_apart()
             self.rho = PUBLISHED_RHO * told.excess
             found |= {"rho": self.rho, "told_apart": told.share}
@@ -75,7 +75,7 @@ class VNIbCReg(VIbCReg):
         """
         if self.rho is None:
             raise UserError("exp_params.rho: auto has not been fitted to training data; give a number")
-        reference, neighbor, non_neighbor = views
+        reference, neighbor, non_neighbor = three_crops(views)
         terms, features = super().losses((reference, neighbor))
         features = (*features, self.encoder(non_neighbor))
         y, y_l, y_k = map(gather, features)
@@ -92,3 +92,13 @@ class VNIbCReg(VIbCReg):
         positive = (1 + self.w) / 2  # of all pairs
         entropy = -sum(share * math.log(share) for share in (positive, 1 - positive) if share > 0)
         return {"train/tnc_cross_entropy": 2 * entropy, "train/tnc_accuracy": 0.5, "train/tnc_cosine": 0.5}
+
+
+def three_crops(views: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """Take reference, neighbour and non-neighbour apart; refuse any other number."""
+    if len(views) != 3:
+        raise UserError(
+            f"augmentations: VNIbCReg learns from three crops, and these make {len(views)} views; name "
+            "NeighboringCrop, or take model_params=vibcreg"
+        )
+    return views[0], views[1], views[2]

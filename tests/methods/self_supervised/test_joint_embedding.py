@@ -62,3 +62,11 @@ def test_rho_is_what_the_training_data_let_the_neighbour_term_learn():
         assert found["told_apart"] == found["NeighboringCrop.told_apart"]
     fixed = VNIbCReg(facts=FACTS, front_end=front_end(), **SMALL)
     assert fixed.fit_settings(lambda: pytest.fail("reads samples")) == {} and fixed.rho == 13.0
+
+
+@pytest.mark.parametrize("rho", [13.0, "auto"])
+def test_vnibcreg_refuses_crops_that_are_not_three(rho):
+    method = VNIbCReg(facts=FACTS, front_end=front_end(), rho=rho, augmentations=["RandomCrop"], **SMALL)
+    with pytest.raises(UserError, match="VNIbCReg learns from three crops, and these make 2 views; name Neighboring"):
+        method.fit_settings(lambda: [batch(n=4, seed=1)])
+        method.training_step(batch(n=4, seed=1), 0)

@@ -209,6 +209,13 @@ def test_the_narrowest_crops_are_taken_that_say_of_which_record_they_are():
     assert widths[0] <= 0.1 and widths[1] >= 0.5
 
 
+@pytest.mark.parametrize("kind", [NeighboringCrop, RandomCrop])
+@pytest.mark.parametrize("width", ["autoo", None, [0.1]])
+def test_a_width_is_a_number_or_auto(kind, width):
+    with pytest.raises(UserError, match=f"augmentations: {kind.__name__}.width: .* is neither a number nor auto"):
+        kind(width=width)
+
+
 def test_a_width_that_is_left_to_the_data_has_to_be_fitted():
     views, random = two_traces(n=4)
     for step in (NeighboringCrop(width="auto"), RandomCrop(width="auto")):
@@ -219,6 +226,6 @@ def test_a_width_that_is_left_to_the_data_has_to_be_fitted():
             step.fit([two_traces(n=4, size=(8, 1))])
         with pytest.raises(UserError, match=f"auto looks at whole pictures; name {type(step).__name__} first"):
             step.fit([(tuple(Crop(view.full()) for view in views), random)])
-    with pytest.raises(UserError, match="auto compares spectra of crops, and these are waveforms"):
+    with pytest.raises(UserError, match="RandomCrop.width: auto compares spectra of crops, and these are waveforms"):
         picture = WaveformFrontEnd(normalize=None).picture(torch.randn(4, 2, 400))
         RandomCrop(width="auto").fit([((picture.select(0), picture.select(1)), random)])
