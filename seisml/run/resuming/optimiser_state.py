@@ -1,7 +1,7 @@
-"""Whether a run's optimiser can go on with what a checkpoint says it remembers.
+"""Whether a run's optimiser and its schedule can go on with what a checkpoint says they remember.
 
 PyTorch takes up what it is given: a wrong shape ends in a traceback some steps later, or, in the kernels that walk
-through memory, in wrong numbers.
+through memory, in wrong numbers; and a schedule takes up any attribute that the file names.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from seisml.run.checkpoints import is_whole
 
@@ -34,6 +35,34 @@ def optimisers_misfit(method: Method, saved: list[dict[str, Any]], types: set[to
     if len(saved) != wanted:
         return f"it has {len(saved)} optimisers, not {wanted}"
     return _misfit(method, saved[0], types) if wanted else None
+
+
+def schedules_misfit(method: Method, saved: list[dict[str, Any]]) -> str | None:
+    """Why states of schedules are not those of a method's; None where they are.
+
+    Args:
+        method: The run's method, as it is built.
+        saved: ``lr_schedulers`` of a checkpoint.
+    """
+    wanted = int(method.automatic_optimization)
+    if len(saved) != wanted:
+        return f"it has {len(saved)} schedules, not {wanted}"
+    for state in saved:
+        expected = LambdaLR(method.build_optimizer(), lambda _: 1.0).state_dict()
+        if set(state) != set(expected):
+            return f"a schedule holds other things than {', '.join(expected)}"
+        for name, example in expected.items():
+            if not _is_like(state[name], example):
+                return f"{name} of a schedule is not like {example}"
+    return None
+
+
+def _is_like(given: Any, example: Any) -> bool:
+    """Whether a value is of the type of another: finite numbers, and lists of as many."""
+    if isinstance(example, list):
+        same = type(given) is list and len(given) == len(example)
+        return same and all(_is_like(*pair) for pair in zip(given, example, strict=True))
+    return type(given) is type(example) and (example is None or math.isfinite(given))
 
 
 def _misfit(method: Method, saved: dict[str, Any], types: set[torch.dtype]) -> str | None:

@@ -13,7 +13,7 @@ from seisml.data.datamodule import StoreDataModule
 from seisml.errors import UserError
 from seisml.run.checkpoints import check_weights, read_checkpoint, read_record
 from seisml.run.messages import say
-from seisml.run.resuming.optimiser_state import optimisers_misfit, type_name
+from seisml.run.resuming.optimiser_state import optimisers_misfit, schedules_misfit, type_name
 from seisml.run.settings import differences
 from seisml.run.weights.averaged import check_average
 from seisml.values.file_names import METRICS_FILE
@@ -111,6 +111,8 @@ def check_state(method: Method, folder: Path, precision: str | int | None = None
                 raise UserError(f"checkpoint {path} ({part}): {name} is not finite; {ANEW}, with a lower exp_params.LR")
     if reason := optimisers_misfit(method, values["optimizer_states"], weight_types(torch.float32, precision)):
         raise UserError(f"checkpoint {path} (optimizer_states): {reason}; {ANEW}")
+    if reason := schedules_misfit(method, values["lr_schedulers"]):
+        raise UserError(f"checkpoint {path} (lr_schedulers): {reason}; {ANEW}")
     if averaged:
         try:
             check_average(values)

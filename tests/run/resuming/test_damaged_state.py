@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 
 import pytest
@@ -186,9 +187,26 @@ def test_optimisers_that_remember_something_else(method, killed, tmp_path, damag
     assert "last.ckpt (optimizer_states): " in said and words in said
 
 
-def test_another_number_of_optimisers(method, killed, tmp_path):
-    said = refused(method, killed, tmp_path, put("optimizer_states", []))
-    assert "it has 0 optimisers, not 1" in said
+@pytest.mark.parametrize(("part", "kind"), [("optimizer_states", "optimisers"), ("lr_schedulers", "schedules")])
+def test_another_number_of_them(method, killed, tmp_path, part, kind):
+    said = refused(method, killed, tmp_path, put(part, []))
+    assert f"last.ckpt ({part}): it has 0 {kind}, not 1" in said
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda schedule: schedule.update(optimizer=1), "a schedule holds other things than base_lrs, last_epoch"),
+        (lambda schedule: schedule.pop("base_lrs"), "a schedule holds other things than base_lrs, last_epoch"),
+        (lambda schedule: schedule.update(last_epoch="four"), "last_epoch of a schedule is not like 0"),
+        (lambda schedule: schedule.update(base_lrs=[]), "base_lrs of a schedule is not like ["),
+        (lambda schedule: schedule["base_lrs"].__setitem__(0, math.nan), "base_lrs of a schedule is not like ["),
+        (lambda schedule: schedule.update(lr_lambdas=[{"a": 1}]), "lr_lambdas of a schedule is not like [None"),
+    ],
+)
+def test_schedules_that_remember_something_else(method, killed, tmp_path, damage, words):
+    said = refused(method, killed, tmp_path, lambda values: damage(values["lr_schedulers"][0]))
+    assert "last.ckpt (lr_schedulers): " in said and words in said
 
 
 def test_what_was_not_damaged_is_taken_up(method, killed):
