@@ -200,20 +200,31 @@ class Store:
             if mapped:  # a plain array over the map: slicing np.memmap itself costs ten times as much per trace
                 array = np.ndarray(block.shape_3d, block.dtype, buffer=self._files[key], offset=block.offset)
             else:
-                dataset = self._files[key]["data"][block.name]
-                array = dataset if dataset.ndim == 3 else _OneRecord(dataset)
+                array = _Block(self._files[key]["data"][block.name], path)
             self._arrays[number] = array
         return array
 
 
-class _OneRecord:
-    """An h5py dataset (C, T) that answers like a block (1, C, T)."""
+class _Block:
+    """An h5py dataset, (N, C, T) or of one record (C, T), indexed [record, trace, sample].
 
-    def __init__(self, dataset: Any) -> None:
-        self._dataset = dataset
+    Args:
+        dataset: The dataset.
+        path: Its file, for messages.
+    """
+
+    def __init__(self, dataset: Any, path: Path) -> None:
+        self._dataset, self._path = dataset, path
+        self._is_one_record = dataset.ndim == 2
 
     def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
-        return self._dataset[key[1:]]
+        try:
+            return self._dataset[key[1:] if self._is_one_record else key]
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"{self._path}: {self._dataset.name} is damaged ({error}); copy it again or prepare the store again "
+                "with --overwrite"
+            ) from error
 
 
 def stored_preprocessing(prepared: dict[str, Any], data_format: dict[str, Any], where: str) -> Preprocessing:

@@ -213,6 +213,18 @@ def test_two_threads_may_open_a_block_at_once(root, monkeypatch):
         np.testing.assert_array_equal(values, make_records()[2])
 
 
+def test_a_damaged_compressed_block_is_named(root):
+    pack(root)
+    with h5py.File(root / "waveforms.hdf5") as file:
+        chunk = next(iter(file["data"].values())).id.get_chunk_info(0)
+    with (root / "waveforms.hdf5").open("r+b") as file:
+        file.seek(chunk.byte_offset)
+        file.write(b"\xff" * chunk.size)
+    for read in (Store(root).read_records, lambda rows: Store(root).read_traces(rows, np.zeros((len(rows), 1)))):
+        with pytest.raises(UserError, match="waveforms.hdf5: /data/.* is damaged .*; copy it again or prepare"):
+            read(np.arange(3))
+
+
 def test_pickle_before_and_after_reading(root):
     store = Store(root)
     store.read_records([0])
