@@ -24,9 +24,23 @@ def run_name(folder: Path) -> str:
 
 
 def make_record(
-    cfg: DictConfig, method: Method, data: StoreDataModule, pretrained: dict[str, Any] | None, run: str
+    cfg: DictConfig,
+    method: Method,
+    data: StoreDataModule,
+    pretrained: dict[str, Any] | None,
+    run: str,
+    found: dict[str, float],
 ) -> dict[str, Any]:
-    """What travels in the run's checkpoints: plain values and tensors, so that they load with ``weights_only=True``."""
+    """What travels in the run's checkpoints: plain values and tensors, so that they load with ``weights_only=True``.
+
+    Args:
+        cfg: The configuration that runs.
+        method: What was built.
+        data: Its data module.
+        pretrained: The encoder that the run starts from.
+        run: What the run is called.
+        found: What settings left to the training data (``auto``).
+    """
     seen = event_hashes(np.unique(event_ids(data.ready_store.metadata)[data.split.train]))
     if pretrained:
         earlier = pretrained["record"].get("seen_events")
@@ -36,6 +50,7 @@ def make_record(
         "config": OmegaConf.to_container(cfg, resolve=True),
         "facts": data.facts.to_dict(),
         "preprocessing": data.preprocessing.to_dict(),
+        "found": found,
         "front_end": OmegaConf.to_container(cfg.front_end, resolve=True),
         **method.encoder_settings(),
         "split_hash": data.split.hash,

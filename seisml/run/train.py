@@ -114,7 +114,7 @@ def train_here(cfg: DictConfig, folder: Path) -> RunResult:
     found = fit_settings(method, data)
     if before is not None:
         check_state(method, folder, cfg.trainer_params.get("precision"))
-    method.run_record = make_record(cfg, method, data, pretrained, run_name(folder))
+    method.run_record = make_record(cfg, method, data, pretrained, run_name(folder), found)
     history, saver = History(), encoder_saver(cfg, method, folder)
     signals = StopSignals()
     snapshots = Snapshots(folder / LAST, cfg.get("checkpoint") or {}, signals)

@@ -15,7 +15,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Portion = Annotated[float, Field(ge=0, lt=1)]  # a share that leaves something
 Overlap = Annotated[float, Field(ge=0, lt=1)]  # of a window, with the next one
 Decay = Annotated[float, Field(gt=0, lt=1)]  # share of a moving average that a step keeps
-Weight = Annotated[float, Field(ge=0)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]  # a learning rate
 
 

@@ -43,6 +43,7 @@ pytestmark = pytest.mark.usefixtures("in_new_folder")
         ("dataset.num_workers=-1", "dataset.num_workers: -1 is out of range"),
         ("exp_params.LR=-1e-3", "exp_params.LR: -0.001 is out of range; it is above 0"),
         ("exp_params.weight_decay=nan", "exp_params.weight_decay: nan is out of range"),
+        ("exp_params.weight_decay=inf", "exp_params.weight_decay: inf is out of range"),
         ("exp_params.LR=0", "exp_params.LR: 0 is out of range; it is above 0"),
         ("dataset.batch_size=1e3", "dataset.batch_size: 1000.0 is not a whole number; write 1000"),
         ("trainer_params.max_epochs=0", "trainer_params.max_epochs: 0 is out of range; it is at least 1 or -1"),

@@ -64,7 +64,7 @@ class VNIbCReg(VIbCReg):
                 likeness.add(*three_crops(self.augmentations(self.views(batch), self.random(batch))))
             told = likeness.told_apart()
             self.rho = PUBLISHED_RHO * told.excess
-            found |= {"rho": self.rho, "told_apart": told.share}
+            found |= {"rho": self.rho, "rho.told_apart": told.share}
         return found
 
     def losses(self, views: tuple[Tensor, ...]) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:

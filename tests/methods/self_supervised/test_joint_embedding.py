@@ -59,7 +59,7 @@ def test_rho_is_what_the_training_data_let_the_neighbour_term_learn():
         found = method.fit_settings(lambda samples=samples: [samples])
         assert low <= found["rho"] == method.rho <= high, found
         assert found["NeighboringCrop.width"] in (0.075, 0.1, 0.125, 0.15, 0.175)
-        assert found["told_apart"] == found["NeighboringCrop.told_apart"]
+        assert found["rho.told_apart"] == found["NeighboringCrop.told_apart"]
     fixed = VNIbCReg(facts=FACTS, front_end=front_end(), **SMALL)
     assert fixed.fit_settings(lambda: pytest.fail("reads samples")) == {} and fixed.rho == 13.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -83,6 +84,9 @@ def test_killed_again_and_again_it_ends_the_same(store, tmp_path, monkeypatch, c
             go(store, recipe, folder, f"dataset.num_workers={number % 2}")
     go(store, recipe, folder)
     assert_same(folder, tmp_path / "whole")
+    found = read_checkpoint(folder / "checkpoints" / "last.ckpt")["seisml"]["found"]
+    assert ("NeighboringCrop.width" in found) == (recipe is PRETRAIN)
+    assert found == json.loads((folder / "metrics.json").read_text())["found"]
     accumulated = "16 samples (2 batches of 8); learning rates as set: "
     assert (accumulated in capsys.readouterr().out) == (recipe is FROZEN)
 
