@@ -10,11 +10,9 @@ from torch import Tensor
 
 from seisml.errors import UserError
 from seisml.transforms.augmentations.base import ViewAugmentation
-from seisml.transforms.likeness import Likeness, no_worse_than_best
+from seisml.transforms.likeness import AUTO, Likeness, no_worse_than_best
 from seisml.transforms.randomness import SampleRandom
 from seisml.transforms.views import View, WholeView
-
-AUTO = "auto"
 
 
 class CropOfWidth(ViewAugmentation):

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from seisml.errors import UserError
 
+AUTO = "auto"  # a setting that is left to the training data
+
 
 class ToldApart(NamedTuple):
     """How often a crop resembles its partner more than another crop.

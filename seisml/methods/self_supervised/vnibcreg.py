@@ -15,10 +15,9 @@ from seisml.losses.tnc import diag_loss, tnc_accuracy, tnc_loss
 from seisml.methods.self_supervised.vibcreg import VIbCReg
 from seisml.networks.discriminator import TNCDiscriminator
 from seisml.processes.collectives import gather
-from seisml.transforms.likeness import Likeness
+from seisml.transforms.likeness import AUTO, Likeness
 from seisml.values.ranges import Weight
 
-AUTO = "auto"
 PUBLISHED_RHO = 13.0
 
 
