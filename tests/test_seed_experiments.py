@@ -13,7 +13,10 @@ from seisml.run.train import train
 from seisml.store.writer import StoreWriter
 from tests.datasets.test_tremor import write_file
 
-SHORT = ["trainer_params.gpus=[]", "trainer_params.enable_progress_bar=false", "dataset.batch_size=8"]
+SHORT = [
+    "trainer_params.gpus=[]", "trainer_params.enable_progress_bar=false", "dataset.batch_size=8",
+    "exp_params.model_save_ep_period=-1",
+]  # fmt: skip
 
 
 def run(folder, experiment, root, *overrides):
@@ -64,6 +67,7 @@ def test_convnetquake(tmp_path):
     assert method.task.noise_class == "noise" and method.encoder.n_samples == 1000
 
 
+@pytest.mark.long
 def test_convnetquake_leaves_the_constant_answer(tmp_path):
     """At the published rate; from PyTorch's default weights the loss stays at ln 2 while the penalty falls."""
     generator, time = np.random.default_rng(0), np.arange(1000) / 100

@@ -97,6 +97,7 @@ def test_hydra_sweeps_the_same_weights(tmp_path: Path, monkeypatch: pytest.Monke
     assert all(low <= value <= high for row in weights for value, (low, high) in zip(row, ends, strict=True))
 
 
+@pytest.mark.long
 def test_hydra_sweeps_the_same_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     found = []

@@ -178,6 +178,7 @@ def statistics(x: np.ndarray) -> list[float]:
     return [*rolling, x.std(), stats.kurtosis(x, fisher=False), *deviations, *bands]
 
 
+@pytest.mark.long
 def test_a_run_beats_the_constant_predictor(tmp_path: Path) -> None:
     prepare_lanl_demo(tmp_path / "demo.h5", n_cycles=8, scale=250)
     cfg = compose(

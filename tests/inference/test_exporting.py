@@ -66,6 +66,7 @@ def check(method, run, detrend):
         np.testing.assert_allclose(run(windows), expected(method, windows, detrend), atol=1e-4)
 
 
+@pytest.mark.long
 def test_onnx_gives_the_numbers_of_the_method(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     pytest.importorskip("onnxscript", reason="onnxscript is not installed")
@@ -77,6 +78,7 @@ def test_onnx_gives_the_numbers_of_the_method(tmp_path):
     check(method, lambda windows: session.run(["probability"], {"waveform": windows})[0], None)
 
 
+@pytest.mark.long
 @torch.no_grad()
 def test_a_torch_program_gives_the_numbers_of_the_method(tmp_path):
     method = build("stacked traces")
@@ -85,6 +87,7 @@ def test_a_torch_program_gives_the_numbers_of_the_method(tmp_path):
     check(method, lambda windows: program(torch.from_numpy(windows)).numpy(), None)
 
 
+@pytest.mark.long
 def test_the_command_writes_them_into_the_bundle(tmp_path, monkeypatch, capsys):
     onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     pytest.importorskip("onnxscript", reason="onnxscript is not installed")

@@ -121,6 +121,7 @@ def test_a_second_run_does_nothing(archive, capsys):
     assert len(prepare(archive, "--before", "5", "--overwrite")) == 4
 
 
+@pytest.mark.long
 def test_missing_components_can_be_kept_filled_or_skipped(archive):
     window = ("--before", "5", "--after", "5")
     kept = prepare(archive, *window)

@@ -20,6 +20,7 @@ FIGURES = {
 SMALL = [
     "dataset=store", "dataset.batch_size=8", "front_end.nperseg=64", "front_end.size=[32,64]",
     "load_encoder.backbone_type=SmallResNetEncoder", "trainer_params.max_epochs=2", "trainer_params.gpus=[]",
+    "exp_params.model_save_ep_period=-1",
     "trainer_params.enable_progress_bar=false",
 ]  # fmt: skip
 

@@ -12,6 +12,7 @@ from tests.stores import write_store
 SMALL = (
     "dataset=store", "model_params.backbone_type=SmallResNetEncoder", "dataset.batch_size=8", "front_end.nperseg=64",
     "front_end.noverlap=32", "front_end.size=[32,64]", "trainer_params.gpus=[]", "trainer_params.max_epochs=4",
+    "exp_params.model_save_ep_period=-1",
     "figures=false",
 )  # fmt: skip
 
