@@ -21,8 +21,9 @@ SMALL = [
     "trainer_params.max_steps=3", "trainer_params.compile=true", "figures=false",
 ]  # fmt: skip
 NETWORK = [
-    "model_params=convnetquake", "front_end=waveform", "exp_params.collapse_record_step_period=1",
-    "exp_params.noise_class=a", "model_params.backbone_params.n_layers=2", "model_params.backbone_params.channels=4",
+    "model_params=convnetquake", "front_end=waveform", "exp_params.model_save_ep_period=-1",
+    "exp_params.collapse_record_step_period=1", "exp_params.noise_class=a",
+    "model_params.backbone_params.n_layers=2", "model_params.backbone_params.channels=4",
 ]  # fmt: skip
 
 
