@@ -151,9 +151,10 @@ class StoreDataModule(PreparedRecords):
             if most < 0:
                 return None
             rows, starts = windows.keys(np.arange(len(windows)))
-            trace = [np.arange(n) * self.in_channels for n in n_units[rows].tolist()]
-            places = np.repeat(np.stack([rows, starts], axis=1), n_units[rows], axis=0)
-            found.append(np.column_stack([places, np.concatenate([np.empty(0, np.int64), *trace])]))
+            counts = n_units[rows]  # units are numbered in each record by itself
+            number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            places = np.repeat(np.stack([rows, starts], axis=1), counts, axis=0)
+            found.append(np.column_stack([places, number * self.in_channels]))
         return torch.from_numpy(np.concatenate(found))
 
     def training_lasts(self, augmented: bool = False) -> bool:

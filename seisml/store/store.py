@@ -135,8 +135,7 @@ class Store:
             raise IndexError(f"{self.root}: row {rows[b]} has {self.n_traces[rows[b]]} traces, no trace {traces[b, k]}")
         low = np.clip(starts, 0, self.n_samples[rows])
         high = np.clip(starts + out.shape[-1], low, self.n_samples[rows])
-        for place in places[high - low < out.shape[-1]].tolist():
-            out[place] = 0.0
+        out[places[high - low < out.shape[-1]]] = 0.0
         here = self._places
         first = here.first_sample[rows]
         blocks = here.block[rows].tolist()

@@ -86,7 +86,7 @@ def check_all(tmp_path, n_good, capsys, *ways):
             assert sum(len(one.samples) for one in file.traces) < 1e6
 
 
-@pytest.mark.parametrize("n_cases", [50, pytest.param(500, marks=pytest.mark.long)])
+@pytest.mark.parametrize("n_cases", [100, pytest.param(500, marks=pytest.mark.long)])
 def test_mutated_files_cost_themselves(tmp_path, capsys, n_cases):
     random = np.random.default_rng(20200501)
     contents = originals(tmp_path / "whole")

@@ -34,7 +34,7 @@ def optimisers_misfit(method: Method, saved: list[dict[str, Any]], types: set[to
     wanted = int(method.automatic_optimization)  # else nothing has a gradient
     if len(saved) != wanted:
         return f"it has {len(saved)} optimisers, not {wanted}"
-    return _misfit(method, saved[0], types) if wanted else None
+    return _optimiser_misfit(method, saved[0], types) if wanted else None
 
 
 def schedules_misfit(method: Method, saved: list[dict[str, Any]]) -> str | None:
@@ -47,8 +47,8 @@ def schedules_misfit(method: Method, saved: list[dict[str, Any]]) -> str | None:
     wanted = int(method.automatic_optimization)
     if len(saved) != wanted:
         return f"it has {len(saved)} schedules, not {wanted}"
+    expected = LambdaLR(method.build_optimizer(), lambda _: 1.0).state_dict() if wanted else {}
     for state in saved:
-        expected = LambdaLR(method.build_optimizer(), lambda _: 1.0).state_dict()
         if set(state) != set(expected):
             return f"a schedule holds other things than {', '.join(expected)}"
         for name, example in expected.items():
@@ -65,7 +65,7 @@ def _is_like(given: Any, example: Any) -> bool:
     return type(given) is type(example) and (example is None or math.isfinite(given))
 
 
-def _misfit(method: Method, saved: dict[str, Any], types: set[torch.dtype]) -> str | None:
+def _optimiser_misfit(method: Method, saved: dict[str, Any], types: set[torch.dtype]) -> str | None:
     state, groups = saved.get("state"), saved.get("param_groups")
     if not isinstance(state, dict) or not isinstance(groups, list):
         return "it lacks state or param_groups"
