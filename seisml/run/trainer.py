@@ -134,9 +134,14 @@ def _precision(asked: str | int | None, accelerator: str) -> str | int | None:
     """Lightning's precision for ``auto``; says what was chosen, and where bfloat16 is the slower choice.
 
     Raises:
-        UserError: float16 on a CPU, in whose place Lightning would take bfloat16.
+        UserError: float16 on a CPU, in whose place Lightning would take bfloat16; one that leaves nothing in float32.
     """
-    if accelerator == "cpu" and str(asked) in ("16", "16-mixed", "16-true"):
+    if str(asked).endswith("16-true") or str(asked).startswith("transformer-engine"):
+        raise UserError(
+            f"trainer_params.precision: {asked} leaves nothing in float32, not the spectrograms either; take "
+            "bf16-mixed, 32-true or auto"
+        )
+    if accelerator == "cpu" and str(asked) in ("16", "16-mixed"):
         raise UserError(
             f"trainer_params.precision: {asked} is for GPUs; on the CPU take bf16-mixed, 32-true or auto"
         )

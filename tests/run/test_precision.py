@@ -66,6 +66,7 @@ def test_runs_in_float64_with_probes_and_tests(tmp_path):
     store = write_store(tmp_path / "store", n_events=24)
     more = [f"dataset.root={store}", "trainer_params.precision=64-true", "trainer_params.max_epochs=1"]
     more += [f"encoder_folder={tmp_path / 'encoders'}", "figures=false", "exp_params.knn_acc_record_ep_period=1"]
+    more += ["exp_params.ema_decay=0.9"]
     for config, recipe in (("configs/ssl.yaml", PRETRAIN), ("configs/finetune.yaml", SMALL)):
         metrics = train(compose(config, [*recipe, *more]), tmp_path / config).metrics
         assert all(math.isfinite(metrics[name]) for name in ("train/loss", "probe/knn_acc", "test/acc"))

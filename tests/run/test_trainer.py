@@ -88,11 +88,18 @@ def test_several_devices_have_a_process_each(machine) -> None:
         device_arguments([0], devices=2)
 
 
-@pytest.mark.parametrize("precision", ["16-mixed", 16, "16-true"])
+@pytest.mark.parametrize("precision", ["16-mixed", 16])
 def test_float16_on_a_cpu_is_one_line(tmp_path: Path, precision: str | int) -> None:
     """Lightning takes bfloat16 in its place."""
     with pytest.raises(UserError, match="^trainer_params.precision: 16.* is for GPUs; on the CPU take bf16-mixed"):
         build_trainer(tmp_path, False, [], gpus=[0], precision=precision)
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true", "transformer-engine"])
+def test_a_precision_without_float32_is_one_line(tmp_path: Path, precision: str) -> None:
+    """Waveforms, spectrograms and losses are float32 in all others."""
+    with pytest.raises(UserError, match=f"^trainer_params.precision: {precision} .* bf16-mixed"):
+        build_trainer(tmp_path, False, [], accelerator="auto", precision=precision)
 
 
 @pytest.mark.parametrize(

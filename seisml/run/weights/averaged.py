@@ -37,7 +37,7 @@ class AveragedWeights(WeightAveraging):
         self._shown = False  # the method carries the average
 
     def setup(self, trainer: pl.Trainer, pl_module: Method, stage: str) -> None:
-        """Make room for the average, on the device of the training.
+        """Make room for the average, on the device and in the type of the training.
 
         Raises:
             UserError: The method makes no steps.
@@ -47,7 +47,8 @@ class AveragedWeights(WeightAveraging):
                 f"exp_params.ema_decay: {pl_module.name} is fitted at once, and there are no steps to average over; "
                 "leave it out"
             )
-        pl_module.to(trainer.strategy.root_device)  # Lightning moves it later, and the average stays where it was
+        # Lightning moves it to its device and type later, and the average stays where, and what, it was
+        trainer.precision_plugin.convert_module(pl_module.to(trainer.strategy.root_device))
         super().setup(trainer, pl_module, stage)
 
     # -- when the method carries the average -----------------------------------------------------------------------
