@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from seisml.errors import shown
-
 EXAMPLE = "seisml export runs/nz_2013/checkpoints/best.ckpt --out models/nz_2013"
 
 
@@ -29,8 +27,5 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command: returns the exit code."""
     from seisml.inference.export import export  # here, so that --help need not wait for PyTorch
 
-    folder = export(arguments.checkpoint, arguments.out, tuple(arguments.trust), arguments.onnx, arguments.program)
-    for file in sorted(folder.iterdir()):
-        print(f"{shown(file)}: {file.stat().st_size / 2**20:.2f} MiB")
-    print(f'use it with seisml predict {shown(folder)} ..., or in Python: seisml.load("{shown(folder)}")')
+    export(arguments.checkpoint, arguments.out, tuple(arguments.trust), arguments.onnx, arguments.program)
     return 0

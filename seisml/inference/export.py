@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from seisml.errors import shown
 from seisml.files import new_folder
 from seisml.inference.exporting import write_onnx, write_program
 from seisml.inference.trained import classifier
+from seisml.methods.base import Method
 from seisml.methods.classifier import Classifier
 from seisml.run.build import load_method
 from seisml.run.bundle import write_bundle
@@ -20,7 +22,7 @@ def export(
     onnx: bool = False,
     program: bool = False,
 ) -> Path:
-    """Write a model bundle: weights, and everything else that is known of the model as JSON.
+    """Write a model bundle: weights, and everything else that is known of the model as JSON; say what it is for.
 
     Args:
         checkpoint: A run's checkpoint, or another bundle.
@@ -41,9 +43,22 @@ def export(
         writers["model.onnx"] = write_onnx
     if program:
         writers["model.pt2"] = write_program
-    with new_folder(out) as folder:
-        write_bundle(folder, method.state_dict(), method.run_record)
+    with new_folder(out) as made:
+        write_bundle(made, method.state_dict(), method.run_record)
         for name, write in writers.items():
-            difference = write(classifier(method, checkpoint), folder / name)
+            difference = write(classifier(method, checkpoint), made / name)
             print(f"{name} gives the same probabilities on random windows, within {difference:.1g}")
-    return Path(out)
+    folder = Path(out)
+    for file in sorted(folder.iterdir()):
+        print(f"{shown(file)}: {file.stat().st_size / 2**20:.2f} MiB")
+    print(_use(method, shown(folder)))
+    return folder
+
+
+def _use(method: Method, folder: str) -> str:
+    """What people do with the folder next."""
+    if isinstance(method, Classifier):
+        return f'use it with seisml predict {folder} ..., or in Python: seisml.load("{folder}")'
+    if method.encoder_settings():
+        return f"use its encoder with python finetune.py load_encoder.ckpt_fname={folder} ..."
+    return f'it gives {method.task.gives}; use it in Python: seisml.run.build.load_method("{folder}")'

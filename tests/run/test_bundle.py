@@ -12,11 +12,16 @@ import safetensors.torch
 import torch
 
 from seisml.cli import main
+from seisml.config.compose import compose
 from seisml.errors import UserError
 from seisml.inference.export import export
-from seisml.run.build import load_method
+from seisml.run.build import load_method, read_pretrained
 from seisml.run.bundle import model_hash
+from seisml.run.checkpoints import encoder_state, read_checkpoint
+from seisml.run.train import train
 from tests.continuous_records import make_record, make_stream, write_checkpoint
+from tests.run.resuming.runs import FINETUNE, PRETRAIN, configured
+from tests.stores import write_store
 
 SPLIT = "0123456789abcdef"
 
@@ -88,6 +93,20 @@ def test_the_command_and_a_bundle_of_a_bundle(checkpoint, tmp_path, monkeypatch,
     assert main(["export", str(checkpoint), "--out", "copy"]) == 2
     assert "is there already" in capsys.readouterr().err
     assert main(["export", "nothing.ckpt", "--out", "empty"]) == 2 and not (tmp_path / "empty").exists()
+
+
+def test_the_encoder_of_a_pretraining_run_is_handed_on(tmp_path, monkeypatch, capsys):
+    store = write_store(tmp_path / "store", n_events=12)
+    more = ["trainer_params.max_epochs=1", "checkpoint.every_n_steps=null"]
+    result = train(compose(*configured(store, PRETRAIN, tmp_path / "run", *more)), tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", str(result.checkpoint), "--out", "models/encoder"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert "load_encoder.ckpt_fname=models/encoder" in said and "seisml.load" not in said
+    named = ["load_encoder.ckpt_fname=models/encoder"]
+    handed_on = read_pretrained(compose(*configured(store, FINETUNE, tmp_path, *named)))
+    trained = encoder_state(read_checkpoint(result.checkpoint), result.checkpoint)
+    assert trained and all(torch.equal(handed_on["state"][name], value) for name, value in trained.items())
 
 
 def test_values_that_json_cannot_hold_leave_nothing_behind(checkpoint, tmp_path):
