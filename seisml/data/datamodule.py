@@ -132,13 +132,18 @@ class StoreDataModule(PreparedRecords):
     def lasting_loaders(self, augmented: bool = False) -> list[DataLoader]:
         """Batches of all traces of the windows that epochs come back to, as they are: of the dev part, and of training.
 
+        Each process has its share of the windows.
+
         Args:
             augmented: Training changes its waveforms, and so comes back to none; neither does it where windows move.
         """
-        return [self.evaluation_loader(rows, single=False) for rows in self._lasting_parts(augmented) if len(rows)]
+        loaders = [self.evaluation_loader(rows, single=False) for rows in self._lasting_parts(augmented) if len(rows)]
+        for loader in loaders:
+            loader.sampler.rank, loader.sampler.world_size = this_process()
+        return loaders
 
     def lasting_places(self, augmented: bool, most: int) -> torch.Tensor | None:
-        """Where the traces of :meth:`lasting_loaders` lie, found without reading them: dead ones are among them.
+        """Where the traces of :meth:`lasting_loaders` of all processes lie, found without reading them, dead ones too.
 
         Returns:
             Record, first sample and first trace of each unit of ``in_channels`` traces, (N, 3) int64; None where there

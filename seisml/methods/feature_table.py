@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from seisml.processes.collectives import gather_values
+
 Part = tuple[Tensor, Callable[[], Tensor]]  # places (n, 3) int64, and what gives their features (n, D)
 
 
@@ -37,6 +39,15 @@ class FeatureTable:
             return cls(torch.empty(0, 3, dtype=torch.int64), torch.empty(0, 0))
         places, features = (torch.cat(columns) for columns in zip(*taken, strict=True))
         return cls(places, features)
+
+    def of_all_processes(self) -> FeatureTable:
+        """The tables of all processes as one, the same in each."""
+        device = self.places.device
+        parts = [part for part in gather_values((self.places.cpu(), self.features.cpu())) if len(part[0])]
+        if not parts:
+            return self
+        places, features = (torch.cat(columns).to(device) for columns in zip(*parts, strict=True))
+        return FeatureTable(places, features)
 
     def recall(self, places: Tensor, look: Callable[[Tensor], Tensor]) -> Tensor:
         """Return the features of ``places`` (n, 3), (n, D).

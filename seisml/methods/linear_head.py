@@ -18,7 +18,7 @@ from seisml.losses.autocast import lift
 from seisml.methods.base import Method
 from seisml.methods.feature_table import FeatureTable, Part
 from seisml.networks.build import fitted_arguments
-from seisml.processes.collectives import total
+from seisml.processes.collectives import this_process, total
 from seisml.terminal.progress import follow
 from seisml.values.ranges import Rate, Rates, Whole
 
@@ -129,14 +129,17 @@ class LinearHead(Method):
         )
 
     def _filled_table(self) -> FeatureTable:
-        """Features of all traces that epochs come back to; none where training does not even take one epoch."""
+        """Features of all traces that epochs come back to; none where training does not even take one epoch.
+
+        Each process looks at its share.
+        """
         steps = self.trainer.estimated_stepping_batches * self.trainer.accumulate_grad_batches
         if steps < len(self.trainer.train_dataloader):
             return FeatureTable.filled((), 0)
         self.eval()
-        table = FeatureTable.filled(self._looks(), self.most_features)
+        table = FeatureTable.filled(self._looks(), self.most_features // this_process()[1])
         self.train()
-        return table
+        return table.of_all_processes()
 
     def _leave_out_waveforms(self, table: FeatureTable) -> None:
         """Let the loaders of this training read nothing, where the table has the features of all traces.

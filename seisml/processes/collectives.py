@@ -7,10 +7,12 @@ processes of the parameters' gradients. Together this is the gradient of one pro
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
+
+T = TypeVar("T")
 
 
 def this_process() -> tuple[int, int]:
@@ -44,6 +46,14 @@ def total(count: int) -> int:
     if this_process()[1] == 1:
         return count
     return int(_summed(torch.tensor(count, device=_device())))
+
+
+def gather_values(value: T) -> list[T]:
+    """What each process gives, in the order of their ranks: anything, of any size, with its tensors on the CPU."""
+    values = [value] * this_process()[1]
+    if len(values) > 1:
+        distributed.all_gather_object(values, value)
+    return values
 
 
 class _Gather(torch.autograd.Function):

@@ -13,9 +13,11 @@ import torch
 
 from seisml.config.compose import compose
 from seisml.errors import Stopped, UserError
+from seisml.methods.feature_table import FeatureTable
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.train import train
 from seisml.run.watching.finite_loss import FiniteLoss
+from seisml.store.store import Store
 from tests.stores import write_store
 
 SMALL = [
@@ -85,6 +87,22 @@ def test_weights_and_metrics_are_those_of_one_process(store, tmp_path, recipe, n
     assert files[0] == files[1]
     predictions = pd.read_csv(tmp_path / "several" / "predictions.csv")
     assert len(predictions) == 8 and not predictions["record"].duplicated().any()
+
+
+@pytest.mark.long
+def test_each_process_looks_at_its_share_for_a_frozen_encoder(store, tmp_path, monkeypatch):
+    looks, together = [], FeatureTable.of_all_processes
+
+    def counted(table):
+        looks.append(len(table.places))
+        return together(table)
+
+    monkeypatch.setattr(FeatureTable, "of_all_processes", counted)  # that of the first process
+    recipe = [*FINETUNE, "exp_params.freeze_encoders=true"]
+    found = [json.loads(json.dumps(go(store, recipe, tmp_path / str(n), n, "dataset.batch_size=6"))) for n in (1, 3)]
+    close(*found)
+    n_traces = sum(Store(store).n_traces[pd.read_csv(tmp_path / "1" / "split.csv")["part"] != "test"])
+    assert looks[0] == n_traces and n_traces / 3 <= looks[1] < n_traces / 2
 
 
 @pytest.mark.long
