@@ -148,6 +148,7 @@ def test_damaged_archives(tmp_path: Path, capsys, damage: str) -> None:
     assert "a.npz" in error and error.count("\n") == 1
 
 
+@pytest.mark.long
 def test_killed_in_the_middle_it_leaves_nothing(tmp_path: Path) -> None:
     x, t = record()
     source = write_csv(tmp_path / "in" / "train.csv", np.tile(x, 20), np.tile(t, 20))

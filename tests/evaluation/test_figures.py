@@ -302,6 +302,7 @@ def test_save_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.long
 def test_no_pyplot_and_no_changed_settings() -> None:
     before = dict(matplotlib.rcParams)
     save_nothing = accuracy_bars({"a": 0.5}), loss_curves(log())

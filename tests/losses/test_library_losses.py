@@ -96,6 +96,7 @@ def test_arguments_are_left_alone():
         assert torch.equal(z, views(6, 4)[0]) and torch.equal(z2, views(6, 4)[1])
 
 
+@pytest.mark.long
 def test_no_network_and_no_slow_import():
     """Importing the losses loads no lightly, and using them opens no connection."""
     script = (

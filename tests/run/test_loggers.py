@@ -52,6 +52,7 @@ def test_tensorboard_holds_config_results_and_figures(tmp_path: Path) -> None:
     assert b"exp_params/LR/clf" in raw and b"SmallResNetEncoder" in raw
 
 
+@pytest.mark.long
 def test_wandb_offline_holds_config_results_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_SILENT", "true")
     made = run(tmp_path, "wandb")

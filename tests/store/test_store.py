@@ -182,7 +182,7 @@ def pack(root):
             file["data"].create_dataset(name, data=values, compression="gzip")
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.long)])
 @pytest.mark.parametrize("packed", [False, True])
 def test_worker_processes(root, start, packed):
     if packed:  # through h5py, whose handles do not survive a fork
