@@ -19,7 +19,7 @@ import numpy as np
 
 from seisml.waveforms.intact import check_places, lost_content, seg2_is_whole
 from seisml.waveforms.process import Unusable
-from seisml.waveforms.sac_header import sac_header
+from seisml.waveforms.sac_header import sac_header, sac_rate
 from seisml.waveforms.traces import Bounds, RawTrace, TraceHeader, WaveformFile
 
 if TYPE_CHECKING:
@@ -40,8 +40,11 @@ TIMES = (-170 * 365 * 86_400 * 10**9, 230 * 365 * 86_400 * 10**9)  # ns since 19
 LARGEST_AMPLITUDE = 1e22  # no sensor counts that far, but a flipped bit of an exponent does
 _SAMPLES_PER_BYTE = 2  # the densest packing of any format (WIN's half bytes; Steim-2 has 1.6)
 
-# What ObsPy says about every SEG-2 file; nothing a user can act on.
-_SILENCED = ("Many companies use custom defined SEG2", "Non-zero value found in Trace's 'DELAY'", "unclosed file")
+# What ObsPy says about every SEG-2 file, and about rates of SAC files, which are read again here; nothing to act on.
+_SILENCED = (
+    "Many companies use custom defined SEG2", "Non-zero value found in Trace's 'DELAY'", "unclosed file",
+    "Sample spacing read from SAC file", "divide by zero encountered",
+)  # fmt: skip
 
 
 def read_headers(path: str | Path) -> list[TraceHeader]:
@@ -181,7 +184,14 @@ def _read(path: Path, kind: str, headonly: bool = False, span: tuple[int, int] |
     try:
         # Escaped and absolute, because ObsPy takes a name for a pattern or an address where it looks like one.
         name = glob.escape(str(path))
-        return obspy.read(name, format=kind, headonly=headonly, check_compression=False, **times)
+        is_sac = kind == "SAC"  # cut where its rate is known
+        stream = obspy.read(name, format=kind, headonly=headonly, check_compression=False, **({} if is_sac else times))
+        if is_sac:
+            for trace in stream:
+                trace.stats.sampling_rate = sac_rate(float(trace.stats.sac["delta"]))
+            if span is not None:
+                stream.trim(**times)
+        return stream
     except Exception as error:  # whatever a format's reader raises on a damaged file
         if kind == "SEG2":
             raise Unusable("damaged SEG-2 file") from error

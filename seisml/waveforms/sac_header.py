@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 DepthUnit = Literal["km", "m"]
 UNDEFINED = -12345.0
+SINGLE = 2.0**-22  # what a single-precision number is off by, relative to it; some programs do not round to the nearest
 DEPTH = (-10.0, 1000.0)  # km that are believed; the deepest earthquakes lie at 750
 # SAC's name -> SeisBench's column, and what is believed; longitudes may count from 0 to 360
 _COLUMNS = {
@@ -38,6 +39,23 @@ class SacHeader:
     columns: Mapping[str, float] = field(default_factory=dict)
     depth: float | None = None
     arrivals: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+
+def sac_rate(interval: float) -> float:
+    """The sampling rate of a SAC file, in Hz; 0 where its header holds none.
+
+    ObsPy rounds intervals to microseconds, which makes 59.9988 Hz of 60, 3003 of 3000, and nothing of 10 MHz.
+
+    Args:
+        interval: ``delta`` as it stands there, in seconds: a single-precision number, of seven digits.
+    """
+    if not (isfinite(interval) and interval > 0):
+        return 0.0
+    exact = 1.0 / interval
+    for rate in (1.0 / float(f"{interval:.6g}"), float(f"{exact:.6g}")):  # a plain interval, or a plain rate
+        if abs(rate * interval - 1.0) < SINGLE:
+            return rate
+    return exact
 
 
 def sac_header(values: Mapping[str, Any], start: int, end: int) -> SacHeader:

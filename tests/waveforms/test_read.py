@@ -17,6 +17,7 @@ from seisml.waveforms.preprocessing import Preprocessing
 from seisml.waveforms.process import Unusable
 from seisml.waveforms.read import FORMATS, read_headers, read_waveforms
 from seisml.waveforms.record import read_record
+from seisml.waveforms.sac_header import sac_rate
 from seisml.waveforms.traces import Bounds
 from seisml.waveforms.window_reader import WindowReader
 from tests.waveforms.test_record import START, save, trace
@@ -117,8 +118,9 @@ def gse2(path, old, new):
 def test_absurd_headers(tmp_path):
     files = {
         "rate of 1e-05 Hz": sac(tmp_path / "slow.sac", delta=1e5),
-        "rate of 9.99999985e-31 Hz": sac(tmp_path / "slowest.sac", delta=1e30),
-        "the sampling rate of XX.STA..HHZ is not believable": sac(tmp_path / "fast.sac", delta=1e-9),
+        "rate of 1e-30 Hz": sac(tmp_path / "slowest.sac", delta=1e30),
+        "rate of 1000000000 Hz in XX.STA..HHZ is not believable": sac(tmp_path / "fast.sac", delta=1e-9),
+        "the sampling rate of XX.STA..HHZ is not believable": sac(tmp_path / "none.sac", delta=np.inf),
         "times|damaged or not": sac(tmp_path / "late.sac", b=1e30),
         "rate of inf Hz": gse2(tmp_path / "inf.gse2", b" 100.000000", b"        inf"),
         "rate of 1000000000 Hz in": gse2(tmp_path / "fast.gse2", b" 100.000000", b"        1e9"),
@@ -128,6 +130,25 @@ def test_absurd_headers(tmp_path):
         for read in (read_headers, read_waveforms, read_record):
             with pytest.raises(Unusable, match=reason):
                 read(path)
+
+
+@pytest.mark.parametrize("rate", [1e7, 1.5e6, 3000.0, 100.0, 75.0, 60.0, 0.3, 1 / 0.0133])
+def test_rates_of_sac_files_are_those_that_were_written(tmp_path, rate):
+    path = sac(tmp_path / "a.sac", delta=1 / rate)
+    whole = read_waveforms(path)
+    assert read_headers(path)[0].sampling_rate == whole.traces[0].sampling_rate == pytest.approx(rate, rel=1e-12)
+    assert not whole.remarks
+
+
+def test_a_part_of_a_sac_file_is_cut_by_the_rate_that_was_written(tmp_path):
+    path = sac(tmp_path / "a.sac", delta=1 / 30_000)
+    whole = read_waveforms(path).traces[0]
+    span = whole.start + round(400e9 / 30_000), whole.start + round(499e9 / 30_000)
+    np.testing.assert_array_equal(read_waveforms(path, span).traces[0].samples, whole.samples[400:])
+
+
+def test_an_interval_cut_to_single_precision_is_the_plain_one():
+    assert sac_rate(float(np.nextafter(np.float32(0.04), np.float32(0)))) == 25.0
 
 
 def test_a_record_dated_another_year_is_a_gap_too_long_to_fill(tmp_path):
