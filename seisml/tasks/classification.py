@@ -165,7 +165,7 @@ class Classification(Task):
         classes, label = data.facts.classes, predictions.label
         predicted = self.predicted(predictions.output, data.facts)
         matrix = confusion_counts(label.numpy(), predicted.numpy(), len(classes))
-        title = f"Embeddings of the {len(label)} test events"
+        title = f"Embeddings of the {len(label)} test samples"
         decision = Decision.from_record(method.run_record)
         made = {
             "confusion_matrix": figures.confusion_matrix(matrix, classes),

@@ -48,7 +48,7 @@ def gallery(predictions: Predictions, predicted: Tensor, method: Method, data: S
         data.facts.sampling_rate,
         probability=predictions.output.exp().amax(-1).numpy()[chosen],
         frequency_range=seen.band,
-        title=f"{len(chosen)} of {len(label)} test events; {wrong(label, answer)} of all are wrong",
+        title=f"{len(chosen)} of {len(label)} test samples; {wrong(label, answer)} of all are wrong",
     )
 
 

@@ -109,6 +109,12 @@ def test_chance_stands_beside_a_curve() -> None:
     assert_nothing_cut(figure)
 
 
+def test_a_curve_far_above_zero_stays_below_the_edge() -> None:
+    frame = pd.DataFrame({"epoch": [0, 1, 2], "train/loss": [37.0, 36.0, 34.0]})
+    axes = loss_curves(frame).axes[0]
+    assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 1.03 * 37
+
+
 def test_loss_curves_of_one_epoch_go_by_step() -> None:
     frame = pd.DataFrame([{"epoch": 0, "step": i, "train/loss": 1.0 + i} for i in range(5)])
     axes = loss_curves(frame).axes[0]

@@ -29,6 +29,12 @@ def test_calibration_shows_the_error() -> None:
     assert_nothing_cut(calibration_curve(torch.tensor([[1.0, 0.0]]), torch.tensor([0])))
 
 
+def test_numbers_of_samples_are_whole() -> None:
+    probability = torch.tensor([[0.45, 0.55]] * 7 + [[0.35, 0.65]] * 8 + [[0.25, 0.75]] * 9)
+    ticks = calibration_curve(probability, torch.ones(24, dtype=torch.long)).axes[1].get_yticks()
+    assert (ticks == ticks.round()).all()
+
+
 def test_precision_and_recall_have_a_curve_for_each_class_and_the_threshold() -> None:
     log_probability, label = case()
     figure = precision_recall(log_probability, label, CLASSES, Decision("noise", 0.6, 0.8, 10, 10))

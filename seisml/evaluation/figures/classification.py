@@ -118,7 +118,7 @@ def embedding_map(
         embeddings: (N, D) encoder outputs; rows that are not finite are left out and counted in the title.
         labels: (N,) integer labels; -1 (unlabelled) is drawn in grey behind the others.
         classes: Class names.
-        title: What the embeddings are ("pretrained encoder, test events").
+        title: What the embeddings are ("pretrained encoder, test samples").
         limit: Most points drawn; a random part of more, and the title says so.
         seed: Seed of that choice and of t-SNE.
 

@@ -124,4 +124,4 @@ def _scale(axes: Axes, name: str, values: np.ndarray) -> None:
         if values.min() == 0:
             axes.set_yscale("symlog", linthresh=float(np.quantile(positive, 0.05)))
     if values.min() >= 0:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(bottom=0, top=1.04 * axes.get_ylim()[1])  # room for the highest marker in a tall panel

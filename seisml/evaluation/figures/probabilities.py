@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from torch import Tensor
 
 from seisml.evaluation.calibration import BINS, expected_calibration_error, reliability
@@ -52,6 +52,7 @@ def calibration_curve(probability: Tensor, label: Tensor) -> Figure:
     lower.bar(edges, found.count, width=1 / BINS, align="edge", color=BLUE, edgecolor="white")
     upper.set_ylabel("share that is right", fontsize=LABEL)
     lower.set_ylabel("samples", fontsize=LABEL)
+    lower.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     lower.set_xlabel("probability of the answer", fontsize=LABEL)
     upper.set(xlim=(0, 1), ylim=(0, 1.02))
     for axes in (upper, lower):
