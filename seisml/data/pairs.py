@@ -14,7 +14,7 @@ import torch
 from seisml.data.sampling import Batch
 from seisml.data.slices import search_slices
 from seisml.errors import UserError
-from seisml.store.identity import event_ids, times_in_microseconds
+from seisml.store.identity import event_ids, text_column, times_in_microseconds
 from seisml.store.store import Store
 from seisml.transforms.randomness import SampleRandom
 from seisml.values.class_names import NOISE
@@ -150,17 +150,27 @@ class SecondViews:
 def partners_across_events(store: Store, rows: np.ndarray, sampling_rate: float, n_samples: int) -> Partners:
     """Build the table of partners of a training part.
 
+    Records that hold several stations need no partners: two of their traces are a pair.
+
     Raises:
-        UserError: Where no event has two records that share a window.
+        UserError: Where no event has two records that share a window, and no record several stations.
     """
     partners = Partners(store, rows, sampling_rate)
-    if not partners.any_overlap(n_samples):
+    if not partners.any_overlap(n_samples) and not any_holds_stations(store, rows):
         raise UserError(
             f"dataset.views_from=event: no event (source_id) of the training part of {store.root} has two records that "
             f"share {n_samples / sampling_rate:g} s (by trace_start_time); prepare whole records and set a shorter "
             "dataset.window_length, or set dataset.views_from=record"
         )
     return partners
+
+
+def any_holds_stations(store: Store, rows: np.ndarray) -> bool:
+    """Tell whether some of the rows (N,) hold traces of several stations, by ``trace_channels``."""
+    for channels in np.unique(text_column(store.metadata, "trace_channels")[np.asarray(rows, np.int64)].astype(str)):
+        if len({tuple(name.split(".")[:2]) for name in channels.split(";")}) > 1:  # network and station
+            return True
+    return False
 
 
 def event_samples(store: Store) -> np.ndarray:

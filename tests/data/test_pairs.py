@@ -137,6 +137,19 @@ def test_records_of_an_event_at_other_times_are_no_pair(tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(("channels", "is_taken"), [("N.A..HHZ;N.B..HHZ", True), ("N.A..HHZ;N.A..HHN", False)])
+def test_stations_of_one_record_are_a_pair_by_themselves(tmp_path, channels, is_taken):
+    network = [(f"event{event}", 100.0 * event, 300) for event in range(4)]
+    known = tuple({"trace_channels": channels} for _ in network)
+    data = module(write_network(tmp_path / "store", network, known=known))
+    if is_taken:
+        batch = epoch(data)
+        assert (batch["view_index"][:, 0] == batch["view_index"][:, 1]).all() and len(batch["trace"].unique()) == 2
+    else:
+        with pytest.raises(UserError, match="views_from=event"):
+            data.train_dataloader()
+
+
 def test_neither_events_nor_times_are_made_up(tmp_path):
     network = [("", 0.0, 300), ("", 0.0, 300), ("a", np.nan, 300), ("a", np.nan, 300), ("b", 0.0, 300), ("b", 0.0, 300)]
     batch = epoch(module(write_network(tmp_path / "store", network)))

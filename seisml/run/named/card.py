@@ -93,8 +93,8 @@ def card_text(name: str, size: int, method: Method, data: StoreDataModule, metri
         "## How it was trained",
         "",
         f"- {method.name}, {trained.get('max_steps')} steps of {data.batch_size} windows, seed {config.get('seed')}, "
-        f"{metrics['seconds']['fit'] / 60:.0f} minutes; seisml {record['versions']['seisml']} "
-        f"({record['versions']['git']}), PyTorch {record['versions']['torch']}",
+        f"precision {trained.get('precision')}, {metrics['seconds']['fit'] / 60:.0f} minutes; "
+        f"seisml {record['versions']['seisml']} ({record['versions']['git']}), PyTorch {record['versions']['torch']}",
         f"- Settings: `{json.dumps(config.get('exp_params', {}))}`",
         f"- Augmentations: `{json.dumps(config.get('augmentations', []))}`",
         f"- Data: `{json.dumps(config.get('dataset', {}))}`",

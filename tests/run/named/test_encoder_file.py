@@ -90,6 +90,7 @@ def test_the_card_says_what_it_is(made, capsys):
     assert len(rows) == 2 and sum(int(row.split("|")[2]) for row in rows) == len(split)
     assert all(row.endswith("| 0.2 |") or row.endswith("| 0.3 |") for row in rows)  # hours
     assert "Kept out by name and time: kept_out." in card and "| train/partner_accuracy |" in card
+    assert "- SimCLR, 2 steps of 4 windows, seed 0, precision 32-true, " in card
     assert str(made[0]) not in card
 
 
