@@ -128,7 +128,14 @@ class Method(pl.LightningModule):
         return {}
 
     def load_training_state(self, state: dict[str, Tensor]) -> None:
-        """Take up what :meth:`training_state` gave."""
+        """Take up what :meth:`training_state` gave.
+
+        Args:
+            state: That, or what a file says is that; its tensors are whole.
+
+        Raises:
+            UserError: It is not that of this method.
+        """
 
     @torch.no_grad()
     def fit_settings(self, samples: Callable[[], Iterable[Batch]]) -> dict[str, float]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
 
+from seisml.errors import UserError
 from seisml.processes.collectives import gather_values
 
 Part = tuple[Tensor, Callable[[], Tensor]]  # places (n, 3) int64, and what gives their features (n, D)
@@ -39,6 +40,34 @@ class FeatureTable:
             return cls(torch.empty(0, 3, dtype=torch.int64), torch.empty(0, 0))
         places, features = (torch.cat(columns) for columns in zip(*taken, strict=True))
         return cls(places, features)
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps of it."""
+        return {"places": self.places, "features": self.features}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Tensor], width: int, device: torch.device) -> FeatureTable:
+        """Make a table of what a file says is the :meth:`state` of one.
+
+        Args:
+            state: Tensors that are whole.
+            width: Features of the encoder.
+            device: Where the table is to be.
+
+        Raises:
+            UserError: It is not, or one of another encoder.
+        """
+        if set(state) != {"places", "features"}:
+            raise UserError("its table of features has not places and features")
+        places, features = state["places"], state["features"]
+        if places.dtype != torch.int64 or places.ndim != 2 or places.shape[1] != 3:
+            raise UserError("places of its table of features are not three whole numbers each")
+        expected = (len(places), width if len(places) else 0)
+        if tuple(features.shape) != expected:
+            raise UserError(f"its table of features has shape {tuple(features.shape)}, not {expected}")
+        if not features.is_floating_point() or not torch.isfinite(features).all():
+            raise UserError("its table of features holds what is not a finite number")
+        return cls(places.to(device), features.to(device))
 
     def of_all_processes(self) -> FeatureTable:
         """The tables of all processes as one, the same in each."""

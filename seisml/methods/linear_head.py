@@ -90,13 +90,15 @@ class LinearHead(Method):
 
     def training_state(self) -> dict[str, Tensor]:
         """The features of a frozen encoder: computed in other batches, they would differ in the last bit."""
-        table = self._table
-        return {} if table is None else {"places": table.places, "features": table.features}
+        return {} if self._table is None else self._table.state()
 
     def load_training_state(self, state: dict[str, Tensor]) -> None:
         """Take up the features of a frozen encoder."""
-        if state:
-            self._table = FeatureTable(state["places"].to(self.device), state["features"].to(self.device))
+        if not state:
+            return
+        if not self.freeze_encoders:
+            raise UserError("it has features of a frozen encoder, and that of this run learns")
+        self._table = FeatureTable.restored(state, self.encoder.out_size, self.device)
 
     def embed(self, picture: Tensor) -> Tensor:
         """Encoder outputs: (N, in_channels, F, W) -> (N, D)."""

@@ -18,6 +18,7 @@ from seisml.errors import UserError, nearest
 from seisml.evaluation.decision import Decision
 from seisml.files import write_atomically
 from seisml.values.stored import read_stored
+from seisml.values.tensors import is_whole
 
 if TYPE_CHECKING:
     from seisml.methods.base import Method
@@ -290,10 +291,3 @@ def misfit(module: nn.Module, state: State) -> str | None:
     if sum(state[name].nbytes for name in wanted) > MOST_SHARING * sum(stored.values()):
         return "its weights are the same few numbers over and over"
     return None
-
-
-def is_whole(tensor: Tensor) -> bool:
-    """Whether every number of a tensor stands in the file: a sparse or expanded one has more than it brings along."""
-    if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
-        return False
-    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()

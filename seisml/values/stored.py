@@ -29,8 +29,8 @@ def read_stored(kind: type[T], values: Any, key: str) -> T:
         return pydantic.TypeAdapter(kind).validate_python(values)
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part)[:60] for part in (key, *first["loc"]))
-        message = first["msg"]
+        place = ".".join([key, *(str(part)[:60] for part in first["loc"])])
+        message = first["msg"].removeprefix("Value error, ")  # of a check that a class brings along
         said = {"missing": "is missing", "extra_forbidden": "is unknown", "dataclass_type": "is not a mapping"}
         given = "" if isinstance(first["input"], Mapping) else f" (it is {str(first['input'])[:40]!r})"
         word = said.get(first["type"]) or f"{message[:1].lower()}{message[1:]}{given}"

@@ -159,6 +159,27 @@ def test_recalled_features_are_those_of_their_window_and_trace(places):
     assert looked == [place for place in asked if place not in places]
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"places": None}, "has not places and features"),
+        ({"places": torch.zeros(2, 3)}, "are not three whole numbers each"),
+        ({"places": torch.zeros(2, 2).long()}, "are not three whole numbers each"),
+        ({"features": torch.zeros(2, 5)}, r"has shape \(2, 5\), not \(2, 4\)"),
+        ({"features": torch.zeros(1, 4)}, r"has shape \(1, 4\), not \(2, 4\)"),
+        ({"features": torch.full((2, 4), torch.nan)}, "what is not a finite number"),
+        ({"features": torch.zeros(2, 4).long()}, "what is not a finite number"),
+    ],
+)
+def test_a_table_of_a_file_is_checked(change, words):
+    table = FeatureTable(torch.tensor([[0, 0, 0], [1, 0, 0]]), torch.ones(2, 4))
+    cpu = torch.device("cpu")
+    assert FeatureTable.restored(table.state(), 4, cpu).holds(table.places)
+    given = {name: value for name, value in {**table.state(), **change}.items() if value is not None}
+    with pytest.raises(UserError, match=words):
+        FeatureTable.restored(given, 4, cpu)
+
+
 def test_standardised_features_keep_the_classifier_linear():
     """Whatever the scale of the features, the classifier sees mean 0 and standard deviation 1."""
     method = supervised(standardize_features=True, freeze_encoders=True).train()

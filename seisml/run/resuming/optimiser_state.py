@@ -7,6 +7,7 @@ through memory, in wrong numbers; and a schedule takes up any attribute that the
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from seisml.run.checkpoints import is_whole
+from seisml.values.tensors import is_whole
 
 if TYPE_CHECKING:
     from seisml.methods.base import Method
 
 RATES = ("lr", "initial_lr")  # a schedule moves them
+LARGEST = sys.float_info.max  # whole numbers of a file may be larger
 OF_DEVICE = ("fused",)  # set anew where a state is loaded
 
 
@@ -37,12 +39,13 @@ def optimisers_misfit(method: Method, saved: list[dict[str, Any]], types: set[to
     return _optimiser_misfit(method, saved[0], types) if wanted else None
 
 
-def schedules_misfit(method: Method, saved: list[dict[str, Any]]) -> str | None:
+def schedules_misfit(method: Method, saved: list[dict[str, Any]], steps: int) -> str | None:
     """Why states of schedules are not those of a method's; None where they are.
 
     Args:
         method: The run's method, as it is built.
         saved: ``lr_schedulers`` of a checkpoint.
+        steps: Steps that the run has made.
     """
     wanted = int(method.automatic_optimization)
     if len(saved) != wanted:
@@ -54,6 +57,10 @@ def schedules_misfit(method: Method, saved: list[dict[str, Any]]) -> str | None:
         for name, example in expected.items():
             if not _is_like(state[name], example):
                 return f"{name} of a schedule is not like {example}"
+        if not all(map(math.isclose, state["base_lrs"], expected["base_lrs"])):
+            return f"base_lrs of a schedule are {state['base_lrs']}, not {expected['base_lrs']}"
+        if state["last_epoch"] != steps:
+            return "last_epoch of a schedule is not the number of steps that the run has made (global_step)"
     return None
 
 
@@ -62,7 +69,7 @@ def _is_like(given: Any, example: Any) -> bool:
     if isinstance(example, list):
         same = type(given) is list and len(given) == len(example)
         return same and all(_is_like(*pair) for pair in zip(given, example, strict=True))
-    return type(given) is type(example) and (example is None or math.isfinite(given))
+    return type(given) is type(example) and (example is None or abs(given) <= LARGEST)
 
 
 def _optimiser_misfit(method: Method, saved: dict[str, Any], types: set[torch.dtype]) -> str | None:
@@ -93,7 +100,7 @@ def _unlike_groups(given: list[Any], wanted: list[dict[str, Any]]) -> str | None
             return f"a group of parameters has not the settings {', '.join(expected)}"
         for name in RATES:
             rate = group.get(name, group.get("lr"))
-            if type(rate) not in (int, float) or not math.isfinite(rate):
+            if type(rate) not in (int, float) or not 0 <= rate <= LARGEST:
                 return f"{name} is not a learning rate"
         for name in set(expected) - {*RATES, *OF_DEVICE}:
             if repr(group[name]) != repr(expected[name]):  # what a file holds may refuse to be compared

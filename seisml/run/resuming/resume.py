@@ -111,7 +111,7 @@ def check_state(method: Method, folder: Path, precision: str | int | None = None
                 raise UserError(f"checkpoint {path} ({part}): {name} is not finite; {ANEW}, with a lower exp_params.LR")
     if reason := optimisers_misfit(method, values["optimizer_states"], weight_types(torch.float32, precision)):
         raise UserError(f"checkpoint {path} (optimizer_states): {reason}; {ANEW}")
-    if reason := schedules_misfit(method, values["lr_schedulers"]):
+    if reason := schedules_misfit(method, values["lr_schedulers"], values["global_step"]):
         raise UserError(f"checkpoint {path} (lr_schedulers): {reason}; {ANEW}")
     if averaged:
         try:

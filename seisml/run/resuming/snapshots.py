@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import pytorch_lightning as pl
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor
@@ -26,6 +26,7 @@ from seisml.run.resuming.lightning_state import (
 from seisml.run.resuming.stopping import StopSignals
 from seisml.run.settings import CheckpointTimes
 from seisml.values.stored import read_stored
+from seisml.values.tensors import is_whole
 
 if TYPE_CHECKING:
     from seisml.data.sampling import Batch
@@ -50,8 +51,26 @@ class Moment(BaseModel):
     batch: Annotated[int, Field(ge=0)]
     logged_steps: Annotated[int, Field(ge=0)]
     sums: list[Sum]
-    random: list[Tensor]
+    random: Annotated[list[Tensor], Field(min_length=1)]
     method: dict[str, Tensor]
+
+    @field_validator("random")
+    @classmethod
+    def _are_of_generators(cls, states: list[Tensor]) -> list[Tensor]:
+        devices = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        for device, state in zip(devices, states, strict=False):  # another machine may have other GPUs
+            try:
+                torch.Generator(device).set_state(state)
+            except (RuntimeError, TypeError):
+                raise ValueError(f"is no state of a generator of {device}") from None
+        return states
+
+    @field_validator("method")
+    @classmethod
+    def _are_whole(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        if not all(map(is_whole, tensors.values())):
+            raise ValueError("holds arrays whose numbers do not stand in the file")
+        return tensors
 
 
 class Snapshot(BaseModel):
@@ -92,7 +111,10 @@ class Snapshots(Callback):
         state = checkpoint["callbacks"].get(self.state_key)
         if state is None:
             raise UserError(f"checkpoint {self.path}: the state of training is missing; remove it to start anew")
-        self._loaded = read_stored(Snapshot, state, f"checkpoint {self.path}: the state of training")
+        try:
+            self._loaded = read_stored(Snapshot, state, "the state of training")
+        except UserError as error:
+            raise UserError(f"checkpoint {self.path}: {error}; remove it to start anew") from error
         moment = self._loaded.moment
         if moment is not None:
             trainer.datamodule.done = (moment.epoch, moment.batch)
@@ -130,7 +152,10 @@ class Snapshots(Callback):
         say(f"Going on with batch {batch_idx + 1} of epoch {trainer.current_epoch + 1} (step {trainer.global_step}).")
         restore_logged_steps(trainer, moment.logged_steps)
         restore_epoch_sums(trainer, moment.sums)
-        method.load_training_state(moment.method)
+        try:
+            method.load_training_state(moment.method)
+        except UserError as error:
+            raise UserError(f"checkpoint {self.path}: {error}; remove it to start anew") from error
         torch.set_rng_state(moment.random[0])
         if len(moment.random) == 1 + torch.cuda.device_count():
             torch.cuda.set_rng_state_all(moment.random[1:])

@@ -100,6 +100,11 @@ def setting(name, value):
     return lambda state: state["param_groups"][0].__setitem__(name, value)
 
 
+def of_moment(name, value):
+    """Change where training stands."""
+    return lambda values: values["callbacks"]["Snapshots"]["moment"].__setitem__(name, value)
+
+
 def first_moment(change):
     return lambda state: state["state"][0].__setitem__("exp_avg", change(state["state"][0]["exp_avg"]))
 
@@ -146,6 +151,8 @@ OF_OPTIMISERS = {
     "a group too few": (lambda s: s["param_groups"].pop(), "it has 1 groups of parameters, not 2"),
     "a group without a setting": (lambda s: s["param_groups"][0].pop("eps"), "has not the settings lr, betas, eps"),
     "no rate": (lambda s: s["param_groups"][0].pop("lr"), "lr is not a learning rate"),
+    "a rate below zero": (setting("lr", -1.0), "lr is not a learning rate"),
+    "a rate beyond numbers": (setting("lr", 10**400), "lr is not a learning rate"),
     "a rate of text": (setting("lr", "fast"), "lr is not a learning rate"),
     "a rate without end": (setting("initial_lr", float("inf")), "initial_lr is not a learning rate"),
     "betas of arrays": (setting("betas", (torch.ones(2), 0.9)), "betas is not that of this run"),
@@ -201,6 +208,9 @@ def test_another_number_of_them(method, killed, tmp_path, part, kind):
         (lambda schedule: schedule.update(last_epoch="four"), "last_epoch of a schedule is not like 0"),
         (lambda schedule: schedule.update(base_lrs=[]), "base_lrs of a schedule is not like ["),
         (lambda schedule: schedule["base_lrs"].__setitem__(0, math.nan), "base_lrs of a schedule is not like ["),
+        (lambda schedule: schedule.update(last_epoch=10**400), "last_epoch of a schedule is not like 0"),
+        (lambda schedule: schedule.update(last_epoch=2), "last_epoch of a schedule is not the number of steps"),
+        (lambda schedule: schedule["base_lrs"].__setitem__(0, 10.0), "base_lrs of a schedule are [10.0, 0.001], not ["),
         (lambda schedule: schedule.update(lr_lambdas=[{"a": 1}]), "lr_lambdas of a schedule is not like [None"),
     ],
 )
@@ -222,6 +232,10 @@ def test_what_was_not_damaged_is_taken_up(method, killed):
             "exp_avg of classifier.weight has shape (1, 128)",
         ),
         (lambda values: values["callbacks"].pop("Snapshots"), "the state of training is missing; remove it to start"),
+        (of_moment("random", []), "moment.random: list should have at least 1 item"),
+        (of_moment("random", [torch.zeros(3).byte()]), "is no state of a generator of cpu"),
+        (of_moment("method", {"places": torch.zeros(1).expand(9)}), "holds arrays whose numbers do not stand in the"),
+        (of_moment("method", {"places": torch.zeros(1, 3)}), "it has features of a frozen encoder, and that of this"),
     ],
 )
 def test_a_run_says_so_and_leaves_the_file(store, killed, tmp_path, capsys, damage, words):
