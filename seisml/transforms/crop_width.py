@@ -82,5 +82,6 @@ class CropOfWidth(ViewAugmentation):
 def two_views(views: tuple[View, ...], name: str) -> tuple[View, View]:
     """Take two whole pictures apart; refuse any other number."""
     if len(views) != 2:
-        raise UserError(f"augmentations: {name} takes two whole pictures, not {len(views)}; name one crop only")
+        cure = "set dataset.n_views=2, which pretraining has" if len(views) == 1 else "name one crop only"
+        raise UserError(f"augmentations: {name} takes two whole pictures, not {len(views)}; {cure}")
     return views[0], views[1]

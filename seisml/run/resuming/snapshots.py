@@ -160,6 +160,12 @@ class Snapshots(Callback):
         if len(moment.random) == 1 + torch.cuda.device_count():
             torch.cuda.set_rng_state_all(moment.random[1:])
 
+    def on_exception(self, trainer: pl.Trainer, pl_module: Method, exception: BaseException) -> None:
+        """At Ctrl-C, say with what the run can go on."""
+        if isinstance(exception, KeyboardInterrupt) and self.path.is_file():
+            folder = shown(self.path.parent.parent)
+            say(f"step {self._last_step} is saved in {shown(self.path)}; resume={folder} goes on there")
+
     # -- saving ----------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
         """What goes into the checkpoint that is being saved."""

@@ -156,6 +156,27 @@ def test_a_signal_ends_the_run_with_its_state_saved(store, tmp_path, monkeypatch
     assert_same(folder, tmp_path / "whole")
 
 
+def test_ctrl_c_ends_the_run_and_tells_how_it_goes_on(store, tmp_path, monkeypatch, capsys):
+    calls = []
+
+    def interrupt(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "run"
+    config, overrides = configured(store, FINETUNE, folder)
+    before = signal.getsignal(signal.SIGINT)  # Lightning ignores further ones
+    with monkeypatch.context() as patch:
+        patch.setattr(FiniteLoss, "on_before_backward", interrupt)
+        assert run(config, None, [*overrides, f"hydra.run.dir={folder}"]) == 130
+    signal.signal(signal.SIGINT, before)
+    said = capsys.readouterr()
+    assert f"step 2 is saved in {folder / 'checkpoints' / 'last.ckpt'}; resume={folder} goes on there" in said.out
+    assert said.err.strip().endswith("interrupted")
+    assert run(config, None, [f"resume={folder}"]) == 0
+
+
 def test_a_signal_that_a_launcher_takes_saves_the_state_and_the_run_goes_on(store, tmp_path, monkeypatch):
     """As under submitit: SLURM queues a job again that it had to kill, and not one that ends by itself."""
     folder, taken, steps = tmp_path / "run", [], []

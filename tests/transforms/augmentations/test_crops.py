@@ -132,7 +132,7 @@ def test_a_crop_the_spectrogram_cannot_resolve():
 def test_crops_take_two_pictures():
     first, second = pictures(2)
     random = SampleRandom(0, 0, torch.arange(2))
-    with pytest.raises(UserError, match="two whole pictures"):
+    with pytest.raises(UserError, match="two whole pictures, not 1; set dataset.n_views=2"):
         NeighboringCrop()((first,), random)
     with pytest.raises(UserError, match="whole pictures"):
         RandomCrop()(RandomCrop()((first, second), random), random)
