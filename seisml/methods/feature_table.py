@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seisml.errors import UserError
-from seisml.processes.collectives import gather_values
+from seisml.processes.collectives import gather_values, this_process
 
 Part = tuple[Tensor, Callable[[], Tensor]]  # places (n, 3) int64, and what gives their features (n, D)
 
@@ -71,6 +71,8 @@ class FeatureTable:
 
     def of_all_processes(self) -> FeatureTable:
         """The tables of all processes as one, the same in each."""
+        if this_process()[1] == 1:
+            return self
         device = self.places.device
         parts = [part for part in gather_values((self.places.cpu(), self.features.cpu())) if len(part[0])]
         if not parts:
