@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,10 +113,8 @@ class Snapshots(Callback):
         state = checkpoint["callbacks"].get(self.state_key)
         if state is None:
             raise UserError(f"checkpoint {self.path}: the state of training is missing; remove it to start anew")
-        try:
+        with self._taking_up():
             self._loaded = read_stored(Snapshot, state, "the state of training")
-        except UserError as error:
-            raise UserError(f"checkpoint {self.path}: {error}; remove it to start anew") from error
         moment = self._loaded.moment
         if moment is not None:
             trainer.datamodule.done = (moment.epoch, moment.batch)
@@ -152,13 +152,19 @@ class Snapshots(Callback):
         say(f"Going on with batch {batch_idx + 1} of epoch {trainer.current_epoch + 1} (step {trainer.global_step}).")
         restore_logged_steps(trainer, moment.logged_steps)
         restore_epoch_sums(trainer, moment.sums)
-        try:
+        with self._taking_up():
             method.load_training_state(moment.method)
-        except UserError as error:
-            raise UserError(f"checkpoint {self.path}: {error}; remove it to start anew") from error
         torch.set_rng_state(moment.random[0])
         if len(moment.random) == 1 + torch.cuda.device_count():
             torch.cuda.set_rng_state_all(moment.random[1:])
+
+    @contextmanager
+    def _taking_up(self) -> Iterator[None]:
+        """Name the checkpoint, and the cure, where what it holds is refused."""
+        try:
+            yield
+        except UserError as error:
+            raise UserError(f"checkpoint {self.path}: {error}; remove it to start anew") from error
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Method, exception: BaseException) -> None:
         """At Ctrl-C, say with what the run can go on."""
