@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=300, help="training steps of fine-tuning and from scratch (300)")
     parser.add_argument("--budgets", type=float, nargs="+", default=[0.5, 1.0, 2.0], metavar="TIMES",
                         help="multiples of --steps from which training from scratch takes the best (0.5 1 2)")
+    parser.add_argument("--choose", nargs="+", default=[], metavar="KEY=A,B",
+                        help="settings from which every row that trains an encoder takes the best, by dev parts of "
+                        "its labelled events as --budgets is; the first where there is nothing to choose by")
     parser.add_argument("--knn", action="store_true", help="add rows of a nearest-neighbour vote")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of all runs with labels")
     parser.add_argument("--pretrain-set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of pretraining")
@@ -43,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     # here, so that `seisml --help` does not wait for them
     from seisml.comparison.compare import compare
     from seisml.comparison.plan import Options, Probe, Source, read_fraction
+    from seisml.config.sweeps import alternatives
     from seisml.errors import UserError
 
     for name, value in (("seeds", arguments.seeds), ("steps", arguments.steps), ("jobs", arguments.jobs)):
@@ -56,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         label_by=arguments.label_by,
         steps=arguments.steps,
         budgets=tuple(dict.fromkeys(arguments.budgets)),
+        choose=tuple(alternatives(arguments.choose, "--choose")),
         folds=arguments.folds,
         knn=arguments.knn,
         overrides=tuple(arguments.set),

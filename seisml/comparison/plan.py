@@ -28,6 +28,8 @@ class Options:
         label_by: What is labelled: whole events, or records of all training events.
         steps: Training steps of every row that trains an encoder.
         budgets: Multiples of ``steps`` among which training from scratch chooses.
+        choose: Settings, as Hydra overrides, among which every row that trains an encoder chooses; the first where
+            nothing can be chosen by. None is what ``overrides`` says alone.
         folds: Folds of each seed; None draws one test part.
         knn: Whether a vote of the nearest neighbours is a row, too.
         overrides: Hydra overrides of all runs that learn from labels.
@@ -43,6 +45,7 @@ class Options:
     label_by: Literal["event", "record"] = "event"
     steps: int = 300
     budgets: tuple[float, ...] = (0.5, 1.0, 2.0)
+    choose: tuple[tuple[str, ...], ...] = ((),)
     folds: int | None = None
     knn: bool = False
     overrides: tuple[str, ...] = ()
@@ -51,6 +54,11 @@ class Options:
     hold_out: bool = False
     jobs: int = 1
     progress: bool = False
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether anything is chosen by dev parts made of training events."""
+        return max(len(self.budgets), len(self.choose)) > 1
 
 
 @dataclass(frozen=True)
@@ -149,7 +157,7 @@ class Part:
         split_hash: Its hash.
         events: Labelled training events.
         records: Labelled training records.
-        inner: Splits within the training events, on which training from scratch chooses its steps.
+        inner: Splits within the training events, on which rows that train choose their settings and steps.
     """
 
     fraction: float
@@ -158,6 +166,26 @@ class Part:
     events: int
     records: int
     inner: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to train, of those that a row chooses from.
+
+    Attributes:
+        settings: Hydra overrides that make it what it is; empty where there are no others.
+        config: Its composed configuration, as that of a trial.
+        times: Its number of steps, as a multiple of ``Options.steps``.
+    """
+
+    settings: str
+    config: dict[str, Any]
+    times: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others."""
+        return f"{self.settings} {self.times:g}".strip()
 
 
 @dataclass(frozen=True)
@@ -170,6 +198,7 @@ class Trial:
         fold: Number of the fold; None without.
         folder: Where its splits and cells are.
         config: The composed configuration of its runs; plain values, interpolations as they stand.
+        candidates: The ways to train, all with the same number of steps.
         whole: The split with all training events.
         parts: The numbers of labels.
         whole_hash: Its hash.
@@ -183,6 +212,7 @@ class Trial:
     fold: int | None
     folder: Path
     config: dict[str, Any]
+    candidates: tuple[Candidate, ...]
     whole: Path
     parts: tuple[Part, ...]
     whole_hash: str

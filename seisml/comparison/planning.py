@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,14 +153,17 @@ def _trained(
     options: Options,
     asked: dict[str, Any],
 ) -> TrainedCell:
-    """A cell that trains; from scratch it chooses its steps."""
+    """A cell that trains; it chooses its settings, and from scratch its steps."""
     budgets = options.budgets if checkpoint is None else (1.0,)
-    trying = sum(budgets) * len(part.inner) if len(budgets) > 1 else 0
+    candidates = tuple(replace(way, times=times) for way in trial.candidates for times in budgets)
+    trying = sum(way.times for way in candidates) * len(part.inner) if len(candidates) > 1 else 0
     made = {**asked, "split": part.split_hash, "row": row, "encoder": identity, "steps": options.steps}
     made["budgets"] = list(budgets)
+    if len(trial.candidates) > 1:
+        made["choose"] = [way.settings for way in trial.candidates]
     steps = round(options.steps * (1 + trying))
     folder = _folder(trial, part, row)
-    return TrainedCell(folder, made, steps, trial, part, row, name, options.steps, budgets, checkpoint)
+    return TrainedCell(folder, made, steps, trial, part, row, name, options.steps, candidates, checkpoint)
 
 
 def _folder(trial: Trial, part: Part, row: str) -> Path:

@@ -50,6 +50,7 @@ def cell_rows(
                 "test_records": int(counts.sum()),
                 "test_events_seen": seen.get((cell.encoder, trial.folder)),
                 "steps": result.get("steps"),
+                "settings": result.get("settings") or None,
                 "folder": str(cell.folder),
             }
         )

@@ -13,7 +13,7 @@ import pandas as pd
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 
-from seisml.comparison.plan import NO_DEV, Part, Trial
+from seisml.comparison.plan import NO_DEV, Candidate, Part, Trial
 from seisml.comparison.tables import Classifier, Table, classify, embed_traces
 from seisml.errors import UserError, shown
 from seisml.evaluation.paired import confusion_scores
@@ -189,17 +189,17 @@ class FrozenCell(Cell):
 class TrainedCell(Cell):
     """Training of encoder and classifier, from a pretrained encoder or from scratch.
 
-    From scratch the number of steps is the best of several: by accuracy on dev parts made of training events, of equals
-    the one next to ``nominal``. The run that counts then trains on all training events.
+    Settings and the number of steps are the best of several: by accuracy on dev parts made of training events, of
+    equals those next to ``nominal``, and of these the first. The run that counts then trains on all training events.
 
     Attributes:
         nominal: Training steps.
-        budgets: Multiples of it to choose from; one is taken as it is.
+        candidates: What is chosen from; one is taken as it is.
         checkpoint: The pretrained encoder; None from scratch.
     """
 
     nominal: int
-    budgets: tuple[float, ...]
+    candidates: tuple[Candidate, ...]
     checkpoint: Path | None
 
     @property
@@ -208,34 +208,36 @@ class TrainedCell(Cell):
         return self.checkpoint
 
     def compute(self, folder: Path) -> dict[str, Any]:
-        """Choose the number of steps where there is a choice, train, test."""
-        budget, scores = self._chosen(folder)
-        result = self._train(self.part.split_file, round(budget * self.nominal), folder / "run")
+        """Choose where there is a choice, train, test."""
+        scores = self._scores(folder) if len(self.candidates) > 1 and self.part.inner else {}
+        chosen = max(self.candidates, key=lambda way: (scores.get(way.name, 0.0), -abs(np.log(way.times))))
+        result = self._train(chosen, self.part.split_file, folder / "run")
         return {
             "confusion_matrix": result.metrics["test/confusion_matrix"],
             "learned": result.metrics["learned"],
-            "steps": round(budget * self.nominal),
-            "dev_acc": {f"{multiple:g}": score for multiple, score in scores.items()},
+            "steps": self._steps(chosen),
+            "settings": chosen.settings,
+            "dev_acc": scores,
         }
 
-    def _chosen(self, folder: Path) -> tuple[float, dict[float, float]]:
-        if len(self.budgets) == 1 or not self.part.inner:
-            return (self.budgets[0] if len(self.budgets) == 1 else 1.0), {}
+    def _scores(self, folder: Path) -> dict[str, float]:
+        """Accuracy of each candidate on the dev parts, all of them together."""
         scores = {}
-        for budget in self.budgets:
+        for place, candidate in enumerate(self.candidates):
             counts = 0
             for number, split in enumerate(self.part.inner):
-                run = folder / f"inner{number}_{budget:g}"
-                counts += np.array(
-                    self._train(split, round(budget * self.nominal), run).metrics["test/confusion_matrix"]
-                )
-            scores[budget] = confusion_scores(counts)["acc"]
-        return max(scores, key=lambda budget: (scores[budget], -abs(np.log(budget)))), scores
+                result = self._train(candidate, split, folder / f"inner{number}_{place}")
+                counts += np.array(result.metrics["test/confusion_matrix"])
+            scores[candidate.name] = confusion_scores(counts)["acc"]
+        return scores
 
-    def _train(self, split_file: Path, steps: int, folder: Path) -> RunResult:
-        length = {"trainer_params.max_steps": steps, "trainer_params.max_epochs": -1}
+    def _steps(self, candidate: Candidate) -> int:
+        return round(candidate.times * self.nominal)
+
+    def _train(self, candidate: Candidate, split_file: Path, folder: Path) -> RunResult:
+        length = {"trainer_params.max_steps": self._steps(candidate), "trainer_params.max_epochs": -1}
         values = {"dataset.split_file": str(split_file), **length, **_load(self.checkpoint)}
-        result = train(one_run(self.trial.config, values), folder)
+        result = train(one_run(candidate.config, values), folder)
         _remove_weights(folder)
         return result
 

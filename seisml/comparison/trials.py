@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from seisml.comparison.plan import NO_DEV, Options, Part, Probe, Trial, fraction_name
+from seisml.comparison.plan import NO_DEV, Candidate, Options, Part, Probe, Trial, fraction_name
 from seisml.config.compose import compose
 from seisml.data.datamodule import StoreDataModule
 from seisml.data.folds import fold_splits, thinned
@@ -33,7 +33,8 @@ def make_trials(probe: Probe, options: Options, out: Path) -> list[Trial]:
     Raises:
         UserError: The probe's data cannot be opened or split.
     """
-    composed = compose(FINETUNE, (*probe.overrides, *QUIET, *options.overrides))
+    words = (*probe.overrides, *QUIET, *options.overrides)
+    composed = compose(FINETUNE, words)
     test_ratio = float(OmegaConf.select(composed, "dataset.test_data_ratio", default=0.2))
     of_training = OmegaConf.select(composed, "dataset.dev_from") == "train"  # what each run sets aside by itself
     if not of_training and any(text.lstrip("+").startswith("dataset.dev_data_ratio=") for text in options.overrides):
@@ -41,18 +42,26 @@ def make_trials(probe: Probe, options: Options, out: Path) -> list[Trial]:
             "--set dataset.dev_data_ratio: a dev part beside the labelled events would be labels that are not counted; "
             "add dataset.dev_from=train, which takes it from them"
         )
-    composed = changed(composed, {"dataset.train_data_ratio": 1 - test_ratio, **({} if of_training else NO_DEV)})
+    labels = {"dataset.train_data_ratio": 1 - test_ratio, **({} if of_training else NO_DEV)}
+    composed = changed(composed, labels)
+    ways = [(" ".join(some), changed(compose(FINETUNE, (*words, *some)), labels)) for some in options.choose]
     trials = []
     for seed in range(options.seeds):
         cfg = changed(composed, {"seed": seed})
         data = open_all(changed(cfg, NO_DEV))
         if not data.facts.classes:
             raise UserError(f"--probe {probe.name}: its labels are not classes; compare data sets of classes")
-        config: Any = OmegaConf.to_container(cfg)
+        config = _values(cfg)
+        candidates = tuple(Candidate(settings, _values(changed(way, {"seed": seed}))) for settings, way in ways)
         for fold, split in _splits(data, options.folds):
             name = f"seed{seed}" if fold is None else f"seed{seed}_fold{fold}"
-            trials.append(_trial(probe, seed, fold, out / probe.name / name, config, data, split, options))
+            trials.append(_trial(probe, seed, fold, out / probe.name / name, config, candidates, data, split, options))
     return trials
+
+
+def _values(cfg: DictConfig) -> dict[str, Any]:
+    values: Any = OmegaConf.to_container(cfg)
+    return values
 
 
 def _splits(data: StoreDataModule, n_folds: int | None) -> list[tuple[int | None, Split]]:
@@ -68,6 +77,7 @@ def _trial(
     fold: int | None,
     folder: Path,
     config: dict[str, Any],
+    candidates: tuple[Candidate, ...],
     data: StoreDataModule,
     split: Split,
     options: Options,
@@ -82,7 +92,7 @@ def _trial(
         path = folder / "splits" / f"{fraction_name(fraction)}.csv"
         less.write(path, metadata)
         inner = []
-        if options.budgets != (1.0,):
+        if options.has_choice:
             for number, within in enumerate(inner_splits(less, draw)):
                 inner.append(path.with_name(f"{path.stem}_inner{number}.csv"))
                 within.write(inner[-1], metadata)
@@ -93,7 +103,7 @@ def _trial(
     tested, n_trained = np.unique(events[split.test]), len(np.unique(events[split.train]))
     share, names = len(tested) / (len(tested) + n_trained), tuple(map(str, tested))
     held_out = write_held_out(folder / "splits" / "held_out.csv", data.ready_store, split.test)
-    return Trial(probe, seed, fold, folder, config, whole, tuple(parts), split.hash, held_out, share, names)
+    return Trial(probe, seed, fold, folder, config, candidates, whole, tuple(parts), split.hash, held_out, share, names)
 
 
 def inner_splits(split: Split, draw: GroupDraw) -> list[Split]:

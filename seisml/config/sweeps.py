@@ -59,9 +59,29 @@ def jobs(overrides: Sequence[str]) -> Iterator[tuple[list[str], bool]]:
         yield list(job), is_sweep
 
 
+def alternatives(overrides: Sequence[str], option: str) -> list[tuple[str, ...]]:
+    """Each combination of what overrides vary: ``KEY=A,B`` has two; nothing has one, without overrides.
+
+    Args:
+        overrides: In Hydra's words, ``KEY=A,B``, ``KEY=choice(A,B)`` or ``KEY=range(1,4)``.
+        option: What the command calls them.
+
+    Raises:
+        UserError: They are not such words, or come to too many.
+    """
+    for override in _parsed(overrides):
+        if not override.is_discrete_sweep():
+            raise UserError(f"{option} {override.input_line}: nothing to choose from; give values: KEY=A,B")
+    found = [tuple(job) for job, _ in jobs(overrides)]
+    if len(found) == MOST_JOBS_CHECKED:
+        raise UserError(f"{option}: {MOST_JOBS_CHECKED} combinations or more; each is trained, so give fewer")
+    return found
+
+
 def _parsed(overrides: Sequence[str]) -> list[Override]:
     try:
-        loader = GlobalHydra.instance().config_loader()
+        hydra = GlobalHydra.instance()
+        loader = hydra.config_loader() if hydra.is_initialized() else None  # which globs of groups alone ask for
         return OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     except (HydraException, RecursionError) as error:
         raise UserError(describe(error)) from error

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from seisml.cli import main
 from seisml.comparison.compare import compare
@@ -264,6 +265,22 @@ def test_training_from_scratch_takes_its_best_budget(store, tmp_path):
     assert not set(dev["row"]) & set(test["row"])
 
 
+def test_rows_that_train_choose_their_settings_by_their_labelled_events(store, tmp_path):
+    rates = ("exp_params.LR={encoder: 1e-12, clf: 1e-12}", "exp_params.LR={encoder: 1e-3, clf: 1e-2}")
+    options = replace(OPTIONS, seeds=1, steps=30, fractions=(0.0, 1.0), choose=tuple((rate,) for rate in rates))
+    found = compare([Probe.of(f"demo={store}")], [Source.of("self")], options, tmp_path / "out")
+    trained = found.cells[found.cells["row"].isin(["scratch", "self + fine-tuned"])].set_index(["row", "labels"])
+    for (_, labels), cell in trained.iterrows():
+        dev_acc = json.loads((Path(cell["folder"]) / "cell.json").read_text())["result"]["dev_acc"]
+        assert set(dev_acc) == ({f"{rate} 1" for rate in rates} if labels == "100%" else set())
+        assert dev_acc.get(f"{cell['settings']} 1") == max(dev_acc.values(), default=None)
+        taken = OmegaConf.load(f"{cell['folder']}/run/config.yaml").exp_params.LR.clf
+        assert taken == (1e-12, 1e-2)[rates.index(cell["settings"])]
+    assert trained.loc["scratch", "settings"].to_dict() == {"1event": rates[0], "100%": rates[1]}
+    with pytest.raises(UserError, match="made with other settings: choose"):
+        compare([Probe.of(f"demo={store}")], [], replace(options, choose=((),)), tmp_path / "out")
+
+
 def test_differences_are_paired_by_trial():
     frame = pd.DataFrame(
         [{"probe": "p", "labels": "5%", "fraction": 0.05, "row": row, "seed": seed, "fold": -1,
@@ -280,6 +297,8 @@ def test_differences_are_paired_by_trial():
      (["--probe", "demo", "--pretrain", "none", "--fractions", "2"], "--fractions: 2 is not a share"),
      (["--probe", "demo", "--pretrain", "nothing.ckpt"], "neither a checkpoint nor an experiment"),
      (["--probe", "demo", "--seeds", "0"], "--seeds: 0 is too few"),
+     (["--probe", "demo", "--choose", "seed=1"], "--choose seed=1: nothing to choose from; give values: KEY=A,B"),
+     (["--probe", "demo", "--choose", "seed=range(99)"], "--choose: 64 combinations or more"),
      (["--probe", "demo", "demo"], "two of the same name")],
 )  # fmt: skip
 def test_wrong_words_end_in_one_line(arguments, words, capsys):
