@@ -106,8 +106,10 @@ class MixtureDataModule(StoreDataModule):
         """
         for root in self.stores:
             if not recover_interrupted(Path(root)).is_dir():
-                cure = f"make it with `seisml prepare folder SRC --out {root}`"
-                raise UserError(f"dataset.stores: there is no store at {root}; {cure}")
+                raise UserError(
+                    f"dataset.stores: there is no store at {root}; make it with `seisml prepare folder SRC --out "
+                    f"{root}`, or as an experiment says at the top of its file"
+                )
         return JoinedStores([Store(root) for root in self.stores])
 
     def draw_split(self, store: JoinedStores, strata: np.ndarray) -> Split:
