@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 EXAMPLE = "seisml compare --probe nz_2013=data/nz_2013 --pretrain self others.ckpt --fractions 1event 0.05 1 --seeds 5"
@@ -45,18 +46,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Run ``seisml compare``; returns the exit code."""
     # here, so that `seisml --help` does not wait for them
     from seisml.comparison.compare import compare
-    from seisml.comparison.plan import Options, Probe, Source, read_fraction
+    from seisml.comparison.plan import Options, Probe, Source, check_stores, fraction_name, read_fraction
     from seisml.config.sweeps import alternatives
     from seisml.errors import UserError
 
     for name, value in (("seeds", arguments.seeds), ("steps", arguments.steps), ("jobs", arguments.jobs)):
         if value < 1:
             raise UserError(f"--{name}: {value} is too few; give 1 or more")
-    if min(arguments.budgets) <= 0:
+    if not all(0 < times < math.inf for times in arguments.budgets):
         raise UserError("--budgets: give multiples of --steps above 0")
+    check_stores(arguments.stores, "--stores")
     options = Options(
         seeds=arguments.seeds,
-        fractions=tuple(dict.fromkeys(read_fraction(text) for text in arguments.fractions)),
+        fractions=tuple({fraction_name(it): it for it in map(read_fraction, arguments.fractions)}.values()),
         label_by=arguments.label_by,
         steps=arguments.steps,
         budgets=tuple(dict.fromkeys(arguments.budgets)),

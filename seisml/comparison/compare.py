@@ -10,9 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from seisml.comparison.engine import Results, finished, work_off
-from seisml.comparison.leaks import leak_warnings, seen_of
+from seisml.comparison.leaks import leak_warnings, rate_warnings, seen_of
 from seisml.comparison.plan import Options, Probe, Source, Trial
 from seisml.comparison.planning import Encoder, encoder_of, plan_cells
+from seisml.comparison.reserved import check_free
 from seisml.comparison.results import cell_rows, printed, summarise, tested_shares
 from seisml.comparison.tasks import Cell, EmbeddingTable
 from seisml.comparison.trials import make_trials
@@ -24,6 +25,8 @@ from seisml.run.record import versions
 from seisml.terminal.progress import Progress
 from seisml.terminal.text_table import text_table
 from seisml.values.file_names import COMPARISON_FILE, RESULTS_FILE, SUMMARY_FILE
+
+FIGURES = ("differences", "curves")
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,11 @@ def compare(
         command: Words of the command that asks for it; written down in ``comparison.json``, with the versions.
 
     Raises:
-        UserError: Bad input, or ``out`` holds a comparison of other settings.
+        UserError: Bad input, or ``out`` holds a comparison of other settings or data, or files that are not one's.
     """
     out = Path(out)
+    check_free(options)
+    _check_out(out)
     trials = [trial for probe in probes for trial in make_trials(probe, options, out)]
     encoders = {trial.folder: [encoder_of(source, trial, options, out) for source in sources] for trial in trials}
     tables: list[EmbeddingTable] = []
@@ -85,7 +90,7 @@ def compare(
     total = sum(task.weight for task in folders.values())
     trained = [task.steps for task in folders.values() if task.steps]
     say(f"{len(trials)} trials, {len(cells)} cells; about {sum(trained):,} training steps, in {out}")
-    if command:
+    if command or not (out / COMPARISON_FILE).exists():
         words = {"command": list(command), "versions": versions()}
         write_text(out / COMPARISON_FILE, json.dumps(words, indent=1, ensure_ascii=False) + "\n")
     with Progress("comparing", "step", total, done, shown=options.progress) as progress:
@@ -96,7 +101,33 @@ def compare(
         results, failed_cells = work_off(cells, options.jobs, progress)
     failed |= without | failed_cells
     warnings += [f"Warning: {place} failed: {reason}" for place, reason in failed.items()]
+    left = {place: reason for place, result in results.items() for reason in result.get("failed", {}).values()}
+    warnings += [f"Warning: {place} could not choose {reason}" for place, reason in left.items()]
     return _conclude(out, trials, cells, results, seen, warnings, failed)
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a folder that cannot be made, or that holds files of other makers which those of a comparison replaced.
+
+    Raises:
+        UserError: Names it.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {out}: no folder can be made there ({error.strerror}); choose another") from error
+    made = (COMPARISON_FILE, RESULTS_FILE, SUMMARY_FILE, *(f"{name}.png" for name in FIGURES))
+    foreign = next((out / name for name in made if (out / name).exists()), None)
+    if foreign is not None and not _is_comparison(out / COMPARISON_FILE):
+        raise UserError(f"{foreign} is there and not of a comparison; choose another --out")
+
+
+def _is_comparison(path: Path) -> bool:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(said, dict) and {"command", "versions"} <= said.keys()
 
 
 def _look_for_leaks(
@@ -104,7 +135,7 @@ def _look_for_leaks(
 ) -> tuple[list[str], dict[tuple[str, Path], int]]:
     """Lines that warn, and how many test events an encoder has seen, by its name and the trial's folder."""
     found = [(encoder, trial, seen_of(encoder, trial)) for trial in trials for encoder in encoders[trial.folder]]
-    warnings = leak_warnings(found)
+    warnings = [*rate_warnings(found), *leak_warnings(found)]
     for line in warnings:
         say(line)
     counts = {(encoder.name, trial.folder): seen.events for encoder, trial, seen in found}
@@ -135,7 +166,7 @@ def _conclude(
         some = [trial for trial in trials if trial.probe.name == probe]
         title = f"{probe}: mean over {len(some)} trials; paired difference in accuracy [95 % interval], * excludes zero"
         say(f"\n{text_table(printed(summary, probe), title)}")
-    drawn = {"differences": figures.difference_map(summary), "curves": figures.label_curves(summary)}
+    drawn = dict(zip(FIGURES, (figures.difference_map(summary), figures.label_curves(summary)), strict=True))
     say()
     for line in warnings:
         say(line)

@@ -26,23 +26,37 @@ class Seen:
         events: Test events that it was trained on, by name or because they share a record; None where its file does
             not say.
         shared: How many of them share a record under another name.
+        rate: Sampling rate of the data that it was trained on, in Hz; None where its file does not say.
     """
 
     events: list[str] | None
     shared: int = 0
+    rate: float | None = None
 
 
 def seen_of(encoder: Encoder, trial: Trial) -> Seen:
     """What an encoder has seen of a trial's test part, as far as its file says."""
     record = read_record(read_model(encoder.path), encoder.path)
+    rate = record.get("facts", {}).get("sampling_rate")
     if record.get("seen_events") is None:
-        return Seen(None)
+        return Seen(None, 0, rate)
     known = set(np.asarray(trial.test_events)[np.isin(event_hashes(trial.test_events), record["seen_events"].numpy())])
     table = pd.read_csv(trial.held_out, dtype={"source_id": str})
     content = record.get("seen_content")
     same = np.isin(table["content"], [] if content is None else content.numpy()) & (table["content"] != UNKNOWN)
     shared = set(table["source_id"][same].map(original)) - known
-    return Seen(sorted(map(str, known | shared)), len(shared))
+    return Seen(sorted(map(str, known | shared)), len(shared), rate)
+
+
+def rate_warnings(found: Iterable[tuple[Encoder, Trial, Seen]]) -> list[str]:
+    """A line for each encoder and probe of different sampling rates."""
+    lines = [
+        f"Warning: {encoder.name} was trained at {seen.rate:g} Hz, and {trial.probe.name} has {trial.sampling_rate:g} "
+        "Hz; prepare the data with --sampling-rate, or take another encoder"
+        for encoder, trial, seen in found
+        if seen.rate not in (None, trial.sampling_rate)
+    ]
+    return list(dict.fromkeys(lines))
 
 
 def leak_warnings(found: Iterable[tuple[Encoder, Trial, Seen]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,11 +12,16 @@ from seisml.config.sources import config_dir
 from seisml.errors import UserError, nearest
 from seisml.files import safe_name
 from seisml.run.named.names import encoder_path
+from seisml.store.folder import recover_interrupted
+from seisml.values.file_names import COMPARISON_FILE, RESULTS_FILE, SUMMARY_FILE
 
 ONE_EVENT = "1event"
 ITSELF = "self"
 NO_DEV = {"dataset.dev_data_ratio": 0.0}  # settings of what is split or embedded whole
 RANDOM, SCRATCH, ATTRIBUTES, CONSTANT = "random", "scratch", "attributes", "most common class"
+ROWS = (RANDOM, SCRATCH, ATTRIBUTES, CONSTANT)  # what other rows are called by
+PRETRAINED, TABLES = "pretrain", "tables"  # folders of a comparison beside those of its probes
+TAKEN = (PRETRAINED, TABLES, COMPARISON_FILE, RESULTS_FILE, SUMMARY_FILE)
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,16 @@ class Probe:
     experiment: str | None
     store: str | None
 
+    def __post_init__(self) -> None:
+        """Refuse the name of something else in the folder of the comparison."""
+        if self.name in TAKEN:
+            raise UserError(f"--probe: {self.name} is another part of the comparison; give it a name: NAME:WHAT")
+
     @classmethod
     def of(cls, text: str) -> Probe:
         """Read ``[NAME:]EXPERIMENT``, ``[NAME:]EXPERIMENT=STORE`` or ``[NAME:]STORE``.
+
+        A store alone is split by events, as the shares of labels go by them.
 
         Raises:
             UserError: It is none of them.
@@ -90,9 +103,8 @@ class Probe:
             root = (f"dataset.root={quoted(store)}",) if store else ()
             return cls(label or name, (f"+experiment={name}", *root), name, store or None)
         if Path(what).is_dir():
-            return cls(
-                label or Path(what).resolve().name, ("dataset=store", f"dataset.root={quoted(what)}"), None, what
-            )
+            chosen = ("dataset=store", "dataset.split_by=event", f"dataset.root={quoted(what)}")
+            return cls(label or Path(what).resolve().name, chosen, None, what)
         raise UserError(f"--probe: {name} is neither an experiment nor a store; {nearest(name, experiments())}")
 
 
@@ -112,6 +124,11 @@ class Source:
     experiment: str | None = None
     store: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse the name of a row that is always there."""
+        if self.name in ROWS:
+            raise UserError(f"--pretrain: {self.name} is a row of every comparison; give another name: NAME:WHAT")
+
     @classmethod
     def of(cls, text: str) -> Source:
         """Read ``self``, ``[NAME:]CHECKPOINT`` (or an encoder's name) or ``[NAME:]EXPERIMENT[=STORE]``.
@@ -124,6 +141,7 @@ class Source:
         label, what = _labelled(text)
         experiment, _, store = what.partition("=")
         if experiment in experiments():
+            check_stores([store] if store and store != ITSELF else [], f"--pretrain {text}")
             return cls(label or experiment, None, experiment, store or None)
         checkpoint = encoder_path(what)
         if checkpoint.is_file():
@@ -141,8 +159,10 @@ class Source:
             return self.experiment
         name = f"{probe.experiment}_pretrain"
         if name not in experiments():
+            lacking = f"configs/experiment/{name}.yaml" if probe.experiment else f"experiment of the store {probe.name}"
             raise UserError(
-                f"--pretrain self: there is no configs/experiment/{name}.yaml; name another experiment: EXPERIMENT=self"
+                f"--pretrain self: there is no {lacking}; name another experiment: EXPERIMENT=self (record_pairs=self "
+                "where a record is one window, pairs=self for whole records of several stations)"
             )
         return name
 
@@ -205,6 +225,8 @@ class Trial:
         held_out: What tests, by name and content; see :mod:`seisml.data.hold_out`.
         test_share: Share of the labelled events that test.
         test_events: Names of the events of the test part.
+        sampling_rate: Of the data, in Hz.
+        data: What tells the data from others in the same place; see :func:`seisml.store.folder.made_from`.
     """
 
     probe: Probe
@@ -219,6 +241,8 @@ class Trial:
     held_out: Path
     test_share: float
     test_events: tuple[str, ...]
+    sampling_rate: float
+    data: str
 
     @property
     def name(self) -> str:
@@ -227,13 +251,13 @@ class Trial:
 
 
 def _labelled(text: str) -> tuple[str | None, str]:
-    """Part a name from what it names: ``NAME:WHAT``.
+    """Part a name from what it names: ``NAME:WHAT``; a path may hold a colon, too.
 
     Raises:
         UserError: A name that no folder could have.
     """
     label, colon, what = text.partition(":")
-    if not colon:
+    if not colon or Path(text).exists() or not {"/", "="}.isdisjoint(label):
         return None, text
     if not label or label != safe_name(label):
         raise UserError(f"{text}: {label!r} names a folder; use letters, digits, _ and -")
@@ -244,6 +268,17 @@ def quoted(text: str) -> str:
     """A text as a value of Hydra's."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def check_stores(stores: Sequence[str], option: str) -> None:
+    """Refuse a store that is not there.
+
+    Raises:
+        UserError: Names it, and the option that does.
+    """
+    for store in stores:
+        if not recover_interrupted(Path(store)).is_dir():
+            raise UserError(f"{option}: there is no store at {store}; make it with 'seisml prepare', or name another")
 
 
 def experiments() -> list[str]:

@@ -16,8 +16,10 @@ from seisml.comparison.plan import (
     ATTRIBUTES,
     CONSTANT,
     ITSELF,
+    PRETRAINED,
     RANDOM,
     SCRATCH,
+    TABLES,
     Options,
     Part,
     Source,
@@ -35,9 +37,11 @@ from seisml.comparison.tasks import (
     TrainedCell,
 )
 from seisml.config.compose import compose
+from seisml.errors import UserError
 from seisml.run.bundle import read_model
 from seisml.run.checkpoints import read_record
 from seisml.run.settings import changed, identity
+from seisml.store.folder import made_from
 
 PLACES = ("out", "encoder_folder", "figures", "logger")  # top-level settings that change no number
 PRETRAIN = "configs/ssl.yaml"
@@ -83,15 +87,19 @@ def encoder_of(source: Source, trial: Trial, options: Options, out: Path) -> Enc
     if options.stores and "stores" in cfg.dataset:
         here = Path(trial.config["dataset"].get("root", "")).resolve()
         values["dataset.stores"] = [store for store in options.stores if Path(store).resolve() != here]
+        if not values["dataset.stores"]:
+            raise UserError(f"--stores: there is none but that of {trial.probe.name}, which is left out; add another")
     cfg = changed(cfg, values)
     settings = plain(cfg)
     leaves_out = on_itself or options.hold_out
     asked = {"config": settings, "split": trial.whole_hash if leaves_out else ""}
     if leaves_out:
-        held_out = [str(trial.held_out)]
+        held_out = [*cfg.dataset.get("hold_out", []), str(trial.held_out)]
         cfg = changed(cfg, {"dataset.split_file": str(trial.whole)} if on_itself else {"dataset.hold_out": held_out})
-    folder, config = out / "pretrain" / source.name / short(asked), OmegaConf.to_container(cfg)
-    task = Pretraining(folder, asked, _steps(settings), config)
+    folder, config = out / PRETRAINED / source.name / short(asked), OmegaConf.to_container(cfg)
+    stores = settings["dataset"].get("stores") or [settings["dataset"].get("root")]
+    made = "_".join(made_from(store) for store in stores if store)
+    task = Pretraining(folder, asked, _steps(settings), config, made)
     return Encoder(source.name, task.encoder, short(asked), task)
 
 
@@ -111,7 +119,7 @@ def plan_cells(
     cells: list[Cell] = []
     settings = plain(OmegaConf.create(trial.config))
     asked = {"probe": settings}
-    place = out / "tables" / trial.probe.name
+    place = out / TABLES / trial.probe.name
     described = {"probe": {"dataset": _of_the_data(settings["dataset"])}, "encoder": ATTRIBUTES}
     attributes = AttributeTable(place / f"attributes_{short(described)}", described, 0, trial, trial.whole, None)
     frozen: list[tuple[str, Classifier, EmbeddingTable, str]] = [
@@ -159,7 +167,7 @@ def _trained(
     trying = sum(way.times for way in candidates) * len(part.inner) if len(candidates) > 1 else 0
     made = {**asked, "split": part.split_hash, "row": row, "encoder": identity, "steps": options.steps}
     made["budgets"] = list(budgets)
-    if len(trial.candidates) > 1:
+    if any(way.settings for way in trial.candidates):
         made["choose"] = [way.settings for way in trial.candidates]
     steps = round(options.steps * (1 + trying))
     folder = _folder(trial, part, row)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from seisml.comparison.plan import SCRATCH, Trial, fraction_name
+from seisml.comparison.plan import RANDOM, SCRATCH, Trial, fraction_name
 from seisml.comparison.tasks import Cell
 from seisml.evaluation.paired import confusion_scores, paired_difference
 
@@ -60,8 +60,8 @@ def cell_rows(
 def rival_of(row: str) -> str:
     """What a row is compared with: frozen encoders with a random one under the same classifier, others with scratch."""
     for by in ("linear", "kNN"):
-        if row.endswith(f" + {by}") and not row.startswith("random"):
-            return f"random + {by}"
+        if row.endswith(f" + {by}") and row != f"{RANDOM} + {by}":
+            return f"{RANDOM} + {by}"
     return SCRATCH
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from seisml.data.datamodule import StoreDataModule
+from seisml.errors import UserError, shown
 from seisml.evaluation.probes import knn_votes
 from seisml.files import write_atomically
 from seisml.methods.base import Method
@@ -52,9 +54,16 @@ class Table:
 
     @classmethod
     def read(cls, path: Path) -> Table:
-        """Read what :meth:`write` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            UserError: It is damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise UserError(f"{shown(path)} is damaged; remove its folder to compute it again") from error
 
 
 @torch.no_grad()

@@ -47,6 +47,11 @@ class Task(ABC):
         return None
 
     @property
+    def data(self) -> str:
+        """What tells the data that it reads from others in the same place; empty where it reads none."""
+        return ""
+
+    @property
     def weight(self) -> int:
         """Training steps that take about as long; to tell how far one is."""
         return max(1, self.steps)
@@ -55,6 +60,13 @@ class Task(ABC):
     def compute(self, folder: Path) -> dict[str, Any]:
         """Do it; files go into ``folder``, which takes its place afterwards. Returns plain values."""
 
+    def check(self, result: dict[str, Any]) -> None:  # noqa: B027 - most have nothing to check
+        """Look at a result that was read from a file.
+
+        Raises:
+            ValueError: It is not one of this task.
+        """
+
 
 @dataclass(frozen=True)
 class Pretraining(Task):
@@ -62,9 +74,16 @@ class Pretraining(Task):
 
     Attributes:
         config: The composed configuration of the run, as that of a trial.
+        made: What tells its data from others; see :attr:`Task.data`.
     """
 
     config: dict[str, Any]
+    made: str
+
+    @property
+    def data(self) -> str:
+        """That of its stores."""
+        return self.made
 
     @property
     def encoder(self) -> Path:
@@ -93,6 +112,11 @@ class EmbeddingTable(Task):
     trial: Trial
     split_file: Path
     encoder: Path | None
+
+    @property
+    def data(self) -> str:
+        """The trial's."""
+        return self.trial.data
 
     @property
     def needs(self) -> Path | None:
@@ -159,6 +183,17 @@ class Cell(Task):
     row: str
     encoder: str
 
+    @property
+    def data(self) -> str:
+        """The trial's."""
+        return self.trial.data
+
+    def check(self, result: dict[str, Any]) -> None:
+        """A confusion matrix is what counts."""
+        counts = np.asarray(result["confusion_matrix"])
+        if counts.ndim != 2 or len(set(counts.shape)) > 1 or counts.dtype.kind not in "iu" or (counts < 0).any():
+            raise ValueError("confusion_matrix")
+
 
 @dataclass(frozen=True)
 class FrozenCell(Cell):
@@ -209,8 +244,12 @@ class TrainedCell(Cell):
 
     def compute(self, folder: Path) -> dict[str, Any]:
         """Choose where there is a choice, train, test."""
-        scores = self._scores(folder) if len(self.candidates) > 1 and self.part.inner else {}
-        chosen = max(self.candidates, key=lambda way: (scores.get(way.name, 0.0), -abs(np.log(way.times))))
+        choosing = len(self.candidates) > 1 and bool(self.part.inner)
+        scores, failed = self._scores(folder) if choosing else ({}, {})
+        able = [way for way in self.candidates if way.name not in failed]
+        if not able:
+            raise UserError(f"none of what is chosen from can be trained: {next(iter(failed.values()))}")
+        chosen = max(able, key=lambda way: (scores.get(way.name, 0.0), -abs(np.log(way.times))))
         result = self._train(chosen, self.part.split_file, folder / "run")
         return {
             "confusion_matrix": result.metrics["test/confusion_matrix"],
@@ -218,21 +257,26 @@ class TrainedCell(Cell):
             "steps": self._steps(chosen),
             "settings": chosen.settings,
             "dev_acc": scores,
+            "failed": failed,
         }
 
-    def _scores(self, folder: Path) -> dict[str, float]:
-        """Accuracy of each candidate on the dev parts, all of them together."""
-        scores = {}
+    def _scores(self, folder: Path) -> tuple[dict[str, float], dict[str, str]]:
+        """Accuracy of each candidate on the dev parts, all of them together; and why others cannot be trained."""
+        scores, failed = {}, {}
         for place, candidate in enumerate(self.candidates):
             counts = 0
-            for number, split in enumerate(self.part.inner):
-                result = self._train(candidate, split, folder / f"inner{number}_{place}")
-                counts += np.array(result.metrics["test/confusion_matrix"])
+            try:
+                for number, split in enumerate(self.part.inner):
+                    result = self._train(candidate, split, folder / f"inner{number}_{place}")
+                    counts += np.array(result.metrics["test/confusion_matrix"])
+            except UserError as error:
+                failed[candidate.name] = f"{candidate.name}: {error}"
+                continue
             scores[candidate.name] = confusion_scores(counts)["acc"]
-        return scores
+        return scores, failed
 
     def _steps(self, candidate: Candidate) -> int:
-        return round(candidate.times * self.nominal)
+        return max(1, round(candidate.times * self.nominal))
 
     def _train(self, candidate: Candidate, split_file: Path, folder: Path) -> RunResult:
         length = {"trainer_params.max_steps": self._steps(candidate), "trainer_params.max_epochs": -1}

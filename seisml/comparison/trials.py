@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from seisml.data.splits import Split
 from seisml.errors import UserError
 from seisml.run.folds import open_all
 from seisml.run.settings import changed
+from seisml.store.folder import made_from
 from seisml.store.identity import event_ids
 
 QUIET = ("figures=false", "~logger", "exp_params.model_save_ep_period=-1", "trainer_params.enable_progress_bar=false")
@@ -51,12 +53,39 @@ def make_trials(probe: Probe, options: Options, out: Path) -> list[Trial]:
         data = open_all(changed(cfg, NO_DEV))
         if not data.facts.classes:
             raise UserError(f"--probe {probe.name}: its labels are not classes; compare data sets of classes")
+        if len(data.facts.classes) < 2:
+            raise UserError(f"--probe {probe.name}: all its labels are {data.facts.classes[0]}; two classes are needed")
         config = _values(cfg)
         candidates = tuple(Candidate(settings, _values(changed(way, {"seed": seed}))) for settings, way in ways)
+        _check_alternatives(candidates, config, data)
         for fold, split in _splits(data, options.folds):
             name = f"seed{seed}" if fold is None else f"seed{seed}_fold{fold}"
             trials.append(_trial(probe, seed, fold, out / probe.name / name, config, candidates, data, split, options))
     return trials
+
+
+def _check_alternatives(candidates: Sequence[Candidate], config: dict[str, Any], data: StoreDataModule) -> None:
+    """Refuse alternatives that would be told apart by other tests.
+
+    Raises:
+        UserError: Names the alternative.
+    """
+    for way in candidates:
+        if way.config["dataset"] == config["dataset"]:
+            continue
+        other = open_all(changed(OmegaConf.create(way.config), NO_DEV))
+        if not _tests_the_same(data, other):
+            raise UserError(
+                f"--choose {way.settings}: it changes which records, windows or classes are tested; choose from "
+                "settings of the training, and give those of the data by --set"
+            )
+
+
+def _tests_the_same(data: StoreDataModule, other: StoreDataModule) -> bool:
+    if data.split.hash != other.split.hash or data.facts.classes != other.facts.classes:
+        return False
+    (frame, there) = (some.windows(some.split.test).to_frame() for some in (data, other))
+    return frame.equals(there) and bool((data.labels[data.split.test] == other.labels[data.split.test]).all())
 
 
 def _values(cfg: DictConfig) -> dict[str, Any]:
@@ -103,7 +132,10 @@ def _trial(
     tested, n_trained = np.unique(events[split.test]), len(np.unique(events[split.train]))
     share, names = len(tested) / (len(tested) + n_trained), tuple(map(str, tested))
     held_out = write_held_out(folder / "splits" / "held_out.csv", data.ready_store, split.test)
-    return Trial(probe, seed, fold, folder, config, candidates, whole, tuple(parts), split.hash, held_out, share, names)
+    return Trial(
+        probe, seed, fold, folder, config, candidates, whole, tuple(parts), split.hash, held_out, share, names,
+        data.facts.sampling_rate, made_from(data.root),
+    )  # fmt: skip
 
 
 def inner_splits(split: Split, draw: GroupDraw) -> list[Split]:

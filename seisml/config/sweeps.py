@@ -60,7 +60,7 @@ def jobs(overrides: Sequence[str]) -> Iterator[tuple[list[str], bool]]:
 
 
 def alternatives(overrides: Sequence[str], option: str) -> list[tuple[str, ...]]:
-    """Each combination of what overrides vary: ``KEY=A,B`` has two; nothing has one, without overrides.
+    """Each combination of what overrides vary, once: ``KEY=A,B`` has two; nothing has one, without overrides.
 
     Args:
         overrides: In Hydra's words, ``KEY=A,B``, ``KEY=choice(A,B)`` or ``KEY=range(1,4)``.
@@ -75,7 +75,7 @@ def alternatives(overrides: Sequence[str], option: str) -> list[tuple[str, ...]]
     found = [tuple(job) for job, _ in jobs(overrides)]
     if len(found) == MOST_JOBS_CHECKED:
         raise UserError(f"{option}: {MOST_JOBS_CHECKED} combinations or more; each is trained, so give fewer")
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _parsed(overrides: Sequence[str]) -> list[Override]:

@@ -32,6 +32,27 @@ def fingerprint(options: dict[str, Any], sources: Iterable[Path] | None) -> dict
     return {"format": _FORMAT, "options": plain, "n_sources": len(paths), "sources_sha256": listing.hexdigest()}
 
 
+def made_from(root: str | Path) -> str:
+    """What tells the data in a folder from others, wherever it lies: made otherwise, of other files, labelled anew.
+
+    Args:
+        root: A store, or the files of a data set in another format.
+
+    Returns:
+        A hash over what ``prepare.json`` says it was made from, the tables, and names and sizes of all files.
+    """
+    root = Path(root)
+    prepared = read_prepared(root)
+    said = {key: prepared.get(key) for key in ("format", "options", "n_sources", "sources_sha256")}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    for path in sorted(root.iterdir() if root.is_dir() else ()):
+        if path.is_file() and path.name != PREPARED and not path.name.startswith("."):
+            digest.update(f"{path.name}\0{path.stat().st_size}\n".encode())
+            if path.name.startswith("metadata"):
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def is_current(out: str | Path, options: dict[str, Any], sources: Iterable[Path] | None = None) -> bool:
     """Whether the finished store ``out`` was made by the same options from the same files.
 

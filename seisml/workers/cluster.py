@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import signal
 import sys
 import threading
 import time
@@ -16,11 +15,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seisml import __version__
 from seisml.errors import UserError, interrupts_wait
+from seisml.processes.signals import without_interrupts
 from seisml.workers.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -189,7 +188,7 @@ def open_cluster(scheduler: str, workers: int | None = None) -> Iterator[Cluster
     except ImportError as error:
         raise UserError("--scheduler needs Dask, which is not installed; pip install 'seisml[dask]'") from error
     if scheduler in STARTED:
-        with _without_interrupts():  # its threads and processes inherit that: Ctrl-C is for this one, which ends them
+        with without_interrupts():  # its threads and processes inherit that: Ctrl-C is for this one, which ends them
             started = STARTED[scheduler](workers)
         with started, Client(started) as client:
             yield Cluster(client, scheduler)
@@ -235,20 +234,6 @@ def _slurm(workers: int | None) -> Any:
 
 
 STARTED: dict[str, Callable[[int | None], Any]] = {"local": _local, "slurm": _slurm}  # clusters for one command
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Block SIGINT in this thread, and in what is started meanwhile."""
-    if sys.platform == "win32":
-        yield
-        return
-    resource_tracker.ensure_running()  # else the first process to be started starts it, and unblocks SIGINT after that
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _version() -> str:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +17,14 @@ from omegaconf import OmegaConf
 
 from seisml.cli import main
 from seisml.comparison.compare import compare
-from seisml.comparison.engine import work_off
+from seisml.comparison.engine import perform, work_off
 from seisml.comparison.plan import Options, Probe, Source, read_fraction
+from seisml.comparison.planning import plan_cells
 from seisml.comparison.results import rival_of, summarise
 from seisml.comparison.tables import Table, classify
 from seisml.comparison.tasks import Task
 from seisml.comparison.trials import inner_splits, make_trials
+from seisml.config.sweeps import alternatives
 from seisml.data.grouping import GroupDraw
 from seisml.data.splits import make_split
 from seisml.datasets.demo.data_module import prepare_demo
@@ -31,6 +36,7 @@ from seisml.store.writer import StoreWriter
 from seisml.terminal.progress import Progress
 from tests.stores import write_network, write_store
 
+NETWORK = "load_encoder.backbone_type=SmallResNetEncoder"
 SMALL = ("dataset.batch_size=16", "front_end.size=[32,32]", "trainer_params.gpus=[]")
 PRETRAIN = (*SMALL, "model_params.proj_hid=64", "model_params.proj_out=64", "trainer_params.max_steps=2",
             "trainer_params.max_epochs=-1")  # fmt: skip
@@ -113,6 +119,7 @@ def test_the_summary_pairs_rows_with_scratch_and_with_random(compared):
     assert np.isnan(summary.loc[("100%", "scratch"), "to_scratch"])
     assert {path.name for path in compared.folder.glob("*.png")} == {"differences.png", "curves.png"}
     assert rival_of("self + linear") == "random + linear" and rival_of("random + linear") == "scratch"
+    assert rival_of("random_init + linear") == "random + linear"
 
 
 def test_it_resumes_and_notices_other_settings(compared, store):
@@ -299,11 +306,123 @@ def test_differences_are_paired_by_trial():
      (["--probe", "demo", "--seeds", "0"], "--seeds: 0 is too few"),
      (["--probe", "demo", "--choose", "seed=1"], "--choose seed=1: nothing to choose from; give values: KEY=A,B"),
      (["--probe", "demo", "--choose", "seed=range(99)"], "--choose: 64 combinations or more"),
+     (["--probe", "demo", "--budgets", "nan"], "--budgets: give multiples of --steps above 0"),
+     (["--probe", "demo", "--budgets", "inf"], "--budgets: give multiples of --steps above 0"),
+     (["--probe", "demo", "--pretrain", "random:small_100hz"], "--pretrain: random is a row of every comparison"),
+     (["--probe", "tables:demo"], "--probe: tables is another part of the comparison"),
+     (["--probe", "demo", "--pretrain", "pairs=nowhere"], "--pretrain pairs=nowhere: there is no store at nowhere"),
+     (["--probe", "demo", "--stores", "nowhere"], "--stores: there is no store at nowhere"),
+     (["--probe", "demo", "--set", "trainer_params.max_steps=9"],
+      "--set trainer_params.max_steps: the comparison sets it; every row takes the same number of steps; give --steps"),
+     (["--probe", "demo", "--set", "+seed=3"], "--set seed: the comparison sets it; --seeds says"),
+     (["--probe", "demo", "--set", "load_encoder.ckpt_fname=small_100hz"], "name encoders by --pretrain"),
+     (["--probe", "demo", "--choose", "dataset.dev_data_ratio=0.1,0.2"], "--choose dataset.dev_data_ratio: the compar"),
+     (["--probe", "demo", "--pretrain-set", "seed=3"], "--pretrain-set seed: the comparison sets it"),
      (["--probe", "demo", "demo"], "two of the same name")],
 )  # fmt: skip
-def test_wrong_words_end_in_one_line(arguments, words, capsys):
-    assert main(["compare", *arguments]) == 2
+def test_wrong_words_end_in_one_line(arguments, words, tmp_path, capsys):
+    assert main(["compare", *arguments, "--out", str(tmp_path)]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_store_alone_is_split_by_events(tmp_path):
+    store = write_network(tmp_path / "2020-01-01T00:00 (é), it's", n_samples=400)
+    (trial,) = make_trials(Probe.of(str(store)), replace(OPTIONS, seeds=1, fractions=(0.5,)), tmp_path / "out")
+    assert trial.folder == tmp_path / "out" / store.name / "seed0" and len(trial.test_events) == 4
+    assert Probe.of(f"mine:{store}").name == "mine"
+
+
+def test_a_probe_of_one_class_is_refused(tmp_path):
+    store = write_store(tmp_path / "store", n_events=12, classes="a")
+    with pytest.raises(UserError, match="--probe store: all its labels are a; two classes are needed"):
+        make_trials(Probe.of(str(store)), OPTIONS, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "setting", ["dataset.label_column=path_ps_time_s", "dataset.test_data_ratio=0.1", "dataset.window_length=2"]
+)
+def test_alternatives_are_tested_on_the_same(setting, tmp_path):
+    store = write_store(tmp_path / "store", n_events=20)
+    options = replace(OPTIONS, seeds=1, choose=(("dataset.batch_size=8",), (setting,)))
+    with pytest.raises(UserError, match=f"--choose {setting}: it changes which records, windows or classes"):
+        make_trials(Probe.of(str(store)), options, tmp_path / "out")
+    (trial,) = make_trials(Probe.of(str(store)), replace(options, choose=options.choose[:1]), tmp_path / "out")
+    assert [way.settings for way in trial.candidates] == ["dataset.batch_size=8"]
+
+
+def test_a_choice_of_one_is_written_down_and_equal_ones_are_one(store, tmp_path):
+    def made(*words: str) -> dict[str, Any]:
+        options = replace(OPTIONS, seeds=1, fractions=(1.0,), choose=tuple(alternatives(words, "--choose")))
+        (trial,) = make_trials(Probe.of(f"demo={store}"), options, tmp_path / "out")
+        _, cells = plan_cells(trial, [], options, tmp_path / "out")
+        return next(cell for cell in cells if cell.row == "scratch").asked
+
+    one = made("dataset.batch_size=choice(4)")
+    assert one["choose"] == ["dataset.batch_size=4"] and made("dataset.batch_size=4,4") == one
+    assert made("dataset.batch_size=choice(8)") != one and "choose" not in made()
+
+
+def test_an_alternative_that_fails_costs_itself(store, tmp_path, capsys):
+    rates = ("exp_params.LR={encoder: 1e9, clf: 1e30}", "exp_params.LR={encoder: 1e-3, clf: 1e-2}")
+    options = replace(OPTIONS, seeds=1, fractions=(1.0,), choose=tuple((rate,) for rate in rates))
+    found = compare([Probe.of(f"demo={store}")], [], options, tmp_path / "out")
+    assert not found.failed and found.cells.set_index("row").loc["scratch", "settings"] == rates[1]
+    assert f"could not choose {rates[0]} 1: the loss is" in capsys.readouterr().out
+
+
+def test_only_stores_of_the_probe_leave_nothing_to_pretrain_on(store, tmp_path):
+    options = replace(OPTIONS, seeds=1, stores=(str(store),))
+    with pytest.raises(UserError, match="--stores: there is none but that of demo, which is left out"):
+        compare([Probe.of(f"demo={store}")], [Source.of("pairs_pretrain")], options, tmp_path / "out")
+
+
+def test_files_of_others_are_left_alone(store, tmp_path):
+    (tmp_path / "out").mkdir()
+    mine = tmp_path / "out" / "results.csv"
+    mine.write_text("years of work")
+    for out, words in ((tmp_path / "out", "is there and not of a comparison"), (mine, "no folder can be made there")):
+        with pytest.raises(UserError, match=words):
+            compare([Probe.of(f"demo={store}")], [], OPTIONS, out)
+    assert [path.name for path in mine.parent.iterdir()] == ["results.csv"] and mine.read_text() == "years of work"
+
+
+def test_data_that_were_labelled_anew_are_not_mixed_with_the_old(tmp_path):
+    store = write_store(tmp_path / "store", n_events=20)
+    options = replace(OPTIONS, seeds=1, fractions=(1.0,), steps=1, overrides=(*SMALL, NETWORK))
+    compare([Probe.of(str(store))], [], options, tmp_path / "out")
+    table = store / "metadata.csv"
+    table.write_text(table.read_text().replace("event003", "event3"))
+    with pytest.raises(UserError, match="other data, which were prepared or labelled anew since; name another --out"):
+        compare([Probe.of(str(store))], [], options, tmp_path / "out")
+
+
+@pytest.mark.parametrize("matrix", ["x", [[1, 2], [3]], [[1.5, 2], [3, 4]], [[-1, 2], [3, 4]], None])
+def test_a_damaged_result_is_named(matrix, compared, store, tmp_path):
+    out = shutil.copytree(compared.folder, tmp_path / "out")
+    path = out / "demo" / "seed1" / "100%" / "random_linear" / "cell.json"
+    said = json.loads(path.read_text())
+    said["result"] = {"confusion_matrix": matrix} if matrix else {}
+    path.write_text(json.dumps(said))
+    with pytest.raises(UserError, match="random_linear/cell.json is damaged; remove its folder"):
+        compare([Probe.of(f"demo={store}")], [Source.of("self")], OPTIONS, out)
+
+
+def test_a_damaged_table_costs_its_cells(compared, store, tmp_path):
+    out = shutil.copytree(compared.folder, tmp_path / "out")
+    (table,) = (out / "tables" / "demo").glob("attributes_*/table.npz")
+    table.write_bytes(table.read_bytes()[:200])
+    lost = out / "demo" / "seed1" / "100%" / "attributes_forest"
+    shutil.rmtree(lost)
+    found = compare([Probe.of(f"demo={store}")], [Source.of("self")], OPTIONS, out)
+    assert list(found.failed) == [lost] and "table.npz is damaged; remove its folder" in found.failed[lost]
+
+
+def test_an_encoder_of_another_sampling_rate_is_told(compared, tmp_path, capsys):
+    encoder = sorted((compared.folder / "pretrain" / "self").iterdir())[0] / "encoder.ckpt"
+    store = write_store(tmp_path / "store", n_events=20)
+    options = replace(OPTIONS, seeds=1, fractions=(1.0,), steps=1, overrides=(*SMALL, NETWORK))
+    compare([Probe.of(str(store))], [Source.of(f"mine:{encoder}")], options, tmp_path / "out")
+    assert "Warning: mine was trained at 250 Hz, and store has 100 Hz; prepare" in capsys.readouterr().out
 
 
 def test_a_store_alone_has_no_pretraining_of_its_own(tmp_path, capsys):
@@ -323,6 +442,44 @@ class Doubling(Task):
             raise UserError(f"{self.number} is odd")
         print("doubling")
         return {"twice": 2 * self.number}
+
+
+def test_what_another_command_has_done_meanwhile_is_taken(tmp_path):
+    class Slow(Doubling):
+        def compute(self, folder: Path) -> dict[str, Any]:
+            perform(Doubling(self.folder, self.asked, self.steps, self.number))  # the other command
+            return super().compute(folder)
+
+    task = Slow(tmp_path / "2", {"number": 2}, 1, 2)
+    assert perform(task) == ({"twice": 4}, None) and perform(task) == ({"twice": 4}, None)
+
+
+def test_an_error_that_nobody_foresaw_costs_its_cell(tmp_path, capfd):
+    class Broken(Doubling):
+        def compute(self, folder: Path) -> dict[str, Any]:
+            raise RuntimeError("out of memory")
+
+    progress = Progress("doubling", "step", 2, shown=False)
+    tasks = [Broken(tmp_path / "0", {}, 1, 0), Doubling(tmp_path / "2", {}, 1, 2)]
+    done, failed = work_off(tasks, 1, progress)
+    assert done == {tmp_path / "2": {"twice": 4}} and failed == {tmp_path / "0": "RuntimeError: out of memory"}
+    assert "Traceback" in capfd.readouterr().err
+
+
+@dataclass(frozen=True)
+class Dying(Doubling):
+    """A piece of work in which the system kills the process."""
+
+    def compute(self, folder: Path) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
+
+@pytest.mark.long
+def test_a_process_that_is_killed_is_told_in_one_line(tmp_path):
+    tasks = [Dying(tmp_path / str(number), {}, 1, number) for number in range(2)]
+    with pytest.raises(UserError, match="a process of --jobs was killed"):
+        work_off(tasks, 2, Progress("doubling", "step", 2, shown=False))
 
 
 @pytest.mark.long
