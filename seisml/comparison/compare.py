@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from seisml.comparison.engine import Results, finished, work_off
-from seisml.comparison.leaks import leak_warnings, rate_warnings, seen_of
+from seisml.comparison.leaks import leak_warnings, network_notes, rate_warnings, seen_of
 from seisml.comparison.plan import Options, Probe, Source, Trial
 from seisml.comparison.planning import Encoder, encoder_of, plan_cells
 from seisml.comparison.reserved import check_free
@@ -136,7 +136,7 @@ def _look_for_leaks(
     """Lines that warn, and how many test events an encoder has seen, by its name and the trial's folder."""
     found = [(encoder, trial, seen_of(encoder, trial)) for trial in trials for encoder in encoders[trial.folder]]
     warnings = [*rate_warnings(found), *leak_warnings(found)]
-    for line in warnings:
+    for line in [*warnings, *network_notes(found)]:
         say(line)
     counts = {(encoder.name, trial.folder): seen.events for encoder, trial, seen in found}
     return warnings, {place: len(events) for place, events in counts.items() if events is not None}

@@ -1,4 +1,4 @@
-"""What an encoder may have seen of what it is tested on."""
+"""What an encoder may have seen of what it is tested on, and what else sets its rows apart from those without it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from omegaconf import OmegaConf
 
 from seisml.comparison.plan import Trial
 from seisml.comparison.planning import Encoder
+from seisml.errors import UserError
 from seisml.files import original
+from seisml.run.build import read_pretrained
 from seisml.run.bundle import read_model
 from seisml.run.checkpoints import read_record
+from seisml.run.effective import with_encoder
+from seisml.run.settings import changed
 from seisml.store.content import UNKNOWN
 from seisml.store.identity import event_hashes
 
@@ -57,6 +62,24 @@ def rate_warnings(found: Iterable[tuple[Encoder, Trial, Seen]]) -> list[str]:
         if seen.rate not in (None, trial.sampling_rate)
     ]
     return list(dict.fromkeys(lines))
+
+
+def network_notes(found: Iterable[tuple[Encoder, Trial, Seen]]) -> list[str]:
+    """A line for each encoder and probe where the encoder brings another network or front end than the probe has."""
+    lines = []
+    for encoder, trial in {(it.name, trial.probe.name): (it, trial) for it, trial, _ in found}.values():
+        cfg = changed(OmegaConf.create(trial.config), {"load_encoder.ckpt_fname": str(encoder.path)})
+        try:
+            _, overruled = with_encoder(cfg, read_pretrained(cfg))
+        except UserError:
+            continue  # told where it is used
+        others = [text for text in overruled if not text.endswith("(not auto)")]  # what is found in the data
+        if others:
+            lines.append(
+                f"Note: {encoder.name} brings {', '.join(others)}; rows without it have what {trial.probe.name} says, "
+                "so that pretraining is not all that they differ in: give --set the same"
+            )
+    return lines
 
 
 def leak_warnings(found: Iterable[tuple[Encoder, Trial, Seen]]) -> list[str]:

@@ -24,6 +24,14 @@ def effective(cfg: DictConfig, pretrained: dict[str, Any] | None) -> DictConfig:
         A configuration whose ``front_end`` and ``model_params`` are the encoder's; sections that refer to them follow
         (``dataset.in_channels``). The same one without an encoder, or with one that says nothing of itself.
     """
+    result, overruled = with_encoder(cfg, pretrained)
+    if pretrained:
+        say_overruled(overruled, pretrained["path"])
+    return result
+
+
+def with_encoder(cfg: DictConfig, pretrained: dict[str, Any] | None) -> tuple[DictConfig, list[str]]:
+    """What :func:`effective` gives, and the settings that the encoder overrules: ``front_end.nperseg 64 (not 32)``."""
     record = pretrained["record"] if pretrained else {}
     check_plain({key: record.get(key) for key in ("front_end", *ENCODER_KEYS)}, "the encoder's settings", literal=True)
     result = cfg.copy()
@@ -37,13 +45,11 @@ def effective(cfg: DictConfig, pretrained: dict[str, Any] | None) -> DictConfig:
             result.get("exp_params", {}).pop(key, None)
         if "backbone_type" in record and "load_encoder" in result:
             result.load_encoder.backbone_type = record["backbone_type"]
-    if pretrained:
-        say_overruled(_overruled(cfg, result), pretrained["path"])
-    return result
+    return result, _overruled(cfg, result) if pretrained else []
 
 
 def _overruled(asked: DictConfig, runs: DictConfig) -> list[str]:
-    """Name the settings of the network that were asked for and do not run: ``front_end.nperseg 64 (not 32)``."""
+    """Name the settings of the network that were asked for and do not run."""
     sections = [name for name in ("front_end", "model_params", "exp_params") if name in asked]
     before, after = (
         {name: flat(OmegaConf.to_container(cfg[name], resolve=True)) for name in sections} for cfg in (asked, runs)

@@ -417,12 +417,14 @@ def test_a_damaged_table_costs_its_cells(compared, store, tmp_path):
     assert list(found.failed) == [lost] and "table.npz is damaged; remove its folder" in found.failed[lost]
 
 
-def test_an_encoder_of_another_sampling_rate_is_told(compared, tmp_path, capsys):
+def test_an_encoder_of_another_sampling_rate_and_network_is_told(compared, tmp_path, capsys):
     encoder = sorted((compared.folder / "pretrain" / "self").iterdir())[0] / "encoder.ckpt"
     store = write_store(tmp_path / "store", n_events=20)
     options = replace(OPTIONS, seeds=1, fractions=(1.0,), steps=1, overrides=(*SMALL, NETWORK))
     compare([Probe.of(str(store))], [Source.of(f"mine:{encoder}")], options, tmp_path / "out")
-    assert "Warning: mine was trained at 250 Hz, and store has 100 Hz; prepare" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Warning: mine was trained at 250 Hz, and store has 100 Hz; prepare" in said
+    assert "Note: mine brings front_end.n" in said and "(not auto)" not in said
 
 
 def test_a_store_alone_has_no_pretraining_of_its_own(tmp_path, capsys):
