@@ -84,6 +84,8 @@ def compare(
         tables += some_tables
         cells += some_cells
     pretrainings = [encoder.task for some in encoders.values() for encoder in some if encoder.task is not None]
+    if options.stores and pretrainings and not any("stores" in task.config["dataset"] for task in pretrainings):
+        raise UserError("--stores: no experiment of --pretrain takes several stores; name one: pairs_pretrain")
     folders = {task.folder: task for task in (*pretrainings, *tables, *cells)}
     # what was made with other settings is refused here, before anything is done
     done = sum(task.weight for task in folders.values() if finished(task) is not None)

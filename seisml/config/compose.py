@@ -74,13 +74,15 @@ def settable(overrides: Sequence[str], start: Primary) -> list[str]:
     A file that the command line adds (an experiment) still wins over the YAML.
 
     Raises:
-        UserError: Where a group is switched off as if it were a key.
+        UserError: Where a group is switched off as if it were a key, or there is no key.
     """
     groups = set(_loader().list_groups(""))
     changed = []
     for text in overrides:
         key, _, value = text.partition("=")
         name = key.lstrip("+")
+        if not name:
+            raise UserError(f"{text}: this is not an override; write key=value")
         if name in groups and value.lower() in ("false", "null", "none"):
             raise UserError(f"{text}: {name} names a file of configs/{name}; ~{name} leaves it out")
         if key.startswith(("~", "hydra.")) or "=" not in text or "/" in key or "@" in key:

@@ -314,6 +314,7 @@ def test_differences_are_paired_by_trial():
      (["--probe", "demo", "--stores", "nowhere"], "--stores: there is no store at nowhere"),
      (["--probe", "demo", "--set", "trainer_params.max_steps=9"],
       "--set trainer_params.max_steps: the comparison sets it; every row takes the same number of steps; give --steps"),
+     (["--probe", "demo", "--choose", "=1,2"], "=1: this is not an override; write key=value"),
      (["--probe", "demo", "--set", "+seed=3"], "--set seed: the comparison sets it; --seeds says"),
      (["--probe", "demo", "--set", "load_encoder.ckpt_fname=small_100hz"], "name encoders by --pretrain"),
      (["--probe", "demo", "--choose", "dataset.dev_data_ratio=0.1,0.2"], "--choose dataset.dev_data_ratio: the compar"),
@@ -374,6 +375,12 @@ def test_only_stores_of_the_probe_leave_nothing_to_pretrain_on(store, tmp_path):
     options = replace(OPTIONS, seeds=1, stores=(str(store),))
     with pytest.raises(UserError, match="--stores: there is none but that of demo, which is left out"):
         compare([Probe.of(f"demo={store}")], [Source.of("pairs_pretrain")], options, tmp_path / "out")
+
+
+def test_stores_that_no_pretraining_takes_are_refused(store, tmp_path):
+    options = replace(OPTIONS, seeds=1, stores=(str(tmp_path),))
+    with pytest.raises(UserError, match="--stores: no experiment of --pretrain takes several stores"):
+        compare([Probe.of(f"demo={store}")], [Source.of("self")], options, tmp_path / "out")
 
 
 def test_files_of_others_are_left_alone(store, tmp_path):
