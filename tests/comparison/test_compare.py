@@ -272,11 +272,12 @@ def test_training_from_scratch_takes_its_best_budget(store, tmp_path):
     assert not set(dev["row"]) & set(test["row"])
 
 
-def test_rows_that_train_choose_their_settings_by_their_labelled_events(store, tmp_path):
+def test_rows_that_train_choose_their_settings_by_their_labelled_events(compared, store, tmp_path):
     rates = ("exp_params.LR={encoder: 1e-12, clf: 1e-12}", "exp_params.LR={encoder: 1e-3, clf: 1e-2}")
+    encoder = sorted((compared.folder / "pretrain" / "self").iterdir())[0] / "encoder.ckpt"
     options = replace(OPTIONS, seeds=1, steps=30, fractions=(0.0, 1.0), choose=tuple((rate,) for rate in rates))
-    found = compare([Probe.of(f"demo={store}")], [Source.of("self")], options, tmp_path / "out")
-    trained = found.cells[found.cells["row"].isin(["scratch", "self + fine-tuned"])].set_index(["row", "labels"])
+    found = compare([Probe.of(f"demo={store}")], [Source.of(f"mine:{encoder}")], options, tmp_path / "out")
+    trained = found.cells[found.cells["row"].isin(["scratch", "mine + fine-tuned"])].set_index(["row", "labels"])
     for (_, labels), cell in trained.iterrows():
         dev_acc = json.loads((Path(cell["folder"]) / "cell.json").read_text())["result"]["dev_acc"]
         assert set(dev_acc) == ({f"{rate} 1" for rate in rates} if labels == "100%" else set())
