@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
     from seisml.methods.base import Method
 
+PART = re.compile(r"(fold)?\d+")  # what folders of jobs and folds are called
+
 
 def run_name(folder: Path) -> str:
-    """Name of a run: its folder's, with the sweep's in front where the folder is a job's number."""
-    return f"{folder.parent.name}-{folder.name}" if folder.name.isdigit() else folder.name
+    """Name of a run: its folder's, after that of the sweep or the cross-validation of which it is a job or a fold."""
+    return f"{run_name(folder.parent)}-{folder.name}" if PART.fullmatch(folder.name) else folder.name
 
 
 def make_record(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from seisml.config.compose import compose
 from seisml.errors import UserError
 from seisml.run.build import load_method
 from seisml.run.checkpoints import read_checkpoint
+from seisml.run.provenance import run_name
 from seisml.run.results import RunResult
 from seisml.run.train import train
 from seisml.waveforms.preprocessing import Preprocessing
@@ -296,6 +298,28 @@ def test_a_checkpoint_may_build_networks_only(pretrained, tmp_path):
         load_method(tmp_path / "foreign.ckpt")
     with pytest.raises(UserError, match="not that of a whole run"):
         load_method(pretrained[2][-1])
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("runs/mine", "mine"), ("sweeps/first/3", "first-3"), ("runs/cv/fold0", "cv-fold0"),
+     ("sweeps/first/3/fold0", "first-3-fold0"), ("runs/folded", "folded")],
+)  # fmt: skip
+def test_jobs_and_folds_are_called_by_what_they_are_part_of(folder, name):
+    assert run_name(Path(folder)) == name
+
+
+def test_that_an_encoder_of_another_run_of_the_same_name_is_replaced_is_said_before_it_is(store, tmp_path, capsys):
+    said = []
+    for parent in ("a", "b"):
+        finetune(
+            store, tmp_path / parent / "run[1]", "trainer_params.max_epochs=1", "figures=false",
+            "exp_params.model_save_ep_period=1", f"encoder_folder={tmp_path / 'encoders'}",
+        )  # fmt: skip
+        said.append(capsys.readouterr().out)
+    (encoder,) = (tmp_path / "encoders").iterdir()
+    note = f"Note: {encoder} is there already"
+    assert note not in said[0] and said[1].index(note) < said[1].index("Training: ")
 
 
 def test_a_mixture_is_pretrained_in_steps_and_the_events_it_saw_are_counted(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,9 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from torch import nn
 
+from seisml.errors import shown
 from seisml.run.checkpoints import save_encoder
+from seisml.run.messages import say
 from seisml.run.watching.monitors import is_last_epoch
 
 if TYPE_CHECKING:
@@ -39,8 +42,14 @@ class SaveEncoder(Callback):
         self._epoch = int(state_dict["epoch"])
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Method) -> None:
-        """Know the latest file of a run that is resumed."""
+        """Know the latest file of a run that is resumed; say whose files a new one replaces, while they are there."""
         self.saved = self._path(pl_module) if self._epoch else None
+        others = [] if self._epoch else sorted(self.folder.glob(f"{escape(self._stem(pl_module))}-ep*.ckpt"))
+        if others:
+            say(
+                f"Note: {shown(others[-1])} is there already, of another run of this name, and replaced as this one "
+                "saves its encoder; to keep both, name this run otherwise (hydra.run.dir) or set encoder_folder"
+            )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
         """Write the file where this epoch is one of the chosen."""
@@ -60,7 +69,10 @@ class SaveEncoder(Callback):
             save_encoder(method, self.saved, epoch)
 
     def _path(self, method: Method) -> Path:
-        return self.folder / f"{method.name}-{self.run}-ep{self._epoch}.ckpt"
+        return self.folder / f"{self._stem(method)}-ep{self._epoch}.ckpt"
+
+    def _stem(self, method: Method) -> str:
+        return f"{method.name}-{self.run}"
 
 
 def has_weights(encoder: nn.Module | None) -> bool:
