@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +14,18 @@ from omegaconf import OmegaConf
 
 from seisml.cli import main
 from seisml.comparison.compare import compare
-from seisml.comparison.engine import perform, work_off
-from seisml.comparison.plan import Options, Probe, Source, read_fraction
+from seisml.comparison.plan import Probe, Source
 from seisml.comparison.planning import plan_cells
 from seisml.comparison.results import rival_of, summarise
-from seisml.comparison.tables import Table, classify
-from seisml.comparison.tasks import Task
-from seisml.comparison.trials import inner_splits, make_trials
+from seisml.comparison.trials import make_trials
 from seisml.config.sweeps import alternatives
-from seisml.data.grouping import GroupDraw
-from seisml.data.splits import make_split
-from seisml.datasets.demo.data_module import prepare_demo
 from seisml.errors import UserError
 from seisml.run.checkpoints import read_checkpoint
 from seisml.run.record import versions
 from seisml.store.store import Store
 from seisml.store.writer import StoreWriter
-from seisml.terminal.progress import Progress
-from tests.stores import write_network, write_store
-
-NETWORK = "load_encoder.backbone_type=SmallResNetEncoder"
-SMALL = ("dataset.batch_size=16", "front_end.size=[32,32]", "trainer_params.gpus=[]")
-PRETRAIN = (*SMALL, "model_params.proj_hid=64", "model_params.proj_out=64", "trainer_params.max_steps=2",
-            "trainer_params.max_epochs=-1")  # fmt: skip
-OPTIONS = Options(seeds=2, fractions=(0.0, 1.0), steps=2, budgets=(1.0,), overrides=SMALL, pretrain_overrides=PRETRAIN)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare_demo(tmp_path_factory.mktemp("compare") / "demo", 5, 8)
-
-
-@pytest.fixture(scope="module")
-def compared(store, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("compared")
-    return compare([Probe.of(f"demo={store}")], [Source.of("self")], OPTIONS, folder / "out")
+from tests.comparison.options import NETWORK, OPTIONS, PRETRAIN, SMALL
+from tests.stores import write_store
 
 
 def test_every_row_of_a_trial_has_the_same_events(compared):
@@ -70,18 +44,6 @@ def test_every_row_of_a_trial_has_the_same_events(compared):
     splits = [pd.read_csv(compared.folder / f"demo/seed0/splits/{name}.csv") for name in ("1event", "100%")]
     less, all_of_them = (set(split[split["part"] == "train"]["row"]) for split in splits)
     assert less < all_of_them
-
-
-def test_labels_of_records_are_spread_over_events(tmp_path):
-    store = write_network(tmp_path / "store", n_samples=400)
-    options = replace(OPTIONS, fractions=(0.5,), overrides=("dataset.split_by=event",))
-    by_event, by_record = (
-        make_trials(Probe.of(str(store)), replace(options, label_by=unit), tmp_path / unit)[0]
-        for unit in ("event", "record")
-    )
-    assert by_event.whole_hash == by_record.whole_hash and by_event.test_events == by_record.test_events
-    assert by_event.parts[0].records == by_record.parts[0].records
-    assert by_event.parts[0].events < by_record.parts[0].events
 
 
 def test_rows_that_train_stop_by_a_part_of_their_labelled_events(store, tmp_path):
@@ -200,64 +162,6 @@ def test_tables_of_frozen_encoders_serve_all_trials(compared):
     assert names == ["attributes", "random", "random", "self", "self"]  # weights and floors of two seeds
 
 
-def table_of(n_windows: int, n_traces: int = 2, n_classes: int = 2, noise: float = 0.1) -> Table:
-    generator = np.random.default_rng(0)
-    label = np.arange(n_windows) % n_classes
-    sample = np.repeat(np.arange(n_windows), n_traces)
-    features = np.eye(n_classes)[label][sample] + noise * generator.standard_normal((len(sample), n_classes))
-    return Table(features.astype(np.float32), sample, 10 + np.arange(n_windows), label, np.ones(n_classes))
-
-
-def test_the_constant_answer_is_the_most_common_class_of_training():
-    table = replace(table_of(40), label=np.repeat([0, 1], [12, 28]))
-    assert classify(table, np.arange(10, 30), np.arange(30, 50), "constant", 0).tolist() == [[0, 0], [20, 0]]
-    assert classify(table, np.arange(20, 30), np.arange(10, 50), "constant", 0).tolist() == [[0, 12], [0, 28]]
-
-
-@pytest.mark.parametrize("by", ["linear", "forest", "knn"])
-def test_classifiers_on_tables_tell_classes_apart_and_see_no_test_row(by):
-    table = table_of(40)
-    train, test = np.arange(10, 30), np.arange(30, 50)
-    assert classify(table, train, test, by, 0).tolist() == [[10, 0], [0, 10]]
-    spoilt = table.features.copy()
-    spoilt[np.isin(table.row[table.sample], test)] = 0.3  # what tests tells nothing: the answer is one class
-    blind = replace(table, features=spoilt)
-    assert sorted(classify(blind, train, test, by, 0).sum(0)) == [0, 20]
-
-
-def test_a_class_of_weight_zero_is_tested_and_not_learnt():
-    table = replace(table_of(30, n_classes=3), class_weight=np.array([1.0, 1.0, 0.0]))
-    counts = classify(table, np.arange(10, 25), np.arange(25, 40), "linear", 0)
-    assert counts[:, 2].sum() == 0 and counts[2].sum() == 5
-
-
-def split_of(n_events: int, n_classes: int) -> tuple:
-    names = [f"e{k}" for k in range(n_events)]
-    metadata = pd.DataFrame(
-        {"trace_name": names, "source_id": names, "trace_category": [f"c{k % n_classes}" for k in range(n_events)]}
-    )
-    draw = GroupDraw(metadata, metadata["trace_category"].to_numpy(object), 0, "event")
-    return make_split(metadata, procedure="fixed_test", by="event"), draw
-
-
-@pytest.mark.parametrize(("n_events", "n_parts"), [(60, 1), (20, 3), (6, 2)])
-def test_dev_parts_are_made_of_training_events(n_events, n_parts):
-    split, draw = split_of(n_events, 2)
-    found = inner_splits(split, draw)
-    assert len(found) == n_parts
-    for inner in found:
-        assert set(inner.train) | set(inner.test) == set(split.train) and not set(inner.train) & set(inner.test)
-        assert set(draw.labels[inner.train]) == {"c0", "c1"} and len(inner.test)
-
-
-def test_one_event_per_class_leaves_nothing_to_choose_by():
-    names = ["e0", "e1", "e2", "e3"]
-    metadata = pd.DataFrame({"trace_name": names, "source_id": names, "trace_category": list("abab")})
-    draw = GroupDraw(metadata, metadata["trace_category"].to_numpy(object), 0, "event")
-    split = make_split(metadata, procedure="fixed_test", by="event", test_data_ratio=0.5, train_data_ratio=0.5)
-    assert inner_splits(split, draw) == []
-
-
 def test_training_from_scratch_takes_its_best_budget(store, tmp_path):
     options = replace(OPTIONS, seeds=1, fractions=(0.99, 1.0), budgets=(0.5, 1.0))
     found = compare([Probe.of(f"demo={store}")], [], options, tmp_path / "out")
@@ -299,59 +203,6 @@ def test_differences_are_paired_by_trial():
     assert line["to_scratch"] == pytest.approx(0.38) and line["to_scratch_real"] and line["to_scratch_low"] > 0.2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [(["--probe", "nz_2014"], "neither an experiment nor a store"),
-     (["--probe", "demo", "--pretrain", "none", "--fractions", "2"], "--fractions: 2 is not a share"),
-     (["--probe", "demo", "--pretrain", "nothing.ckpt"], "neither a checkpoint nor an experiment"),
-     (["--probe", "demo", "--seeds", "0"], "--seeds: 0 is too few"),
-     (["--probe", "demo", "--choose", "seed=1"], "--choose seed=1: nothing to choose from; give values: KEY=A,B"),
-     (["--probe", "demo", "--choose", "seed=range(99)"], "--choose: 64 combinations or more"),
-     (["--probe", "demo", "--budgets", "nan"], "--budgets: give multiples of --steps above 0"),
-     (["--probe", "demo", "--budgets", "inf"], "--budgets: give multiples of --steps above 0"),
-     (["--probe", "demo", "--pretrain", "random:small_100hz"], "--pretrain: random is a row of every comparison"),
-     (["--probe", "tables:demo"], "--probe: tables is another part of the comparison"),
-     (["--probe", "demo", "--pretrain", "pairs=nowhere"], "--pretrain pairs=nowhere: there is no store at nowhere"),
-     (["--probe", "demo", "--stores", "nowhere"], "--stores: there is no store at nowhere"),
-     (["--probe", "demo", "--set", "trainer_params.max_steps=9"],
-      "--set trainer_params.max_steps: the comparison sets it; every row takes the same number of steps; give --steps"),
-     (["--probe", "demo", "--choose", "=1,2"], "=1: this is not an override; write key=value"),
-     (["--probe", "demo", "--set", "+seed=3"], "--set seed: the comparison sets it; --seeds says"),
-     (["--probe", "demo", "--set", "load_encoder.ckpt_fname=small_100hz"], "name encoders by --pretrain"),
-     (["--probe", "demo", "--choose", "dataset.dev_data_ratio=0.1,0.2"], "--choose dataset.dev_data_ratio: the compar"),
-     (["--probe", "demo", "--pretrain-set", "seed=3"], "--pretrain-set seed: the comparison sets it"),
-     (["--probe", "demo", "demo"], "two of the same name")],
-)  # fmt: skip
-def test_wrong_words_end_in_one_line(arguments, words, tmp_path, capsys):
-    assert main(["compare", *arguments, "--out", str(tmp_path)]) == 2
-    assert words in capsys.readouterr().err
-
-
-def test_a_store_alone_is_split_by_events(tmp_path):
-    store = write_network(tmp_path / "2020-01-01T00:00 (é), it's", n_samples=400)
-    (trial,) = make_trials(Probe.of(str(store)), replace(OPTIONS, seeds=1, fractions=(0.5,)), tmp_path / "out")
-    assert trial.folder == tmp_path / "out" / store.name / "seed0" and len(trial.test_events) == 4
-    assert Probe.of(f"mine:{store}").name == "mine"
-
-
-def test_a_probe_of_one_class_is_refused(tmp_path):
-    store = write_store(tmp_path / "store", n_events=12, classes="a")
-    with pytest.raises(UserError, match="--probe store: all its labels are a; two classes are needed"):
-        make_trials(Probe.of(str(store)), OPTIONS, tmp_path / "out")
-
-
-@pytest.mark.parametrize(
-    "setting", ["dataset.label_column=path_ps_time_s", "dataset.test_data_ratio=0.1", "dataset.window_length=2"]
-)
-def test_alternatives_are_tested_on_the_same(setting, tmp_path):
-    store = write_store(tmp_path / "store", n_events=20)
-    options = replace(OPTIONS, seeds=1, choose=(("dataset.batch_size=8",), (setting,)))
-    with pytest.raises(UserError, match=f"--choose {setting}: it changes which records, windows or classes"):
-        make_trials(Probe.of(str(store)), options, tmp_path / "out")
-    (trial,) = make_trials(Probe.of(str(store)), replace(options, choose=options.choose[:1]), tmp_path / "out")
-    assert [way.settings for way in trial.candidates] == ["dataset.batch_size=8"]
-
-
 def test_a_choice_of_one_is_written_down_and_equal_ones_are_one(store, tmp_path):
     def made(*words: str) -> dict[str, Any]:
         options = replace(OPTIONS, seeds=1, fractions=(1.0,), choose=tuple(alternatives(words, "--choose")))
@@ -372,59 +223,6 @@ def test_an_alternative_that_fails_costs_itself(store, tmp_path, capsys):
     assert f"could not choose {rates[0]} 1: the loss is" in capsys.readouterr().out
 
 
-def test_only_stores_of_the_probe_leave_nothing_to_pretrain_on(store, tmp_path):
-    options = replace(OPTIONS, seeds=1, stores=(str(store),))
-    with pytest.raises(UserError, match="--stores: there is none but that of demo, which is left out"):
-        compare([Probe.of(f"demo={store}")], [Source.of("pairs_pretrain")], options, tmp_path / "out")
-
-
-def test_stores_that_no_pretraining_takes_are_refused(store, tmp_path):
-    options = replace(OPTIONS, seeds=1, stores=(str(tmp_path),))
-    with pytest.raises(UserError, match="--stores: no experiment of --pretrain takes several stores"):
-        compare([Probe.of(f"demo={store}")], [Source.of("self")], options, tmp_path / "out")
-
-
-def test_files_of_others_are_left_alone(store, tmp_path):
-    (tmp_path / "out").mkdir()
-    mine = tmp_path / "out" / "results.csv"
-    mine.write_text("years of work")
-    for out, words in ((tmp_path / "out", "is there and not of a comparison"), (mine, "no folder can be made there")):
-        with pytest.raises(UserError, match=words):
-            compare([Probe.of(f"demo={store}")], [], OPTIONS, out)
-    assert [path.name for path in mine.parent.iterdir()] == ["results.csv"] and mine.read_text() == "years of work"
-
-
-def test_data_that_were_labelled_anew_are_not_mixed_with_the_old(tmp_path):
-    store = write_store(tmp_path / "store", n_events=20)
-    options = replace(OPTIONS, seeds=1, fractions=(1.0,), steps=1, overrides=(*SMALL, NETWORK))
-    compare([Probe.of(str(store))], [], options, tmp_path / "out")
-    table = store / "metadata.csv"
-    table.write_text(table.read_text().replace("event003", "event3"))
-    with pytest.raises(UserError, match="other data, which were prepared or labelled anew since; name another --out"):
-        compare([Probe.of(str(store))], [], options, tmp_path / "out")
-
-
-@pytest.mark.parametrize("matrix", ["x", [[1, 2], [3]], [[1.5, 2], [3, 4]], [[-1, 2], [3, 4]], None])
-def test_a_damaged_result_is_named(matrix, compared, store, tmp_path):
-    out = shutil.copytree(compared.folder, tmp_path / "out")
-    path = out / "demo" / "seed1" / "100%" / "random_linear" / "cell.json"
-    said = json.loads(path.read_text())
-    said["result"] = {"confusion_matrix": matrix} if matrix else {}
-    path.write_text(json.dumps(said))
-    with pytest.raises(UserError, match="random_linear/cell.json is damaged; remove its folder"):
-        compare([Probe.of(f"demo={store}")], [Source.of("self")], OPTIONS, out)
-
-
-def test_a_damaged_table_costs_its_cells(compared, store, tmp_path):
-    out = shutil.copytree(compared.folder, tmp_path / "out")
-    (table,) = (out / "tables" / "demo").glob("attributes_*/table.npz")
-    table.write_bytes(table.read_bytes()[:200])
-    lost = out / "demo" / "seed1" / "100%" / "attributes_forest"
-    shutil.rmtree(lost)
-    found = compare([Probe.of(f"demo={store}")], [Source.of("self")], OPTIONS, out)
-    assert list(found.failed) == [lost] and "table.npz is damaged; remove its folder" in found.failed[lost]
-
-
 def test_an_encoder_of_another_sampling_rate_and_network_is_told(compared, tmp_path, capsys):
     encoder = sorted((compared.folder / "pretrain" / "self").iterdir())[0] / "encoder.ckpt"
     store = write_store(tmp_path / "store", n_events=20)
@@ -433,74 +231,3 @@ def test_an_encoder_of_another_sampling_rate_and_network_is_told(compared, tmp_p
     said = capsys.readouterr().out
     assert "Warning: mine was trained at 250 Hz, and store has 100 Hz; prepare" in said
     assert "Note: mine brings front_end.n" in said and "(not auto)" not in said
-
-
-def test_a_store_alone_has_no_pretraining_of_its_own(tmp_path, capsys):
-    store = write_store(tmp_path / "store", n_events=12)
-    assert main(["compare", "--probe", str(store), "--out", str(tmp_path / "out")]) == 2
-    assert "name another experiment: EXPERIMENT=self" in capsys.readouterr().err
-
-
-@dataclass(frozen=True)
-class Doubling(Task):
-    """A piece of work that other processes can do; an odd number fails."""
-
-    number: int
-
-    def compute(self, folder: Path) -> dict[str, Any]:
-        if self.number % 2:
-            raise UserError(f"{self.number} is odd")
-        print("doubling")
-        return {"twice": 2 * self.number}
-
-
-def test_what_another_command_has_done_meanwhile_is_taken(tmp_path):
-    class Slow(Doubling):
-        def compute(self, folder: Path) -> dict[str, Any]:
-            perform(Doubling(self.folder, self.asked, self.steps, self.number))  # the other command
-            return super().compute(folder)
-
-    task = Slow(tmp_path / "2", {"number": 2}, 1, 2)
-    assert perform(task) == ({"twice": 4}, None) and perform(task) == ({"twice": 4}, None)
-
-
-def test_an_error_that_nobody_foresaw_costs_its_cell(tmp_path, capfd):
-    class Broken(Doubling):
-        def compute(self, folder: Path) -> dict[str, Any]:
-            raise RuntimeError("out of memory")
-
-    progress = Progress("doubling", "step", 2, shown=False)
-    tasks = [Broken(tmp_path / "0", {}, 1, 0), Doubling(tmp_path / "2", {}, 1, 2)]
-    done, failed = work_off(tasks, 1, progress)
-    assert done == {tmp_path / "2": {"twice": 4}} and failed == {tmp_path / "0": "RuntimeError: out of memory"}
-    assert "Traceback" in capfd.readouterr().err
-
-
-@dataclass(frozen=True)
-class Dying(Doubling):
-    """A piece of work in which the system kills the process."""
-
-    def compute(self, folder: Path) -> dict[str, Any]:
-        os.kill(os.getpid(), signal.SIGKILL)
-        return {}
-
-
-@pytest.mark.long
-def test_a_process_that_is_killed_is_told_in_one_line(tmp_path):
-    tasks = [Dying(tmp_path / str(number), {}, 1, number) for number in range(2)]
-    with pytest.raises(UserError, match="a process of --jobs was killed"):
-        work_off(tasks, 2, Progress("doubling", "step", 2, shown=False))
-
-
-@pytest.mark.long
-def test_processes_share_the_work_and_one_that_fails_costs_itself(tmp_path):
-    tasks = [Doubling(tmp_path / str(number), {"number": number}, 1, number) for number in range(4)]
-    results, failed = work_off(tasks, 2, Progress("doubling", "step", 4, shown=False))
-    assert results == {tmp_path / "0": {"twice": 0}, tmp_path / "2": {"twice": 4}}
-    assert failed == {tmp_path / "1": "1 is odd", tmp_path / "3": "3 is odd"}
-    assert (tmp_path / "2" / "log.txt").read_text() == "doubling\n" and not (tmp_path / "1").exists()
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["0", "2"]  # nothing half done is left
-
-
-def test_shares_are_read():
-    assert [read_fraction(text) for text in ("1event", "0.05", "1")] == [0.0, 0.05, 1.0]
