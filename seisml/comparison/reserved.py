@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from seisml.comparison.plan import Options
+from seisml.config.sweeps import parsed
 from seisml.errors import UserError
+from seisml.run.settings import flat
 
 DRAWN = "each trial draws its split; --fractions and --folds say how"
 LENGTH = "every row takes the same number of steps; give --steps, and --budgets for training from scratch"
@@ -42,7 +45,17 @@ def check_free(options: Options) -> None:
 
 
 def _check(overrides: Sequence[str], reserved: Mapping[str, str], option: str) -> None:
-    for override in overrides:
-        key = override.partition("=")[0].lstrip("+~")
+    for key in itertools.chain.from_iterable(map(_keys, overrides)):
         if key in reserved:
             raise UserError(f"{option} {key}: the comparison sets it; {reserved[key]}")
+
+
+def _keys(override: str) -> list[str]:
+    """The settings that an override sets: several where its value is a mapping, ``load_encoder={ckpt_fname: X}``."""
+    name, _, value = override.partition("=")
+    key = name.lstrip("+~")
+    if not value.lstrip().startswith("{"):
+        return [key]
+    (read,) = parsed([override])
+    values = read.value()
+    return list(flat({key: values})) if isinstance(values, dict) else [key]

@@ -46,15 +46,15 @@ def with_swept(start: Primary, overrides: Sequence[str], many: bool) -> list[str
 
 def jobs(overrides: Sequence[str]) -> Iterator[tuple[list[str], bool]]:
     """The overrides of each job of a sweep, as many as are checked, and whether there are several."""
-    parsed = _parsed(overrides)
+    given = parsed(overrides)
     choices: Iterator[list[str]] = (
         [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
         if override.is_discrete_sweep()
         else [str(override.input_line)]
-        for override in parsed
+        for override in given
         if not override.is_interval_sweep()
     )
-    is_sweep = any(override.is_sweep_override() for override in parsed)
+    is_sweep = any(override.is_sweep_override() for override in given)
     for job in itertools.islice(itertools.product(*choices), MOST_JOBS_CHECKED):
         yield list(job), is_sweep
 
@@ -69,7 +69,7 @@ def alternatives(overrides: Sequence[str], option: str) -> list[tuple[str, ...]]
     Raises:
         UserError: They are not such words, or come to too many.
     """
-    for override in _parsed(overrides):
+    for override in parsed(overrides):
         if not override.is_discrete_sweep():
             raise UserError(f"{option} {override.input_line}: nothing to choose from; give values: KEY=A,B")
     found = [tuple(job) for job, _ in jobs(overrides)]
@@ -78,7 +78,12 @@ def alternatives(overrides: Sequence[str], option: str) -> list[tuple[str, ...]]
     return list(dict.fromkeys(found))
 
 
-def _parsed(overrides: Sequence[str]) -> list[Override]:
+def parsed(overrides: Sequence[str]) -> list[Override]:
+    """Read overrides as Hydra does.
+
+    Raises:
+        UserError: One cannot be read.
+    """
     try:
         hydra = GlobalHydra.instance()
         loader = hydra.config_loader() if hydra.is_initialized() else None  # which globs of groups alone ask for

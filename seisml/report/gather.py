@@ -13,6 +13,7 @@ from seisml.report.runs import Run, read_run
 from seisml.values.file_names import (
     CONFIG_FILE,
     DETECTIONS_FILE,
+    FOLD,
     PREDICTIONS_FILE,
     RESULTS_FILE,
     STATION_DAYS_FILE,
@@ -21,7 +22,6 @@ from seisml.values.file_names import (
 
 MOST_RUNS = 500
 DEEPEST = 4  # folders below one that was named
-FOLD = re.compile(r"fold\d+")
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +12,16 @@ from omegaconf import DictConfig, OmegaConf
 from seisml.run.record import versions
 from seisml.store.content import content_hashes, known_content
 from seisml.store.identity import event_hashes, event_ids
+from seisml.values.file_names import FOLD
 
 if TYPE_CHECKING:
     from seisml.data.datamodule import StoreDataModule
     from seisml.methods.base import Method
 
-PART = re.compile(r"(fold)?\d+")  # what folders of jobs and folds are called
-
-
 def run_name(folder: Path) -> str:
     """Name of a run: its folder's, after that of the sweep or the cross-validation of which it is a job or a fold."""
-    return f"{run_name(folder.parent)}-{folder.name}" if PART.fullmatch(folder.name) else folder.name
+    is_part = folder.name.isdigit() or FOLD.fullmatch(folder.name)
+    return f"{run_name(folder.parent)}-{folder.name}" if is_part else folder.name
 
 
 def make_record(

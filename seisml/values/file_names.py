@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 # a run
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.json"  # there once it is finished
 LOG_FILE = "metrics.csv"  # that of Lightning's CSV logger
 PREDICTIONS_FILE = "predictions.csv"
 SPLIT_FILE = "split.csv"
+FOLD = re.compile(r"fold\d+")  # folders of a cross-validation's runs
 
 # a comparison
 COMPARISON_FILE = "comparison.json"

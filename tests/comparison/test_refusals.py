@@ -34,6 +34,7 @@ from tests.stores import write_store
      (["--probe", "demo", "--choose", "=1,2"], "=1: this is not an override; write key=value"),
      (["--probe", "demo", "--set", "+seed=3"], "--set seed: the comparison sets it; --seeds says"),
      (["--probe", "demo", "--set", "load_encoder.ckpt_fname=small_100hz"], "name encoders by --pretrain"),
+     (["--probe", "demo", "--set", "load_encoder={ckpt_fname:small_100hz}"], "--set load_encoder.ckpt_fname: the comp"),
      (["--probe", "demo", "--choose", "dataset.dev_data_ratio=0.1,0.2"], "--choose dataset.dev_data_ratio: the compar"),
      (["--probe", "demo", "--pretrain-set", "seed=3"], "--pretrain-set seed: the comparison sets it"),
      (["--probe", "demo", "demo"], "two of the same name")],
